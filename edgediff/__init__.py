@@ -1,0 +1,1 @@
+"""edgediff: diffusion models on people's own devices."""

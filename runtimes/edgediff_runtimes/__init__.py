@@ -1,0 +1,1 @@
+"""edgediff's runtime: a bundle in, a result out, without PyTorch."""
