@@ -1,0 +1,127 @@
+"""A bundle on disk: opened, checked, and turned into the graphs an engine loads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import final
+
+from edgediff_runtimes.bundle.derived import derive_manifest
+from edgediff_runtimes.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest
+from edgediff_runtimes.engines.base import Graph
+from edgediff_runtimes.errors import BundleError, BundleNotFoundError, ComponentFileError, UnsafePathError
+
+MODEL_INDEX = "model_index.json"
+_HASH_BLOCK_BYTES = 1 << 20
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An opened bundle.
+
+    Attributes:
+        path: Its directory, absolute.
+        manifest: What ``edgediff.json`` says, or what was derived from an optimum directory without one.
+        derived: Whether the manifest was derived.
+    """
+
+    path: Path
+    manifest: Manifest
+    derived: bool = False
+
+    @classmethod
+    def open(cls, path: str | Path) -> Bundle:
+        """Open a bundle and check that every file its manifest names is there, inside, and of the stated length.
+
+        Raises:
+            BundleNotFoundError: No bundle there.
+            ManifestError: The manifest is not valid.
+            FormatVersionError: The format is newer than this edgediff.
+            UnsafePathError: A path leaves the bundle, also through a symbolic link.
+            ComponentFileError: A file is missing or has another length.
+        """
+        root = Path(path).expanduser().resolve()
+        if (root / MANIFEST_NAME).is_file():
+            bundle = cls(root, Manifest.from_json(_read_text(root / MANIFEST_NAME)))
+        elif (root / MODEL_INDEX).is_file():
+            bundle = cls(root, derive_manifest(root), derived=True)
+        else:
+            raise BundleNotFoundError(path)
+        for entry in bundle.files():
+            bundle.check_length(entry)
+        for tokenizer in bundle.manifest.tokenizers:
+            if not bundle.locate(tokenizer.path).is_dir():
+                raise ComponentFileError(tokenizer.path, "is missing: expected the directory of a tokenizer")
+        return bundle
+
+    def files(self) -> Iterator[FileEntry]:
+        """Every file of every component."""
+        for component in self.manifest.components.values():
+            yield from component.files
+
+    def locate(self, relative: str) -> Path:
+        """The absolute path of something inside the bundle.
+
+        Raises:
+            UnsafePathError: The path is absolute, climbs out, or a symbolic link on it leads out.
+        """
+        pure = PurePosixPath(relative)
+        if pure.is_absolute() or ".." in pure.parts or "\\" in relative or ":" in relative:
+            raise UnsafePathError(relative)
+        resolved = (self.path / pure).resolve()
+        if not resolved.is_relative_to(self.path):
+            raise UnsafePathError(relative)
+        return resolved
+
+    def check_length(self, entry: FileEntry) -> None:
+        """Raise ``ComponentFileError`` where a file is missing or has another length than its entry states."""
+        path = self.locate(entry.path)
+        if not path.is_file():
+            raise ComponentFileError(entry.path, f"is missing: expected a file of {entry.bytes:,} bytes")
+        if (got := path.stat().st_size) != entry.bytes:
+            raise ComponentFileError(entry.path, f"has {got:,} bytes: expected {entry.bytes:,}")
+
+    def check_hashes(self) -> None:
+        """Read every file whole and compare its SHA-256 with the manifest's.
+
+        Raises:
+            ComponentFileError: A file is not the one that was exported.
+        """
+        for entry in self.files():
+            if entry.sha256 is not None and (got := sha256_of(self.locate(entry.path))) != entry.sha256:
+                raise ComponentFileError(
+                    entry.path, f"was altered: its SHA-256 is {got[:12]}…, expected {entry.sha256[:12]}…"
+                )
+
+    def graph(self, role: str) -> Graph:
+        """The graph of a component, for an engine to load.
+
+        Raises:
+            BundleError: The bundle has no such component.
+        """
+        component = self.manifest.components.get(role)
+        if component is None:
+            raise BundleError(
+                f"the bundle has no component `{role}`: it has {', '.join(sorted(self.manifest.components))}",
+                hint="export the model again with that component",
+            )
+        return Graph(role, self.locate(component.files[0].path), component.format, component.inputs, component.outputs)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_HASH_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ComponentFileError(path.name, f"cannot be read ({error})") from error

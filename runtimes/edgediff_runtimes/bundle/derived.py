@@ -1,0 +1,117 @@
+"""The manifest of a directory that has none: one that optimum-onnx or optimum-intel exported.
+
+Such a directory holds diffusers' configs beside the graphs, which say all that a run needs. What only an export can
+know (hashes, measured errors, shapes of inputs) stays empty.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from edgediff_runtimes.bundle.fields import Fields
+from edgediff_runtimes.bundle.manifest import (
+    Component,
+    Defaults,
+    FileEntry,
+    Latents,
+    Manifest,
+    Provenance,
+    Tokenizer,
+)
+from edgediff_runtimes.errors import BundleError, ManifestError
+
+GRAPH_FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
+FAMILIES = {
+    "StableDiffusionPipeline": "stable-diffusion",
+    "StableDiffusionImg2ImgPipeline": "stable-diffusion",
+    "LatentConsistencyModelPipeline": "stable-diffusion",
+}
+REQUIRED = ("text_encoder", "unet", "vae_decoder")
+_DEFAULT_SCALING = 0.18215  # diffusers' AutoencoderKL default, which early configs leave out
+_CLIP_MAX_TOKENS = 77
+
+
+def derive_manifest(root: Path) -> Manifest:
+    """Derive the manifest of a directory in optimum's layout.
+
+    Raises:
+        BundleError: The family is unknown or a component is missing.
+        ManifestError: A config is not what it should be.
+    """
+    index = _read_config(root / "model_index.json")
+    class_name = index.string("_class_name").removeprefix("ORT").removeprefix("OV")
+    family = FAMILIES.get(class_name)
+    if family is None:
+        raise BundleError(
+            f"the family of `{class_name}` is unknown: expected one of {', '.join(sorted(FAMILIES))}",
+            hint="export the model with `edgediff export`, or see the list of families in the README",
+        )
+    components = {
+        role: component for role in (*REQUIRED, "vae_encoder") if (component := _derive_component(root, role))
+    }
+    for role in REQUIRED:
+        if role not in components:
+            raise BundleError(f"`{role}` is missing: expected `{role}/model.onnx` or `{role}/openvino_model.xml`")
+    latents, factor = _derive_latents(root)
+    size = _read_config(root / "unet" / "config.json").values.get("sample_size") or 64
+    size = (size if isinstance(size, int) else max(size)) * factor
+    distilled = class_name == "LatentConsistencyModelPipeline"
+    return Manifest(
+        family=family,
+        tasks=("text-to-image", "image-to-image") if "vae_encoder" in components else ("text-to-image",),
+        components=components,
+        scheduler=dict(_read_config(root / "scheduler" / "scheduler_config.json").values),
+        latents=latents,
+        tokenizers=(_derive_tokenizer(root),),
+        defaults=Defaults(steps=4 if distilled else 20, guidance=8.5 if distilled else 7.5, width=size, height=size),
+        provenance=Provenance(source=root.name),
+    )
+
+
+def _derive_component(root: Path, role: str) -> Component | None:
+    for format_, name in GRAPH_FILES.items():
+        if (root / role / name).is_file():
+            names = [name, *sorted(p.name for p in (root / role).iterdir() if _is_weights(p, name))]
+            files = tuple(FileEntry(f"{role}/{n}", (root / role / n).stat().st_size, None) for n in names)
+            return Component(format=format_, precision="unknown", files=files)
+    return None
+
+
+def _is_weights(path: Path, graph: str) -> bool:
+    return path.is_file() and path.name != graph and path.suffix in {".onnx_data", ".data", ".bin"}
+
+
+def _derive_latents(root: Path) -> tuple[Latents, int]:
+    config = next((p for d in ("vae_decoder", "vae") if (p := root / d / "config.json").is_file()), None)
+    if config is None:
+        raise BundleError("`vae_decoder/config.json` is missing: it says how latents are scaled")
+    fields = _read_config(config)
+    factor = 2 ** (len(fields.array("block_out_channels")) - 1)
+    scaling = fields.optional_number("scaling_factor")
+    latents = Latents(
+        channels=fields.integer("latent_channels", minimum=1),
+        factor=factor,
+        scaling=_DEFAULT_SCALING if scaling is None else scaling,
+        shift=fields.optional_number("shift_factor") or 0.0,
+    )
+    return latents, factor
+
+
+def _derive_tokenizer(root: Path) -> Tokenizer:
+    config = root / "tokenizer" / "tokenizer_config.json"
+    limit = _read_config(config).values.get("model_max_length") if config.is_file() else None
+    # Some tokenizer configs carry 1e30 for "no limit"; CLIP's position table has 77 places.
+    return Tokenizer("tokenizer", limit if isinstance(limit, int) and limit <= _CLIP_MAX_TOKENS else _CLIP_MAX_TOKENS)
+
+
+def _read_config(path: Path) -> Fields:
+    where = f"{path.parent.name}/{path.name}"
+    try:
+        values: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ManifestError(where, got=str(error), expected="a readable JSON file") from error
+    if not isinstance(values, dict):
+        raise ManifestError(where, got=values, expected="an object")
+    return Fields(values, where)

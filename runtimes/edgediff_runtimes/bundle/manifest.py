@@ -1,0 +1,280 @@
+"""The manifest of a bundle, ``edgediff.json``: its fields as types, read from JSON and written to it.
+
+The format is specified in ``docs/bundle-format.md``. Field names here are the names in the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any, final
+
+from edgediff_runtimes.bundle.fields import Fields
+from edgediff_runtimes.errors import FormatVersionError, ManifestError
+from edgediff_runtimes.tensors import DTYPES, TensorSpec
+
+MANIFEST_NAME = "edgediff.json"
+FORMAT_MAJOR = 1
+FORMAT_VERSION = f"{FORMAT_MAJOR}.0"
+FORMATS = ("onnx", "openvino")
+RGB_CHANNELS = 3
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file of a component: its path inside the bundle, its length in bytes, its SHA-256 in hexadecimal."""
+
+    path: str
+    bytes: int
+    sha256: str | None
+
+    @classmethod
+    def read(cls, fields: Fields) -> FileEntry:
+        """Read one entry; a hash that is present must be 64 hexadecimal digits."""
+        sha256 = fields.optional_string("sha256")
+        if sha256 is not None and not re.fullmatch("[0-9a-f]{64}", sha256):
+            raise fields.fail("sha256", "64 hexadecimal digits")
+        return cls(fields.string("path"), fields.integer("bytes"), sha256)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A comparison of the exported graph with the module it was traced from.
+
+    Attributes:
+        shapes: The shapes of the inputs, by name.
+        error: max |graph - module| / max |module| over all outputs.
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    error: float
+
+    @classmethod
+    def read(cls, fields: Fields) -> Check:
+        """Read one comparison."""
+        shapes = fields.mapping("shapes")
+        for name, shape in shapes.items():
+            if not isinstance(shape, list) or not all(type(axis) is int for axis in shape):
+                raise ManifestError(f"{fields.path('shapes')}.{name}", got=shape, expected="an array of whole numbers")
+        return cls({name: tuple(shape) for name, shape in shapes.items()}, fields.number("error"))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One graph of the model.
+
+    Attributes:
+        format: ``onnx`` or ``openvino``.
+        precision: What its weights and arithmetic are, as it was asked of the export (``fp32``, ``fp16`` ...).
+        files: Its files; the first is the graph, the others hold its weights.
+        inputs: What it takes; empty where the manifest was derived.
+        outputs: What it gives; empty where the manifest was derived.
+        tolerance: The largest ``Check.error`` the export allowed, or None where it was not checked.
+        checks: How far it strays from its module, measured at export.
+    """
+
+    format: str
+    precision: str
+    files: tuple[FileEntry, ...]
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    tolerance: float | None = None
+    checks: tuple[Check, ...] = ()
+
+    @classmethod
+    def read(cls, fields: Fields) -> Component:
+        """Read one component; it has at least one file and a known format."""
+        format_ = fields.string("format")
+        if format_ not in FORMATS:
+            raise fields.fail("format", f"one of {', '.join(FORMATS)}")
+        files = tuple(FileEntry.read(item) for item in fields.objects("files"))
+        if not files:
+            raise fields.fail("files", "at least one file")
+        return cls(
+            format=format_,
+            precision=fields.string("precision"),
+            files=files,
+            inputs=tuple(_read_tensor(item) for item in fields.objects("inputs")),
+            outputs=tuple(_read_tensor(item) for item in fields.objects("outputs")),
+            tolerance=fields.optional_number("tolerance"),
+            checks=tuple(Check.read(item) for item in fields.objects("checks")),
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Latents:
+    """The space the sampler works in.
+
+    Attributes:
+        channels: Channels of a latent picture.
+        factor: Pixels along one side of a latent pixel.
+        scaling: Latents are (encoded - shift) * scaling.
+        shift: See ``scaling``.
+        preview: ``channels + 1`` rows of RGB: a latent pixel times the first rows plus the last one is about its colour
+            in [0, 1]. Fitted at export; None where it was not.
+    """
+
+    channels: int
+    factor: int
+    scaling: float
+    shift: float = 0.0
+    preview: tuple[tuple[float, float, float], ...] | None = None
+
+    @classmethod
+    def read(cls, fields: Fields) -> Latents:
+        """Read the space; a preview map must have ``channels + 1`` rows of three numbers."""
+        channels = fields.integer("channels", minimum=1)
+        preview = None
+        if fields.values.get("preview") is not None:
+            rows = fields.array("preview")
+            if len(rows) != channels + 1 or not all(
+                isinstance(row, list) and len(row) == RGB_CHANNELS and all(isinstance(v, int | float) for v in row)
+                for row in rows
+            ):
+                raise fields.fail("preview", f"{channels + 1} rows of three numbers")
+            preview = tuple((float(r), float(g), float(b)) for r, g, b in rows)
+        scaling = fields.number("scaling")
+        if scaling == 0:
+            raise fields.fail("scaling", "a number that is not zero")
+        return cls(channels, fields.integer("factor", minimum=1), scaling, fields.number("shift"), preview)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """A tokenizer: its directory inside the bundle and the tokens a prompt may have, first and last marks included."""
+
+    path: str
+    max_tokens: int
+
+    @classmethod
+    def read(cls, fields: Fields) -> Tokenizer:
+        """Read one tokenizer."""
+        return cls(fields.string("path"), fields.integer("max_tokens", minimum=2))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a run uses where the user says nothing: network steps, guidance scale, pixels, sampler name or None."""
+
+    steps: int
+    guidance: float
+    width: int
+    height: int
+    sampler: str | None = None
+
+    @classmethod
+    def read(cls, fields: Fields) -> Defaults:
+        """Read the defaults."""
+        sizes = fields.integer("width", minimum=1), fields.integer("height", minimum=1)
+        sampler = fields.optional_string("sampler")
+        return cls(fields.integer("steps", minimum=1), fields.number("guidance"), *sizes, sampler)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a bundle comes from: source and its hash, tool versions, command line, UTC date, licence of the weights."""
+
+    source: str
+    source_sha256: str | None = None
+    tools: dict[str, str] = field(default_factory=dict)
+    command: str | None = None
+    date: str | None = None
+    licence: str | None = None
+
+    @classmethod
+    def read(cls, fields: Fields) -> Provenance:
+        """Read the provenance; each tool has a version string."""
+        tools = fields.mapping("tools")
+        if not all(isinstance(version, str) for version in tools.values()):
+            raise fields.fail("tools", "an object of version strings")
+        optional = {name: fields.optional_string(name) for name in ("source_sha256", "command", "date", "licence")}
+        return cls(source=fields.string("source"), tools=dict(tools), **optional)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All that a runtime needs to know of a bundle.
+
+    Attributes:
+        family: The model family (``stable-diffusion``).
+        tasks: What it can do (``text-to-image``, ``image-to-image``).
+        components: Its graphs by role, which is also their directory's name.
+        scheduler: The model's own scheduler config in diffusers' terms, with ``_class_name``.
+        latents: The space the sampler works in.
+        tokenizers: In the order of the text encoders they feed.
+        defaults: What a run uses where the user says nothing.
+        provenance: Where the bundle comes from.
+        quality: Measured distance of the bundle from the original, or None where it was not measured.
+        format_version: ``major.minor`` of the format.
+    """
+
+    family: str
+    tasks: tuple[str, ...]
+    components: dict[str, Component]
+    scheduler: dict[str, Any]
+    latents: Latents
+    tokenizers: tuple[Tokenizer, ...]
+    defaults: Defaults
+    provenance: Provenance
+    quality: dict[str, Any] | None = None
+    format_version: str = FORMAT_VERSION
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Read a manifest.
+
+        Raises:
+            ManifestError: Not JSON, or a field is missing or has the wrong type or value.
+            FormatVersionError: Of a major version that this edgediff does not read.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise ManifestError(MANIFEST_NAME, got=text[:40], expected=f"JSON ({error})") from error
+        if not isinstance(values, dict):
+            raise ManifestError(MANIFEST_NAME, got=values, expected="an object")
+        fields = Fields(values)
+        version = fields.string("format_version")
+        if not re.fullmatch(r"\d+\.\d+", version):
+            raise fields.fail("format_version", "`major.minor`")
+        if int(version.split(".")[0]) != FORMAT_MAJOR:
+            raise FormatVersionError(got=version, supported=FORMAT_MAJOR)
+        components = fields.fields("components")
+        scheduler = fields.fields("scheduler")
+        scheduler.string("_class_name")
+        return cls(
+            family=fields.string("family"),
+            tasks=fields.strings("tasks"),
+            components={role: Component.read(components.fields(role)) for role in components.values},
+            scheduler=dict(scheduler.values),
+            latents=Latents.read(fields.fields("latents")),
+            tokenizers=tuple(Tokenizer.read(item) for item in fields.objects("tokenizers")),
+            defaults=Defaults.read(fields.fields("defaults")),
+            provenance=Provenance.read(fields.fields("provenance")),
+            quality=None if values.get("quality") is None else fields.mapping("quality"),
+            format_version=version,
+        )
+
+    def to_json(self) -> str:
+        """The manifest as text: two-space indentation, a newline at the end."""
+        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _read_tensor(fields: Fields) -> TensorSpec:
+    dtype = fields.string("dtype")
+    if dtype not in DTYPES:
+        raise fields.fail("dtype", f"one of {', '.join(DTYPES)}")
+    shape = fields.array("shape")
+    if not all(isinstance(axis, str) or (type(axis) is int and axis >= 0) for axis in shape):
+        raise fields.fail("shape", "an array of lengths and axis names")
+    return TensorSpec(fields.string("name"), dtype, tuple(shape))

@@ -1,0 +1,119 @@
+"""The engine seam: named arrays in, named arrays out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, final
+
+from edgediff_runtimes.cancellation import CancelToken
+from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.tensors import Array, TensorSpec
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A graph to load: its role in the model, its file, its format, and what the manifest says of its tensors.
+
+    ``inputs`` and ``outputs`` are empty where the manifest was derived; a session knows better.
+    """
+
+    role: str
+    path: Path
+    format: str
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device that an engine reaches: the name to ask for it by, and what it is."""
+
+    name: str
+    description: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How an engine shall work.
+
+    Attributes:
+        threads: Threads that compute one graph; None leaves it to the engine (one per physical core).
+        low_memory: Trade time for memory: give buffers back after every run and keep no second copy of the weights.
+    """
+
+    threads: int | None = None
+    low_memory: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise SettingError("threads", got=self.threads, expected="a whole number of at least 1")
+
+
+class Session(ABC):
+    """A loaded graph. A context manager; after ``close`` it must not be used. ``run`` may be called from any thread.
+
+    Attributes:
+        inputs: What the graph takes, by name.
+        outputs: What the graph gives, by name.
+    """
+
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+    @abstractmethod
+    def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
+        """Compute the graph.
+
+        Args:
+            feeds: One array per input, of its dtype; contiguous arrays are not copied. They are not written to.
+            cancel: Ends the computation early when it is cancelled.
+
+        Returns:
+            One array per output. They belong to the caller; a later run does not touch them.
+
+        Raises:
+            Cancelled: ``cancel`` was cancelled before or during the run.
+            EngineError: The engine failed; its own words are in the sentence.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the graph. A second call does nothing."""
+
+    def __enter__(self) -> Session:  # noqa: PYI034 - Self came with Python 3.11
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Engine(Protocol):
+    """Loads graphs for devices."""
+
+    @property
+    def name(self) -> str:
+        """What a user calls it."""
+
+    @property
+    def version(self) -> str:
+        """Version of the library behind it."""
+
+    def devices(self) -> tuple[Device, ...]:
+        """The devices it reaches on this machine, the default first."""
+
+    def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:
+        """Load a graph for a device (``auto``: the default).
+
+        Raises:
+            DeviceError: No such device here.
+            EngineError: The graph cannot be loaded.
+        """

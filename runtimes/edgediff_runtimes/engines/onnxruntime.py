@@ -1,0 +1,115 @@
+"""ONNX Runtime as an engine.
+
+Settings below that are not the library's defaults were chosen by measurement; ``benchmarks/engine_settings.py`` repeats
+it and ``benchmarks/README.md`` has the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import final
+
+import numpy as np
+import onnxruntime as ort
+
+from edgediff_runtimes.cancellation import CancelToken
+from edgediff_runtimes.engines.base import Device, EngineOptions, Graph, Session
+from edgediff_runtimes.errors import Cancelled, DeviceError, EngineError
+from edgediff_runtimes.tensors import Array, TensorSpec
+
+# ONNX Runtime's type strings and the NumPy dtypes they stand for.
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(bool)": "bool",
+    "tensor(uint8)": "uint8",
+    "tensor(int8)": "int8",
+}
+_ERRORS_ONLY = 3  # the library's severity: its warnings are for its developers
+
+
+@final
+class OnnxRuntimeEngine:
+    """Loads ``.onnx`` graphs on the CPU."""
+
+    name = "onnxruntime"
+    version: str = ort.__version__
+
+    def devices(self) -> tuple[Device, ...]:
+        """The CPU: the only device this engine is tested on."""
+        return (Device("cpu", "CPUExecutionProvider"),)
+
+    def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:
+        """Load a graph; see ``Engine.load``."""
+        if device not in ("auto", "cpu"):
+            raise DeviceError(device, available=[d.name for d in self.devices()])
+        if graph.format != "onnx":
+            raise EngineError(
+                f"the engine `{self.name}` cannot load `{graph.role}`: its format is `{graph.format}`, expected `onnx`"
+            )
+        try:
+            session = ort.InferenceSession(
+                str(graph.path), sess_options=_session_options(options), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its exceptions share no base class but Exception
+            raise EngineError(f"ONNX Runtime cannot load `{graph.role}`: {_first_line(error)}") from error
+        return _OnnxRuntimeSession(graph.role, session, low_memory=options.low_memory)
+
+
+@final
+class _OnnxRuntimeSession(Session):
+    def __init__(self, role: str, session: ort.InferenceSession, *, low_memory: bool) -> None:
+        self.inputs = {node.name: _spec(node) for node in session.get_inputs()}
+        self.outputs = {node.name: _spec(node) for node in session.get_outputs()}
+        self._role = role
+        self._session: ort.InferenceSession | None = session
+        self._low_memory = low_memory
+
+    def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
+        if self._session is None:
+            raise EngineError(f"the session of `{self._role}` is closed")
+        names = list(self.outputs)
+        feeds = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
+        run_options = ort.RunOptions()
+        if self._low_memory:
+            run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+
+        def interrupt() -> None:
+            run_options.terminate = True
+
+        try:
+            with (cancel or CancelToken()).interrupting(interrupt):
+                results = self._session.run(names, feeds, run_options)
+        except Cancelled:
+            raise
+        except Exception as error:
+            if cancel is not None and cancel.cancelled:
+                raise Cancelled from None
+            raise EngineError(f"ONNX Runtime failed in `{self._role}`: {_first_line(error)}") from error
+        return dict(zip(names, results, strict=True))
+
+    def close(self) -> None:
+        self._session = None
+
+
+def _session_options(options: EngineOptions) -> ort.SessionOptions:
+    settings = ort.SessionOptions()
+    settings.log_severity_level = _ERRORS_ONLY
+    settings.intra_op_num_threads = options.threads or 0
+    if options.low_memory:
+        settings.enable_cpu_mem_arena = False
+        settings.enable_mem_pattern = False
+        settings.add_session_config_entry("session.disable_prepacking", "1")
+    return settings
+
+
+def _spec(node: ort.NodeArg) -> TensorSpec:
+    shape = tuple(axis if isinstance(axis, int) else str(axis) for axis in node.shape)
+    return TensorSpec(node.name, _DTYPES.get(node.type, node.type), shape)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
