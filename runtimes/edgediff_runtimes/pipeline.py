@@ -1,0 +1,161 @@
+"""A bundle ready to draw."""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, final
+
+from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle
+from edgediff_runtimes.components import Components, Residency
+from edgediff_runtimes.engines import Engine, EngineOptions
+from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.images import read_image
+from edgediff_runtimes.results import Result, Step
+from edgediff_runtimes.settings import Options, resolve_settings
+from edgediff_runtimes.tasks.drawing import Drawing, sampler_for
+from edgediff_runtimes.tasks.run import Run
+from edgediff_runtimes.text import ClipTokenizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # typing's own came with Python 3.11
+
+
+@final
+class Pipeline:
+    """Draws pictures with a bundle. A context manager; may be called from several threads at a time.
+
+    Attributes:
+        bundle: The opened bundle: ``bundle.path``, ``bundle.manifest``.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "auto",
+        engine: Engine | None = None,
+        options: EngineOptions | None = None,
+        residency: Residency = "resident",
+        split_guidance: bool = False,
+    ) -> None:
+        """Make a pipeline; components are loaded when a run first needs them.
+
+        Args:
+            bundle: An opened bundle of the Stable Diffusion family.
+            device: A device of the engine, or ``auto``.
+            engine: What computes the graphs; None takes the default engine of their format.
+            options: Threads and memory of the engine.
+            residency: ``resident`` keeps components, ``sequential`` frees each as soon as it is not needed.
+            split_guidance: Make the two calls of guidance one after the other: less memory, nearly the same numbers.
+
+        Raises:
+            SettingError: An option has no such value, or the bundle's family cannot be run.
+            BundleError: The bundle's tokenizer cannot be read.
+        """
+        manifest = bundle.manifest
+        if manifest.family != "stable-diffusion":
+            raise SettingError("family", got=manifest.family, expected="`stable-diffusion`")
+        self.bundle = bundle
+        self._split_guidance = split_guidance
+        self._components = Components(
+            bundle, engine=engine, device=device, options=options or EngineOptions(), residency=residency
+        )
+        tokenizer = manifest.tokenizers[0]
+        self._tokenizer = ClipTokenizer(bundle.locate(tokenizer.path), max_tokens=tokenizer.max_tokens)
+        self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
+
+    def __call__(
+        self,
+        prompt: str | Sequence[str],
+        *,
+        on_step: Callable[[Step], None] | None = None,
+        **options: Unpack[Options],
+    ) -> Result:
+        """Draw and wait for the pictures.
+
+        Args:
+            prompt: What to draw; several prompts are drawn as one batch.
+            on_step: Called after every step; an exception it raises ends the run.
+            **options: See ``Options``.
+
+        Returns:
+            The pictures with their settings and timings.
+
+        Raises:
+            SettingError: An option is unknown or cannot be applied.
+            ImageError: The image cannot be read.
+            NonFiniteError: A component returned NaN or infinity.
+            Cancelled: ``cancel`` was called from another thread.
+        """
+        with self.stream(prompt, **options) as run:
+            for step in run:
+                if on_step is not None:
+                    on_step(step)
+            return run.result
+
+    def stream(self, prompt: str | Sequence[str], **options: Unpack[Options]) -> Run:
+        """Start a run that is iterated step by step; nothing is computed before.
+
+        Args:
+            prompt: What to draw; several prompts are drawn as one batch.
+            **options: See ``Options``.
+
+        Raises:
+            SettingError: An option is unknown or cannot be applied.
+            ImageError: The image cannot be read.
+        """
+        source = options.get("image")
+        picture = None if source is None else read_image(source)
+        settings = resolve_settings(
+            self.bundle.manifest,
+            prompt,
+            options,
+            image_size=None if picture is None else picture.size,
+            distilled_guidance=self._distilled_guidance(),
+        )
+        drawing = Drawing(
+            manifest=self.bundle.manifest,
+            components=self._components,
+            tokenizer=self._tokenizer,
+            settings=settings,
+            sampler=sampler_for(settings, self.bundle.manifest.scheduler),
+            image=picture,
+            split_guidance=self._split_guidance,
+        )
+        run = Run(drawing, provenance=self._provenance())
+        self._runs.add(run)
+        return run
+
+    def cancel(self) -> None:
+        """End all runs in progress, also inside a step; they raise ``Cancelled``. Later runs are not touched."""
+        for run in list(self._runs):
+            run.cancel()
+
+    def close(self) -> None:
+        """End all runs in progress and free all components. A second call does nothing."""
+        self.cancel()
+        self._components.close()
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _distilled_guidance(self) -> bool:
+        unet = self.bundle.manifest.components["unet"]
+        if unet.inputs:
+            return any(spec.name == "timestep_cond" for spec in unet.inputs)
+        with self._components.use("unet") as loaded:
+            return "timestep_cond" in loaded.inputs
+
+    def _provenance(self) -> dict[str, Any]:
+        path: Path = self.bundle.path / MANIFEST_NAME
+        manifest = path.read_bytes() if path.is_file() else self.bundle.manifest.to_json().encode()
+        return {"bundle": self.bundle.path.name, "fingerprint": hashlib.sha256(manifest).hexdigest()[:16]}

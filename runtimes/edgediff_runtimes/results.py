@@ -1,0 +1,111 @@
+"""What a run gives: steps on the way, pictures at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+from PIL import Image
+
+from edgediff_runtimes.bundle import Latents
+from edgediff_runtimes.images import save_image
+from edgediff_runtimes.latents import preview
+from edgediff_runtimes.settings import Settings
+from edgediff_runtimes.tensors import Floats
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One sampling step that is done.
+
+    Attributes:
+        index: From 0.
+        total: Steps of the run.
+        timestep: What the network was called with.
+        sigma: Noise level the step started from, in the sampler's terms.
+        latents: ``(batch, channels, height, width)`` after the step.
+        denoised: The clean latents that the network predicted, of the same shape.
+    """
+
+    index: int
+    total: int
+    timestep: float
+    sigma: float
+    latents: Floats
+    denoised: Floats
+    space: Latents = field(repr=False)
+
+    def preview(self) -> list[Image.Image]:
+        """What the pictures look like so far: a linear map of ``denoised``, made only when asked for.
+
+        Raises:
+            SettingError: The bundle has no preview map.
+        """
+        return preview(self.denoised, self.space)
+
+
+@final
+@dataclass(slots=True)
+class Timings:
+    """Seconds of wall time. Loading of components counts to the phase that first needed them."""
+
+    text_s: float = 0.0
+    encode_s: float = 0.0
+    steps_s: list[float] = field(default_factory=list)
+    decode_s: float = 0.0
+    total_s: float = 0.0
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Pictures, and all that is needed to draw them again.
+
+    Attributes:
+        images: One PIL image per picture: all of the first prompt, then all of the second ...
+        latents: What was decoded, ``(batch, channels, height, width)``.
+        settings: Every setting of the run, defaults filled in.
+        timings: Where the time went.
+        provenance: Name and fingerprint of the bundle, for the files' metadata.
+    """
+
+    images: list[Image.Image]
+    latents: Floats
+    settings: Settings
+    timings: Timings
+    provenance: dict[str, Any]
+
+    @property
+    def seed(self) -> int:
+        """Seed of the first picture."""
+        return self.settings.seed
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seed of every picture."""
+        return self.settings.seeds
+
+    def metadata(self, index: int) -> dict[str, Any]:
+        """What goes into the file of a picture: the settings that draw it alone, and the bundle they are for."""
+        return {"settings": self.settings.of_image(index), **self.provenance}
+
+    def save(self, path: str | Path) -> list[Path]:
+        """Write the pictures; PNG carries the settings.
+
+        Args:
+            path: The file; several pictures get ``-0``, ``-1`` ... before the suffix.
+
+        Returns:
+            The files written.
+
+        Raises:
+            ImageError: The suffix is unknown or the place cannot be written.
+        """
+        path = Path(path)
+        single = len(self.images) == 1
+        paths = [path if single else path.with_stem(f"{path.stem}-{i}") for i in range(len(self.images))]
+        for index, (image, file) in enumerate(zip(self.images, paths, strict=True)):
+            save_image(image, file, metadata=self.metadata(index))
+        return paths

@@ -1,0 +1,240 @@
+"""The settings of a run: every one applied or refused, none ignored."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypedDict, TypeVar, final
+
+from edgediff_runtimes.bundle import Manifest
+from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.images import ImageSource
+from edgediff_runtimes.latents import EncodeMode
+
+T = TypeVar("T")
+
+# torch.manual_seed takes 64 bits, of which its CPU generator uses the lower 32.
+_SEED_BITS = 32
+_MAX_SEED = 2**64
+DEFAULT_STRENGTH = 0.8  # diffusers' default
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that fixes a run, given the bundle. Built by ``resolve_settings``.
+
+    Attributes:
+        prompts: One or more prompts.
+        negative_prompts: One per prompt, or empty where guidance makes no second call.
+        images_per_prompt: Pictures of each prompt; picture i of the run has the seed ``seed + i``.
+        seed: Seed of the first picture.
+        noise: Kind of the noise source (``torch-cpu`` draws what diffusers draws on the CPU).
+        steps: Sampling steps of the whole schedule; image-to-image runs the last ``strength`` of them.
+        guidance: Scale of classifier-free guidance; 1 and less make one call without it.
+        guidance_rescale: Mix of the rescaled result, 0 to 1.
+        sampler: A sampler's name, or None for the bundle's own schedule.
+        sampler_options: Fields of the sampler's config that replace the bundle's.
+        width: Pixels.
+        height: Pixels.
+        strength: How much of the schedule image-to-image runs, above 0 to 1; None without an image.
+        encode: How image-to-image takes latents from the encoder's Gaussian; None without an image.
+    """
+
+    prompts: tuple[str, ...]
+    negative_prompts: tuple[str, ...]
+    images_per_prompt: int
+    seed: int
+    noise: str
+    steps: int
+    guidance: float
+    guidance_rescale: float
+    sampler: str | None
+    sampler_options: dict[str, Any] = field(default_factory=dict)
+    width: int = 0
+    height: int = 0
+    strength: float | None = None
+    encode: EncodeMode | None = None
+
+    @property
+    def batch(self) -> int:
+        """Pictures of the run."""
+        return len(self.prompts) * self.images_per_prompt
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seed of every picture."""
+        return tuple(self.seed + i for i in range(self.batch))
+
+    def of_image(self, index: int) -> dict[str, Any]:
+        """The settings that draw picture ``index`` of this run alone, as JSON values for its file."""
+        prompt = index // self.images_per_prompt
+        values = asdict(self)
+        values.update(
+            prompts=[self.prompts[prompt]],
+            negative_prompts=[self.negative_prompts[prompt]] if self.negative_prompts else [],
+            images_per_prompt=1,
+            seed=self.seed + index,
+        )
+        return values
+
+
+class Options(TypedDict, total=False):
+    """What a caller may ask of a run; a key left out, or None, takes the default.
+
+    Attributes:
+        negative_prompt: What to steer away from, one for all or one per prompt; needs guidance above 1.
+        image: A picture to start from: a PIL image or a path.
+        strength: How far to go from ``image``: above 0 to 1, default 0.8.
+        encode: ``sample`` (default, as diffusers) or ``mode`` of the encoder's Gaussian for ``image``.
+        steps: Sampling steps; default: the bundle's.
+        guidance: Guidance scale; 1 or less makes one call a step; default: the bundle's.
+        guidance_rescale: 0 (default) to 1, see ``guidance.combine``.
+        seed: Seed of the first picture, picture i has ``seed + i``; default: drawn at random.
+        noise: ``torch-cpu`` (default) draws the normals that torch draws on a CPU; others: ``noise.noise_source``.
+        sampler: Name of a sampler; default: the bundle's own schedule.
+        sampler_options: Fields of the sampler's config to replace, such as ``{"timestep_spacing": "trailing"}``.
+        width: Pixels, a multiple of the bundle's latent factor; default: the bundle's, or the image's.
+        height: Pixels, as ``width``.
+        images: Pictures per prompt, default 1.
+    """
+
+    negative_prompt: str | Sequence[str] | None
+    image: ImageSource | None
+    strength: float | None
+    encode: EncodeMode | None
+    steps: int | None
+    guidance: float | None
+    guidance_rescale: float | None
+    seed: int | None
+    noise: str | None
+    sampler: str | None
+    sampler_options: Mapping[str, Any] | None
+    width: int | None
+    height: int | None
+    images: int | None
+
+
+def resolve_settings(
+    manifest: Manifest,
+    prompt: str | Sequence[str],
+    options: Options,
+    *,
+    image_size: tuple[int, int] | None,
+    distilled_guidance: bool,
+) -> Settings:
+    """Fill in the bundle's defaults and check every option.
+
+    Args:
+        manifest: Has defaults and the latent factor.
+        prompt: One prompt or several.
+        options: What the caller asked for.
+        image_size: Width and height of ``options["image"]``, or None without one.
+        distilled_guidance: Whether the network takes the guidance scale as an input, so that there is no second call.
+
+    Raises:
+        SettingError: An option is unknown or cannot be applied; the sentence says what was got and what was expected.
+    """
+    known = Options.__annotations__.keys()
+    if unknown := sorted(options.keys() - known):
+        raise SettingError("options", got=unknown[0], expected=f"one of {', '.join(known)}")
+    prompts = (prompt,) if isinstance(prompt, str) else tuple(prompt)
+    if not prompts or not all(isinstance(text, str) for text in prompts):
+        raise SettingError("prompt", got=prompt, expected="a text or a sequence of at least one")
+    defaults = manifest.defaults
+    guidance = _or(options.get("guidance"), defaults.guidance)
+    negatives = _negatives(options.get("negative_prompt"), prompts, guided=guidance > 1 and not distilled_guidance)
+    width, height = _size(manifest, options, image_size)
+    strength, encode = _start(options, image_size)
+    return Settings(
+        prompts=prompts,
+        negative_prompts=negatives,
+        images_per_prompt=_at_least_one("images", _or(options.get("images"), 1)),
+        seed=_seed(options.get("seed")),
+        noise=_or(options.get("noise"), "torch-cpu"),
+        steps=_at_least_one("steps", _or(options.get("steps"), defaults.steps)),
+        guidance=float(guidance),
+        guidance_rescale=_rescale(_or(options.get("guidance_rescale"), 0.0), guided=bool(negatives)),
+        sampler=_or(options.get("sampler"), defaults.sampler),
+        sampler_options=dict(options.get("sampler_options") or {}),
+        width=width,
+        height=height,
+        strength=strength,
+        encode=encode,
+    )
+
+
+def _or(value: T | None, default: T) -> T:
+    return default if value is None else value
+
+
+def _rescale(value: float, *, guided: bool) -> float:
+    if not 0 <= value <= 1:
+        raise SettingError("guidance_rescale", got=value, expected="a number from 0 to 1")
+    if value and not guided:
+        raise SettingError("guidance_rescale", got=value, expected="0, because this run has no guidance")
+    return float(value)
+
+
+def _start(options: Options, image_size: tuple[int, int] | None) -> tuple[float | None, EncodeMode | None]:
+    """Strength and encode mode of image-to-image; both None without an image."""
+    if image_size is None:
+        for name in ("strength", "encode"):
+            if options.get(name) is not None:
+                raise SettingError(name, got=options.get(name), expected="nothing, because there is no image")
+        return None, None
+    strength = _or(options.get("strength"), DEFAULT_STRENGTH)
+    if not 0 < strength <= 1:
+        raise SettingError("strength", got=strength, expected="a number above 0 and at most 1")
+    encode: EncodeMode = _or(options.get("encode"), "sample")
+    if encode not in ("sample", "mode"):
+        raise SettingError("encode", got=encode, expected="`sample` or `mode`")
+    return float(strength), encode
+
+
+def _negatives(negative: str | Sequence[str] | None, prompts: tuple[str, ...], *, guided: bool) -> tuple[str, ...]:
+    if not guided:
+        if negative is not None:
+            raise SettingError(
+                "negative_prompt",
+                got=negative,
+                expected="nothing, because without guidance above 1 it has no effect",
+                hint="raise `guidance`",
+            )
+        return ()
+    texts = (negative or "",) * len(prompts) if negative is None or isinstance(negative, str) else tuple(negative)
+    if len(texts) != len(prompts):
+        raise SettingError(
+            "negative_prompt", got=negative, expected=f"one text, or {len(prompts)} as there are prompts"
+        )
+    return texts
+
+
+def _size(manifest: Manifest, options: Options, image_size: tuple[int, int] | None) -> tuple[int, int]:
+    factor = manifest.latents.factor
+    if image_size is None:
+        fallback = manifest.defaults.width, manifest.defaults.height
+    else:
+        # As diffusers: an image keeps its size, cut to whole latent pixels.
+        fallback = max(image_size[0] // factor, 1) * factor, max(image_size[1] // factor, 1) * factor
+    sizes = _or(options.get("width"), fallback[0]), _or(options.get("height"), fallback[1])
+    for name, value in zip(("width", "height"), sizes, strict=True):
+        if not isinstance(value, int) or value < factor or value % factor:
+            near = max(round(value / factor), 1) * factor if isinstance(value, int) else factor
+            raise SettingError(name, got=value, expected=f"a multiple of {factor}", hint=f"{near} is the nearest")
+    return sizes
+
+
+def _seed(seed: int | None) -> int:
+    if seed is None:
+        return secrets.randbits(_SEED_BITS)
+    if not isinstance(seed, int) or not 0 <= seed < _MAX_SEED:
+        raise SettingError("seed", got=seed, expected="a whole number from 0 to 2**64 - 1")
+    return seed
+
+
+def _at_least_one(name: str, value: int) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise SettingError(name, got=value, expected="a whole number of at least 1")
+    return value

@@ -1,0 +1,77 @@
+"""A run in the hands of the caller: iterated, cancelled, finished."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from types import TracebackType
+from typing import Any, final
+
+from edgediff_runtimes.errors import Cancelled
+from edgediff_runtimes.results import Result, Step
+from edgediff_runtimes.tasks.drawing import Drawing
+
+
+@final
+class Run:
+    """Yields a ``Step`` after each sampling step, then has the pictures in ``result``.
+
+    A context manager: leaving the block ends the run and lets go of its components, also half-way. It is iterated from
+    one thread; ``cancel`` may be called from any.
+
+    Attributes:
+        total_steps: How many steps it has.
+    """
+
+    def __init__(self, drawing: Drawing, *, provenance: dict[str, Any]) -> None:
+        self.total_steps = drawing.sampler.steps
+        self._drawing = drawing
+        self._provenance = provenance
+        self._result: Result | None = None
+        self._steps = self._work()
+
+    @property
+    def result(self) -> Result:
+        """The pictures; steps that were not iterated yet are run first.
+
+        Raises:
+            Cancelled: The run was cancelled before it was done.
+        """
+        for _ in self:
+            pass
+        if self._result is None:  # closed, or ended by an error that was raised before
+            raise Cancelled
+        return self._result
+
+    def cancel(self) -> None:
+        """End the run, also inside a step; its iteration raises ``Cancelled``. Returns at once."""
+        self._drawing.cancel.cancel()
+
+    def close(self) -> None:
+        """End the run and let go of its components. A second call does nothing."""
+        self.cancel()
+        self._steps.close()
+
+    def __iter__(self) -> Run:
+        return self
+
+    def __next__(self) -> Step:
+        return next(self._steps)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _work(self) -> Generator[Step, None, None]:
+        drawing = self._drawing
+        began = time.perf_counter()
+        for step in drawing.steps():
+            latents = step.latents
+            yield step
+        images = drawing.pictures(latents)
+        drawing.timings.total_s = time.perf_counter() - began
+        self._result = Result(images, latents, drawing.settings, drawing.timings, self._provenance)
