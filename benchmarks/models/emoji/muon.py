@@ -1,0 +1,77 @@
+"""Muon: momentum, made orthogonal (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks").
+
+Each weight matrix moves along the nearest semi-orthogonal matrix of its momentum, so no direction starves. The factor
+0.2·sqrt(max(rows, columns)) gives the update the size that Adam's has (Liu et al. 2025, "Muon is scalable for LLM
+training", eq. 4), so one learning rate serves both.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_QUINTIC = (3.4445, -4.7750, 2.0315)  # Jordan's coefficients: fast, singular values end within about [0.7, 1.2]
+
+
+def orthogonalise(matrix: Tensor, *, iterations: int = 5) -> Tensor:
+    """The nearest semi-orthogonal matrix, roughly, by Newton-Schulz iterations in bfloat16.
+
+    Args:
+        matrix: (rows, columns).
+        iterations: Five are enough for training.
+    """
+    a, b, c = _QUINTIC
+    x = matrix.to(torch.bfloat16)
+    tall = x.size(0) > x.size(1)
+    if tall:
+        x = x.T
+    x = x / (x.norm() + 1e-7)
+    for _ in range(iterations):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return (x.T if tall else x).to(matrix.dtype)
+
+
+@final
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum, made orthogonal, for weights of two and more axes (a convolution is a matrix of its rows)."""
+
+    def __init__(self, parameters: Iterable[Tensor], *, lr: float, momentum: float = 0.95, decay: float = 0.0) -> None:
+        super().__init__(list(parameters), {"lr": lr, "momentum": momentum, "decay": decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move every weight once; `closure` is not supported."""
+        del closure
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self._move(weight, group)
+
+    def _move(self, weight: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+        momentum = state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
+        ahead = weight.grad.lerp(momentum, group["momentum"]).flatten(1)
+        size = 0.2 * max(ahead.shape) ** 0.5
+        weight.mul_(1 - group["lr"] * group["decay"])
+        weight.add_(orthogonalise(ahead).view_as(weight), alpha=-group["lr"] * size)
+
+
+def split(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """Weights for Muon (matrices and convolutions inside the network) and for Adam (all others).
+
+    Embeddings, the first and the last convolution stay with Adam: their rows are words and colours, not features.
+    """
+    outer = ("embedding", "conv_in", "conv_out")
+    inside, rest = [], []
+    for name, weight in model.named_parameters():
+        if weight.requires_grad:
+            (inside if weight.ndim >= 2 and not any(part in name for part in outer) else rest).append(weight)
+    return inside, rest

@@ -1,0 +1,233 @@
+"""What every training step of this folder shares: workers, a time budget, gradient averaging, checkpoints.
+
+On a CPU two single-threaded processes each take half of a batch and average their gradients after every step; on cores
+that others use too this is several times faster than one process with two threads, which wait for each other in every
+layer. On a GPU there is one process.
+
+The budget counts minutes of progress, not of the clock: a process that was stopped for a while (or a laptop that slept)
+resumes where it was, and the learning rate always reaches its end. Asking for other minutes on resuming
+stretches or shortens what is left.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from benchmarks.models.emoji.muon import Muon, split
+
+LONGEST_STEP_S = 20.0  # a longer one was a pause, not work
+Loss = Callable[[torch.Generator, float], dict[str, Tensor]]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How long and how to train.
+
+    Attributes:
+        work: Folder of the training run: data, checkpoints, logs.
+        name: Name of this stage; its checkpoint is `checkpoints/NAME.pt`.
+        minutes: Training time for the whole stage.
+        rate: Peak learning rate.
+        seed: Fixes weights, batches, noise and captions (for the same number of workers and steps).
+        ema: Decay of the averaged weights that are kept in the end; 0 keeps the last weights.
+        decay: Weight decay of the matrices.
+        save_minutes: Time between checkpoints.
+        flat: Share of the budget after which the learning rate begins to fall.
+    """
+
+    work: Path
+    name: str
+    minutes: float
+    rate: float = 2e-3
+    seed: int = 0
+    ema: float = 0.998
+    decay: float = 0.0
+    save_minutes: float = 3.0
+    flat: float = 0.35
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where this stage's state is kept."""
+        return self.work / "checkpoints" / f"{self.name}.pt"
+
+
+def rate_at(progress: float, *, flat: float) -> float:
+    """Learning rate as a share of its peak: 2 % warm-up, flat, then a cosine down to 1 %."""
+    if progress < 0.02:
+        return max(progress / 0.02, 0.01)
+    if progress < flat:
+        return 1.0
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min((progress - flat) / (1 - flat), 1.0)))
+
+
+def device() -> torch.device:
+    """The GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast() -> AbstractContextManager[None]:
+    """bfloat16 where it is safe: twice the speed on CPUs with AVX512-BF16 and on GPUs."""
+    return torch.autocast(device().type, torch.bfloat16)
+
+
+def launch(stage: Callable[[Any], None], arguments: Any) -> None:  # noqa: ANN401 - the stage's own parsed options
+    """Run `stage(arguments)` in as many processes as the machine is best used with."""
+    workers = 1 if torch.cuda.is_available() else min(2, os.cpu_count() or 1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    (arguments.work / "checkpoints").mkdir(parents=True, exist_ok=True)
+    meeting = arguments.work / "checkpoints" / f".meeting-{os.getpid()}"
+    torch.multiprocessing.spawn(_worker, (workers, meeting, stage, arguments), nprocs=workers)  # type: ignore[no-untyped-call]
+    meeting.unlink(missing_ok=True)
+
+
+def _worker(rank: int, workers: int, meeting: Path, stage: Callable[[Any], None], arguments: Any) -> None:  # noqa: ANN401
+    torch.set_num_threads(1)
+    torch.manual_seed(arguments.seed)  # the same first weights in every process
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=workers)
+    pids = [None] * workers
+    dist.all_gather_object(pids, os.getpid())
+    if rank == 0:
+        (arguments.work / "pids").write_text("".join(f"{pid}\n" for pid in (os.getppid(), *pids)), encoding="utf-8")
+    stage(arguments)
+    dist.barrier()
+    if rank == 0:
+        (arguments.work / "pids").write_text("", encoding="utf-8")
+    dist.destroy_process_group()
+
+
+@final
+@dataclass(slots=True)
+class _State:
+    model: nn.Module
+    optimisers: list[torch.optim.Optimizer]
+    average: dict[str, Tensor]
+    step: int = 0
+    progress: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "average": self.average, "step": self.step, "progress": self.progress, "history": self.history,
+        }  # fmt: skip
+        partial = path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(path)
+
+    def load(self, path: Path) -> None:
+        state = torch.load(path, map_location=device(), weights_only=True)
+        self.model.load_state_dict(state["model"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.average = state["average"]
+        self.step, self.progress, self.history = state["step"], state["progress"], state["history"]
+
+
+def train(run: Run, model: nn.Module, loss: Loss, *, on_save: Callable[[float], None] | None = None) -> None:
+    """Train until the budget is used; `model` then holds the averaged weights.
+
+    Args:
+        run: Budget and settings. A checkpoint of the same name is resumed.
+        model: All weights that learn, as one module.
+        loss: `loss(generator, progress)` draws a batch and returns named terms; the term `"loss"` is minimised.
+        on_save: Called in the first worker with the progress in [0, 1] after each checkpoint.
+    """
+    matrices, rest = split(model)
+    optimisers = [
+        Muon(matrices, lr=run.rate, decay=run.decay),
+        torch.optim.AdamW(rest, lr=run.rate, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+    state = _State(model, optimisers, {name: value.clone() for name, value in model.state_dict().items()})
+    if run.checkpoint.exists():
+        state.load(run.checkpoint)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    saved = shown = time.monotonic()
+    while state.progress < 1:
+        started = time.monotonic()
+        terms = _step(run, state, weights, loss)
+        seconds = min(time.monotonic() - started, LONGEST_STEP_S)
+        state.progress += _agreed(seconds) / (60 * run.minutes)
+        state.step += 1
+        if time.monotonic() - shown > 10 or state.progress >= 1:
+            shown = time.monotonic()
+            _show(run, state, terms)
+        if time.monotonic() - saved > 60 * run.save_minutes or state.progress >= 1:
+            saved = time.monotonic()
+            if dist.get_rank() == 0:
+                state.save(run.checkpoint)
+                if on_save is not None:
+                    on_save(state.progress)
+    model.load_state_dict(state.average)
+
+
+def averaged(run: Run, model: nn.Module) -> nn.Module:
+    """`model` with the averaged weights of the stage's checkpoint, finished or not, ready for use."""
+    model.load_state_dict(torch.load(run.checkpoint, map_location=device(), weights_only=True)["average"])
+    return model.to(device()).eval()
+
+
+def _step(run: Run, state: _State, weights: list[Tensor], loss: Loss) -> dict[str, Tensor]:
+    worker = state.step * dist.get_world_size() + dist.get_rank()
+    generator = torch.Generator(device()).manual_seed(run.seed * 1_000_003 + worker)
+    torch.manual_seed(run.seed * 1_000_003 + worker)
+    terms = loss(generator, state.progress)
+    terms["loss"].backward()  # type: ignore[no-untyped-call]
+    if dist.get_world_size() > 1:
+        _average_gradients(weights)
+    norm = nn.utils.clip_grad_norm_(weights, 1.0)
+    for optimiser in state.optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = run.rate * rate_at(state.progress, flat=run.flat)
+        if torch.isfinite(norm):
+            optimiser.step()
+        optimiser.zero_grad()
+    if dist.get_rank() == 0:
+        _update_average(run, state)
+    return terms
+
+
+def _average_gradients(weights: list[Tensor]) -> None:
+    gradients = [weight.grad if weight.grad is not None else torch.zeros_like(weight) for weight in weights]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for weight, part in zip(weights, flat.split([weight.numel() for weight in weights]), strict=True):
+        weight.grad = part.view(weight.shape)
+
+
+@torch.no_grad()
+def _update_average(run: Run, state: _State) -> None:
+    decay = min(run.ema, (1 + state.step) / (10 + state.step))  # young averages forget their random start sooner
+    for name, value in state.model.state_dict().items():
+        if value.is_floating_point():
+            state.average[name].lerp_(value, 1 - decay)
+        else:
+            state.average[name].copy_(value)
+
+
+def _agreed(seconds: float) -> float:
+    shared = torch.tensor(seconds)
+    dist.all_reduce(shared)
+    return float(shared) / dist.get_world_size()
+
+
+def _show(run: Run, state: _State, terms: dict[str, Tensor]) -> None:
+    if dist.get_rank() == 0:
+        numbers = {name: float(term.detach()) for name, term in terms.items()}
+        state.history.append({"step": state.step, "progress": state.progress, **numbers})
+        text = "  ".join(f"{name} {number:.4g}" for name, number in numbers.items())
+        print(f"{time.strftime('%H:%M:%S')} {run.name} {state.progress:6.1%} step {state.step}  {text}", flush=True)

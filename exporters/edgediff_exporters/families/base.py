@@ -1,0 +1,108 @@
+"""What a model family declares: its components, and for each the module, the named tensors and the shapes to try."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, final
+
+import torch
+
+from edgediff_exporters.sources.base import Source
+from edgediff_runtimes.bundle import Defaults, Latents
+
+Config: TypeAlias = dict[str, Any]
+Outputs: TypeAlias = "tuple[torch.Tensor, ...]"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class GraphInput:
+    """One input of a graph.
+
+    Attributes:
+        name: Its name in the graph.
+        dtype: What the graph takes. Floating inputs are float32 at every precision; the graph itself converts.
+        shape: One entry per axis: its fixed length, or the name of a dynamic axis. Axes of one name have one length.
+        below: Whole numbers are drawn from [0, below) when the graph is checked.
+        scale: Floating numbers are drawn from a normal distribution of this deviation, and made positive for
+            ``timestep``-like inputs by ``positive``.
+        positive: Draw from [0, scale) uniformly instead.
+    """
+
+    name: str
+    dtype: torch.dtype
+    shape: tuple[int | str, ...]
+    below: int = 0
+    scale: float = 1.0
+    positive: bool = False
+
+    def sizes(self, lengths: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape with its dynamic axes filled in."""
+        return tuple(lengths[axis] if isinstance(axis, str) else axis for axis in self.shape)
+
+    def draw(self, lengths: Mapping[str, int], generator: torch.Generator) -> torch.Tensor:
+        """A random value of that input."""
+        sizes = self.sizes(lengths)
+        if not self.dtype.is_floating_point:
+            return torch.randint(0, self.below, sizes, generator=generator, dtype=self.dtype)
+        draw = torch.rand if self.positive else torch.randn
+        return draw(sizes, generator=generator, dtype=self.dtype) * self.scale
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ComponentPlan:
+    """How one component becomes one graph.
+
+    Attributes:
+        role: Its directory in the bundle.
+        origin: Its directory in the source (two roles may share one: a VAE is two graphs).
+        build: Makes the module from its config. Called where parameters take no memory.
+        forward: Calls the module with the inputs in order and returns the outputs in order.
+        inputs: What the graph takes.
+        outputs: Names of what it gives.
+        traced: Lengths of the dynamic axes to trace with. None may be 1 or equal to another axis's length by accident.
+        checked: Other lengths, all different, to check with.
+        tolerances: Largest allowed max |graph - module| / max |module|, by precision.
+        rename: The module's name for a tensor, from its name in the file.
+    """
+
+    role: str
+    origin: str
+    build: Callable[[Config], torch.nn.Module]
+    forward: Callable[..., Outputs]
+    inputs: tuple[GraphInput, ...]
+    outputs: tuple[str, ...]
+    traced: Mapping[str, int]
+    checked: Mapping[str, int]
+    tolerances: Mapping[str, float]
+    rename: Callable[[str], str] = field(default=lambda name: name)
+
+
+class Family(Protocol):
+    """A model family. One file in ``families/`` and one line in its registry."""
+
+    @property
+    def name(self) -> str:
+        """Its name in a manifest."""
+
+    @property
+    def pipelines(self) -> tuple[str, ...]:
+        """The ``_class_name`` values of ``model_index.json`` that it covers."""
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The directories of a source that hold its modules."""
+
+    def tasks(self, source: Source) -> tuple[str, ...]:
+        """What a bundle of it can do."""
+
+    def components(self, source: Source) -> tuple[ComponentPlan, ...]:
+        """Its components, in the order they are exported."""
+
+    def latents(self, source: Source) -> Latents:
+        """The space its sampler works in, without a preview map."""
+
+    def defaults(self, source: Source) -> Defaults:
+        """What a run uses where the user says nothing."""

@@ -1,0 +1,185 @@
+"""Stable Diffusion 1.x and 2.x (epsilon and v-prediction), LCM-distilled models and SD-Turbo.
+
+Rombach et al. 2022, "High-Resolution Image Synthesis with Latent Diffusion Models". One text encoder, one U-Net with
+cross-attention, one VAE. What the U-Net predicts is the scheduler's matter: the graph is the same.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
+from edgediff_exporters.sources.base import Source
+from edgediff_runtimes.bundle import Defaults, Latents
+from edgediff_runtimes.errors import SourceError
+
+_FP32 = torch.float32
+# Measured: fp32 stays under 1e-5 on trained and random weights; half precision has 11 bits, and a deep network loses a
+# few of them. `w16` rounds the weights alone.
+_TOLERANCES = {"fp32": 1e-4, "w16": 1e-2, "fp16": 3e-2}
+_TRAIN_TIMESTEPS = 1000
+_DEFAULT_SCALING = 0.18215  # of AutoencoderKL, which early configs leave out
+_DISTILLED_STEPS = 4
+
+# The VAE's attention had other names before diffusers 0.17; SD1.x checkpoints still carry them.
+_OLD_ATTENTION = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
+
+
+@final
+class StableDiffusion:
+    """The family; see the module."""
+
+    name = "stable-diffusion"
+    pipelines = (
+        "StableDiffusionPipeline",
+        "StableDiffusionImg2ImgPipeline",
+        "LatentConsistencyModelPipeline",
+        "LatentConsistencyModelImg2ImgPipeline",
+    )
+    origins = ("text_encoder", "unet", "vae")
+
+    def tasks(self, source: Source) -> tuple[str, ...]:  # noqa: ARG002 - every model of this family does both
+        """Text to image, and image to image: the VAE has an encoder."""
+        return ("text-to-image", "image-to-image")
+
+    def components(self, source: Source) -> tuple[ComponentPlan, ...]:
+        """Text encoder, U-Net, VAE decoder, VAE encoder."""
+        vae = source.config("vae")
+        return (
+            _text_encoder(source.config("text_encoder")),
+            _unet(source.config("unet")),
+            _vae_decoder(vae),
+            _vae_encoder(vae),
+        )
+
+    def latents(self, source: Source) -> Latents:
+        """From the VAE's config."""
+        vae = source.config("vae")
+        return Latents(
+            channels=vae["latent_channels"],
+            factor=_vae_factor(vae),
+            scaling=vae.get("scaling_factor") or _DEFAULT_SCALING,
+            shift=vae.get("shift_factor") or 0.0,
+        )
+
+    def defaults(self, source: Source) -> Defaults:
+        """The size it was trained at; few steps for distilled models, and no guidance where it was distilled away."""
+        unet = source.config("unet")
+        size = unet.get("sample_size") or 64
+        height, width = (size, size) if isinstance(size, int) else size
+        factor = _vae_factor(source.config("vae"))
+        steps, guidance = 20, 7.5
+        if unet.get("time_cond_proj_dim"):
+            steps, guidance = _DISTILLED_STEPS, 8.5
+        elif source.index.get("_class_name", "").startswith("LatentConsistency"):
+            steps, guidance = _DISTILLED_STEPS, 1.0
+        elif "turbo" in source.name.lower():  # SD-Turbo's configs do not tell it from SD2; its card gives these
+            steps, guidance = 1, 1.0
+        return Defaults(steps=steps, guidance=guidance, width=width * factor, height=height * factor)
+
+
+def _vae_factor(vae: Config) -> int:
+    return int(2 ** (len(vae["block_out_channels"]) - 1))
+
+
+def _rename_text(name: str) -> str:
+    # transformers 5 took the wrapping `text_model` away that every published checkpoint has.
+    return name.removeprefix("text_model.")
+
+
+def _rename_vae(name: str) -> str:
+    for old, new in _OLD_ATTENTION.items():
+        name = name.replace(old, new)
+    return name
+
+
+def _text_encoder(config: Config) -> ComponentPlan:
+    def forward(module: torch.nn.Module, input_ids: torch.Tensor) -> Outputs:
+        out = module(input_ids=input_ids)
+        return out.last_hidden_state, out.pooler_output
+
+    return ComponentPlan(
+        role="text_encoder",
+        origin="text_encoder",
+        build=lambda config: CLIPTextModel(CLIPTextConfig.from_dict(config)),
+        forward=forward,
+        inputs=(GraphInput("input_ids", torch.int32, ("batch", "sequence"), below=config["vocab_size"]),),
+        outputs=("last_hidden_state", "pooler_output"),
+        traced={"batch": 2, "sequence": 9},
+        checked={"batch": 3, "sequence": config["max_position_embeddings"]},
+        tolerances=_TOLERANCES,
+        rename=_rename_text,
+    )
+
+
+def _unet(config: Config) -> ComponentPlan:
+    if config.get("addition_embed_type") not in (None, "text"):
+        raise SourceError(
+            f"the U-Net takes additional conditions (`addition_embed_type` is `{config['addition_embed_type']}`): "
+            "expected a Stable Diffusion 1.x or 2.x U-Net"
+        )
+    inputs = [
+        GraphInput("sample", _FP32, ("batch", config["in_channels"], "height", "width")),
+        GraphInput("timestep", _FP32, (1,), scale=_TRAIN_TIMESTEPS, positive=True),
+        GraphInput("encoder_hidden_states", _FP32, ("batch", "sequence", config["cross_attention_dim"])),
+    ]
+    if config.get("time_cond_proj_dim"):
+        inputs.append(GraphInput("timestep_cond", _FP32, ("batch", config["time_cond_proj_dim"])))
+
+    def forward(module: torch.nn.Module, *tensors: torch.Tensor) -> Outputs:
+        out: Outputs = module(
+            *tensors[:3],
+            timestep_cond=tensors[3] if len(tensors) > 3 else None,
+            return_dict=False,  # noqa: PLR2004 - the inputs above
+        )
+        return out
+
+    # Odd sizes: at even ones diffusers takes a branch that is fixed in the graph and fails at every odd size.
+    return ComponentPlan(
+        role="unet",
+        origin="unet",
+        build=UNet2DConditionModel.from_config,
+        forward=forward,
+        inputs=tuple(inputs),
+        outputs=("out_sample",),
+        traced={"batch": 2, "height": 9, "width": 15, "sequence": 7},
+        checked={"batch": 3, "height": 16, "width": 12, "sequence": 5},
+        tolerances=_TOLERANCES,
+        rename=_rename_vae,
+    )
+
+
+def _vae_decoder(config: Config) -> ComponentPlan:
+    return ComponentPlan(
+        role="vae_decoder",
+        origin="vae",
+        build=AutoencoderKL.from_config,
+        forward=lambda module, latent_sample: module.decode(latent_sample, return_dict=False),
+        inputs=(GraphInput("latent_sample", _FP32, ("batch", config["latent_channels"], "height", "width")),),
+        outputs=("sample",),
+        traced={"batch": 2, "height": 5, "width": 7},
+        checked={"batch": 3, "height": 6, "width": 4},
+        tolerances=_TOLERANCES,
+        rename=_rename_vae,
+    )
+
+
+def _vae_encoder(config: Config) -> ComponentPlan:
+    factor = _vae_factor(config)
+    return ComponentPlan(
+        role="vae_encoder",
+        origin="vae",
+        build=AutoencoderKL.from_config,
+        # The moments: mean and log variance of the latent distribution, concatenated. The runtime samples or takes the mean.
+        forward=lambda module, sample: (module.encode(sample).latent_dist.parameters,),
+        inputs=(GraphInput("sample", _FP32, ("batch", config["in_channels"], "height", "width")),),
+        outputs=("latent_parameters",),
+        traced={"batch": 2, "height": 5 * factor, "width": 7 * factor},
+        checked={"batch": 3, "height": 6 * factor, "width": 4 * factor},
+        tolerances=_TOLERANCES,
+        rename=_rename_vae,
+    )

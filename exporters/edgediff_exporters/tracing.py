@@ -1,0 +1,147 @@
+"""A module becomes a graph without a single weight in memory.
+
+Parameters are made on the meta device, replaced by fake tensors (shapes and dtypes, no storage) and traced with
+``torch.onnx.export(dynamo=True)``. The graph that comes back names its initialisers as the module does; their values
+are attached afterwards, one at a time, when the graph is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import onnx_ir as ir
+import torch
+from accelerate import init_empty_weights
+from torch._subclasses.fake_tensor import FakeTensorMode  # its only home; torch.export documents it
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+from edgediff_exporters.families import ComponentPlan
+from edgediff_exporters.families.base import Config, Outputs
+
+OPSET = 21  # the newest whose graphs every runtime here was checked with; GroupNormalization is whole from 21 on
+_PREFIX = "module."
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A traced graph.
+
+    Attributes:
+        model: The graph. Initialisers that are parameters have no value yet and are named as in the module.
+        constants: Values of the module's own buffers that no checkpoint holds (position indices and the like).
+        symbols: The tracer's name of each dynamic axis and the declared one.
+    """
+
+    model: ir.Model
+    constants: dict[str, torch.Tensor]
+    symbols: dict[str, str]
+
+
+def empty_module(plan: ComponentPlan, config: Config) -> torch.nn.Module:
+    """The module with its parameters on the meta device; buffers that no checkpoint holds are real."""
+    with init_empty_weights(include_buffers=False):
+        module = plan.build(config)
+    return module.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
+
+
+def trace(plan: ComponentPlan, config: Config, *, dtype: torch.dtype) -> Traced:
+    """Trace a component.
+
+    Args:
+        plan: What to trace.
+        config: The component's config.
+        dtype: What the graph computes in. Its inputs and outputs stay float32.
+    """
+    module = empty_module(plan, config).to(dtype)
+    constants = {name: buffer.clone() for name, buffer in module.named_buffers() if buffer.device.type != "meta"}
+    mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
+    with mode:
+        for part in module.modules():
+            for name, parameter in part.named_parameters(recurse=False):
+                fake = torch.empty(parameter.shape, dtype=parameter.dtype)
+                part.register_parameter(name, torch.nn.Parameter(fake, requires_grad=False))
+        examples = tuple(torch.zeros(item.sizes(plan.traced), dtype=item.dtype) for item in plan.inputs)
+    with _quiet():
+        program = torch.onnx.export(
+            _Flat(plan, module, dtype).eval(),
+            examples,
+            dynamo=True,
+            dynamic_shapes=(tuple(_dynamic_axes(item.shape) for item in plan.inputs),),
+            input_names=[item.name for item in plan.inputs],
+            output_names=list(plan.outputs),
+            opset_version=OPSET,
+            optimize=False,  # folding would ask fake tensors for their values; our own passes run later
+            verbose=False,
+        )
+    model = program.model
+    _adopt_names(model)
+    return Traced(model, constants, _symbols(plan, model))
+
+
+@final
+class _Flat(torch.nn.Module):
+    """The module behind positional tensors, converting at the edges."""
+
+    def __init__(self, plan: ComponentPlan, module: torch.nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.module = module
+        self._plan = plan
+        self._dtype = dtype
+
+    def forward(self, *tensors: torch.Tensor) -> Outputs:
+        lengths: dict[str, int] = {}
+        for item, tensor in zip(self._plan.inputs, tensors, strict=True):
+            for axis, length in zip(item.shape, tensor.shape, strict=True):
+                if isinstance(axis, str):
+                    # Each input gets symbols of its own; nothing else tells the tracer that they are one length.
+                    torch._check(length == lengths.setdefault(axis, length))  # noqa: SLF001 - torch's documented name
+        if self._dtype != torch.float32:
+            # A timestep stays float32: half precision cannot tell 999 from 999.5, and the module converts it itself.
+            tensors = tuple(
+                tensor.to(self._dtype) if tensor.is_floating_point() and tensor.ndim > 1 else tensor
+                for tensor in tensors
+            )
+        return tuple(output.float() for output in self._plan.forward(self.module, *tensors))
+
+
+def _dynamic_axes(shape: tuple[int | str, ...]) -> dict[int, object]:
+    return {index: torch.export.Dim.DYNAMIC for index, axis in enumerate(shape) if isinstance(axis, str)}
+
+
+def _adopt_names(model: ir.Model) -> None:
+    """Name initialisers as the module does and drop their fake values."""
+    for value in list(model.graph.initializers.values()):
+        if value.name is not None and value.name.startswith(_PREFIX):
+            value.name = value.name.removeprefix(_PREFIX)
+            value.const_value = None
+
+
+def _symbols(plan: ComponentPlan, model: ir.Model) -> dict[str, str]:
+    symbols: dict[str, str] = {}
+    for item, value in zip(plan.inputs, model.graph.inputs, strict=True):
+        if value.shape is None:
+            continue
+        for declared, traced in zip(item.shape, value.shape, strict=True):
+            if isinstance(declared, str) and isinstance(traced, ir.SymbolicDim) and traced.value is not None:
+                symbols[traced.value] = declared
+    return symbols
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torch's notes on its own insides from the user: they ask nothing of them."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
