@@ -1,1 +1,68 @@
-"""edgediff: diffusion models on people's own devices."""
+"""edgediff: diffusion models on people's own devices.
+
+>>> import edgediff
+>>> with edgediff.load("emoji") as pipeline:
+...     pipeline("a red apple", seed=0).save("apple.png")
+
+Names are imported when they are first used, so ``import edgediff`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgediff.api import export, load, verify
+    from edgediff_runtimes.bundle import Bundle
+    from edgediff_runtimes.cancellation import CancelToken
+    from edgediff_runtimes.engines import EngineOptions, FakeEngine
+    from edgediff_runtimes.errors import Cancelled, EdgediffError
+    from edgediff_runtimes.pipeline import Pipeline
+    from edgediff_runtimes.results import Result, Step
+    from edgediff_runtimes.tasks.run import Run
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Bundle",
+    "CancelToken",
+    "Cancelled",
+    "EdgediffError",
+    "EngineOptions",
+    "FakeEngine",
+    "Pipeline",
+    "Result",
+    "Run",
+    "Step",
+    "__version__",
+    "export",
+    "load",
+    "verify",
+]
+
+_HOMES = {
+    "Bundle": "edgediff_runtimes.bundle",
+    "CancelToken": "edgediff_runtimes.cancellation",
+    "Cancelled": "edgediff_runtimes.errors",
+    "EdgediffError": "edgediff_runtimes.errors",
+    "EngineOptions": "edgediff_runtimes.engines",
+    "FakeEngine": "edgediff_runtimes.engines",
+    "Pipeline": "edgediff_runtimes.pipeline",
+    "Result": "edgediff_runtimes.results",
+    "Run": "edgediff_runtimes.tasks.run",
+    "Step": "edgediff_runtimes.results",
+    "export": "edgediff.api",
+    "load": "edgediff.api",
+    "verify": "edgediff.api",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's names are of any type
+    if name not in _HOMES:
+        raise AttributeError(f"module `edgediff` has no attribute `{name}`")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

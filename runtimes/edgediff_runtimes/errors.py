@@ -7,8 +7,8 @@
     │   ├── FormatVersionError       (ValueError)          written by a newer edgediff
     │   ├── UnsafePathError          (ValueError)          a path leaves the bundle
     │   └── ComponentFileError       (OSError)             a file is missing, truncated or altered
+    ├── NotInstalledError            (ImportError)         an engine or the exporter lacks its packages
     ├── EngineError                  (RuntimeError)        an engine failed to load or run a graph
-    │   ├── EngineNotInstalledError  (ImportError)         its package is not there
     │   └── DeviceError              (ValueError)          it does not reach that device
     ├── SettingError                 (ValueError)          a setting of a run cannot be applied
     │   └── SamplerError                                   ... because of the sampler or its schedule
@@ -101,16 +101,16 @@ class ComponentFileError(BundleError, OSError):
         super().__init__(f"`{path}` {problem}", hint="copy the bundle again, or export it again")
 
 
+class NotInstalledError(EdgediffError, ImportError):
+    """Something was asked for whose packages are not installed."""
+
+    def __init__(self, what: str, *, extra: str | None, reason: ImportError) -> None:
+        package = "edgediff" if extra is None else f"edgediff[{extra}]"
+        super().__init__(f"{what} is not installed ({reason})", hint=f"pip install '{package}'")
+
+
 class EngineError(EdgediffError, RuntimeError):
     """An engine could not load or run a graph."""
-
-
-class EngineNotInstalledError(EngineError, ImportError):
-    """The package behind an engine is not installed."""
-
-    def __init__(self, engine: str, *, extra: str | None) -> None:
-        package = "edgediff" if extra is None else f"edgediff[{extra}]"
-        super().__init__(f"the engine `{engine}` is not installed", hint=f"pip install '{package}'")
 
 
 class DeviceError(EngineError, ValueError):

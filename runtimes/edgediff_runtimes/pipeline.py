@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle
+from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.components import Components, Residency
 from edgediff_runtimes.engines import Engine, EngineOptions
 from edgediff_runtimes.errors import SettingError
@@ -126,9 +125,14 @@ class Pipeline:
             image=picture,
             split_guidance=self._split_guidance,
         )
-        run = Run(drawing, provenance=self._provenance())
+        run = Run(drawing, provenance={"bundle": self.bundle.path.name, "fingerprint": self.fingerprint})
         self._runs.add(run)
         return run
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that change with the bundle's manifest, and so with any of its files."""
+        return hashlib.sha256(self.bundle.manifest.to_json().encode()).hexdigest()[:16]
 
     def cancel(self) -> None:
         """End all runs in progress, also inside a step; they raise ``Cancelled``. Later runs are not touched."""
@@ -154,8 +158,3 @@ class Pipeline:
             return any(spec.name == "timestep_cond" for spec in unet.inputs)
         with self._components.use("unet") as loaded:
             return "timestep_cond" in loaded.inputs
-
-    def _provenance(self) -> dict[str, Any]:
-        path: Path = self.bundle.path / MANIFEST_NAME
-        manifest = path.read_bytes() if path.is_file() else self.bundle.manifest.to_json().encode()
-        return {"bundle": self.bundle.path.name, "fingerprint": hashlib.sha256(manifest).hexdigest()[:16]}

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, TypedDict, TypeVar, final
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypedDict, TypeVar, cast, final
 
 from edgediff_runtimes.bundle import Manifest
-from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.errors import ImageError, SettingError
 from edgediff_runtimes.images import ImageSource
 from edgediff_runtimes.latents import EncodeMode
+from edgediff_runtimes.noise import image_seeds
 
 T = TypeVar("T")
 
-# torch.manual_seed takes 64 bits, of which its CPU generator uses the lower 32.
-_SEED_BITS = 32
-_MAX_SEED = 2**64
+_SEED_BITS = 32  # all that torch's CPU generator uses of a seed
 DEFAULT_STRENGTH = 0.8  # diffusers' default
 
 
@@ -65,7 +65,7 @@ class Settings:
     @property
     def seeds(self) -> tuple[int, ...]:
         """The seed of every picture."""
-        return tuple(self.seed + i for i in range(self.batch))
+        return image_seeds(self.seed, self.batch)
 
     def of_image(self, index: int) -> dict[str, Any]:
         """The settings that draw picture ``index`` of this run alone, as JSON values for its file."""
@@ -75,7 +75,7 @@ class Settings:
             prompts=[self.prompts[prompt]],
             negative_prompts=[self.negative_prompts[prompt]] if self.negative_prompts else [],
             images_per_prompt=1,
-            seed=self.seed + index,
+            seed=self.seeds[index],
         )
         return values
 
@@ -116,6 +116,20 @@ class Options(TypedDict, total=False):
     images: int | None
 
 
+def options_of(values: object) -> tuple[str, Options]:
+    """Prompt and options that draw a picture again, from what ``Settings.of_image`` gave for it.
+
+    Raises:
+        ImageError: These are no such settings.
+    """
+    names = {field.name for field in fields(Settings)}
+    if not isinstance(values, dict) or values.keys() != names or not values["prompts"]:
+        raise ImageError("the picture's settings are not those of this edgediff: expected " + ", ".join(sorted(names)))
+    options = {name: value for name, value in values.items() if name in Options.__annotations__}
+    options["negative_prompt"] = next(iter(values["negative_prompts"]), None)
+    return values["prompts"][0], cast("Options", options)
+
+
 def resolve_settings(
     manifest: Manifest,
     prompt: str | Sequence[str],
@@ -143,7 +157,7 @@ def resolve_settings(
     if not prompts or not all(isinstance(text, str) for text in prompts):
         raise SettingError("prompt", got=prompt, expected="a text or a sequence of at least one")
     defaults = manifest.defaults
-    guidance = _or(options.get("guidance"), defaults.guidance)
+    guidance = _number("guidance", _or(options.get("guidance"), defaults.guidance))
     negatives = _negatives(options.get("negative_prompt"), prompts, guided=guidance > 1 and not distilled_guidance)
     width, height = _size(manifest, options, image_size)
     strength, encode = _start(options, image_size)
@@ -151,10 +165,10 @@ def resolve_settings(
         prompts=prompts,
         negative_prompts=negatives,
         images_per_prompt=_at_least_one("images", _or(options.get("images"), 1)),
-        seed=_seed(options.get("seed")),
+        seed=image_seeds(_or(options.get("seed"), secrets.randbits(_SEED_BITS)), 1)[0],
         noise=_or(options.get("noise"), "torch-cpu"),
         steps=_at_least_one("steps", _or(options.get("steps"), defaults.steps)),
-        guidance=float(guidance),
+        guidance=guidance,
         guidance_rescale=_rescale(_or(options.get("guidance_rescale"), 0.0), guided=bool(negatives)),
         sampler=_or(options.get("sampler"), defaults.sampler),
         sampler_options=dict(options.get("sampler_options") or {}),
@@ -170,7 +184,7 @@ def _or(value: T | None, default: T) -> T:
 
 
 def _rescale(value: float, *, guided: bool) -> float:
-    if not 0 <= value <= 1:
+    if not 0 <= _number("guidance_rescale", value) <= 1:
         raise SettingError("guidance_rescale", got=value, expected="a number from 0 to 1")
     if value and not guided:
         raise SettingError("guidance_rescale", got=value, expected="0, because this run has no guidance")
@@ -184,13 +198,13 @@ def _start(options: Options, image_size: tuple[int, int] | None) -> tuple[float 
             if options.get(name) is not None:
                 raise SettingError(name, got=options.get(name), expected="nothing, because there is no image")
         return None, None
-    strength = _or(options.get("strength"), DEFAULT_STRENGTH)
+    strength = _number("strength", _or(options.get("strength"), DEFAULT_STRENGTH))
     if not 0 < strength <= 1:
         raise SettingError("strength", got=strength, expected="a number above 0 and at most 1")
     encode: EncodeMode = _or(options.get("encode"), "sample")
     if encode not in ("sample", "mode"):
         raise SettingError("encode", got=encode, expected="`sample` or `mode`")
-    return float(strength), encode
+    return strength, encode
 
 
 def _negatives(negative: str | Sequence[str] | None, prompts: tuple[str, ...], *, guided: bool) -> tuple[str, ...]:
@@ -226,12 +240,10 @@ def _size(manifest: Manifest, options: Options, image_size: tuple[int, int] | No
     return sizes
 
 
-def _seed(seed: int | None) -> int:
-    if seed is None:
-        return secrets.randbits(_SEED_BITS)
-    if not isinstance(seed, int) or not 0 <= seed < _MAX_SEED:
-        raise SettingError("seed", got=seed, expected="a whole number from 0 to 2**64 - 1")
-    return seed
+def _number(name: str, value: float) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise SettingError(name, got=value, expected="a finite number")
+    return float(value)
 
 
 def _at_least_one(name: str, value: int) -> int:

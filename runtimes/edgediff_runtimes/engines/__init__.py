@@ -6,7 +6,7 @@ import importlib
 
 from edgediff_runtimes.engines.base import Device, Engine, EngineOptions, Graph, Session
 from edgediff_runtimes.engines.fake import FakeEngine
-from edgediff_runtimes.errors import EngineNotInstalledError, SettingError
+from edgediff_runtimes.errors import NotInstalledError, SettingError
 
 __all__ = ["ENGINES", "Device", "Engine", "EngineOptions", "FakeEngine", "Graph", "Session", "engine_for", "get_engine"]
 
@@ -22,7 +22,7 @@ def get_engine(name: str) -> Engine:
 
     Raises:
         SettingError: No engine has that name.
-        EngineNotInstalledError: The library behind it is not installed; the hint is the install line.
+        NotInstalledError: The library behind it is not installed; the hint is the install line.
     """
     if name not in ENGINES:
         raise SettingError("engine", got=name, expected=f"one of {', '.join(ENGINES)}")
@@ -30,7 +30,7 @@ def get_engine(name: str) -> Engine:
     try:
         engine: Engine = getattr(importlib.import_module(module), class_name)()
     except ImportError as error:
-        raise EngineNotInstalledError(name, extra=extra) from error
+        raise NotInstalledError(f"the engine `{name}`", extra=extra, reason=error) from error
     return engine
 
 
@@ -39,7 +39,7 @@ def engine_for(format_: str) -> Engine:
 
     Raises:
         SettingError: No engine here reads that format.
-        EngineNotInstalledError: The one that does is not installed.
+        NotInstalledError: The one that does is not installed.
     """
     if format_ not in _ENGINE_OF_FORMAT:
         raise SettingError("format", got=format_, expected=f"one of {', '.join(_ENGINE_OF_FORMAT)}")

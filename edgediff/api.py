@@ -1,0 +1,190 @@
+"""What a program calls: load a bundle, export one, verify one."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, final
+
+from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.engines import Engine, EngineOptions, engine_for, get_engine
+from edgediff_runtimes.errors import BundleNotFoundError, NotInstalledError
+from edgediff_runtimes.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from edgediff_exporters import ExportReport, Progress
+    from edgediff_runtimes.components import Residency
+
+_MODELS = Path(__file__).parent / "models"
+
+
+def shipped_models() -> tuple[str, ...]:
+    """Names of the models that came with the package."""
+    return tuple(sorted(path.name for path in _MODELS.iterdir() if path.is_dir())) if _MODELS.is_dir() else ()
+
+
+def open_bundle(bundle: str | Path) -> Bundle:
+    """Open a bundle by the name of a shipped model or by its directory (``./emoji`` where the two are the same).
+
+    Raises:
+        BundleError: There is none, or it is not valid.
+    """
+    if str(bundle) in shipped_models():
+        return Bundle.open(_MODELS / str(bundle))
+    try:
+        return Bundle.open(bundle)
+    except BundleNotFoundError as error:
+        raise BundleNotFoundError(bundle, shipped=shipped_models()) from error
+
+
+def load(
+    bundle: str | Path,
+    *,
+    device: str = "auto",
+    engine: Engine | str | None = None,
+    threads: int | None = None,
+    low_memory: bool = False,
+    residency: Residency = "resident",
+    split_guidance: bool = False,
+) -> Pipeline:
+    """Make a pipeline from a bundle.
+
+    Args:
+        bundle: A directory, or the name of a shipped model.
+        device: A device of the engine; ``auto`` takes its default.
+        engine: An engine or its name; None takes the default for the bundle's format.
+        threads: Threads that compute one graph; None leaves it to the engine.
+        low_memory: Trade time for memory inside the engine, see ``EngineOptions``.
+        residency: ``resident`` keeps components between runs, ``sequential`` frees each as soon as it is not needed.
+        split_guidance: Make the two calls of guidance one after the other: less memory.
+
+    Returns:
+        A pipeline; close it or use it as a context manager.
+
+    Raises:
+        BundleError: There is no valid bundle.
+        SettingError: An option has no such value.
+        DeviceError: The engine does not reach the device (raised when a component is first loaded).
+    """
+    return Pipeline(
+        open_bundle(bundle),
+        device=device,
+        engine=get_engine(engine) if isinstance(engine, str) else engine,
+        options=EngineOptions(threads=threads, low_memory=low_memory),
+        residency=residency,
+        split_guidance=split_guidance,
+    )
+
+
+def export(
+    source: str | Path,
+    bundle: str | Path,
+    *,
+    format: str = "onnx",  # noqa: A002 - the field's word for it
+    precision: str | Mapping[str, str] = "fp32",
+    config: str | Path | None = None,
+    overwrite: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> ExportReport:
+    """Turn a trained model into a bundle. Needs the ``export`` extra.
+
+    Args:
+        source: A diffusers directory, a single ``.safetensors`` checkpoint, or the id of a model on the hub.
+        bundle: The directory to write; it appears whole or not at all.
+        format: ``onnx``.
+        precision: One for all components, or one per component.
+        config: For a single-file checkpoint: a diffusers directory whose configs and tokenizer describe it.
+        overwrite: Replace an existing bundle.
+        on_progress: Called as the export goes on.
+
+    Returns:
+        What was written and measured.
+
+    Raises:
+        NotInstalledError: The ``export`` extra is missing.
+        SourceError: The source cannot be exported.
+        TargetError: The bundle cannot be written there.
+        ToleranceError: A graph does not do what its module does.
+    """
+    report: ExportReport = _exporters().export(
+        source,
+        bundle,
+        format=format,
+        precision=precision,
+        config=config,
+        overwrite=overwrite,
+        on_progress=on_progress,
+    )
+    return report
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What ``verify`` found.
+
+    Attributes:
+        files: Files whose hashes were compared.
+        graphs: Graphs that an engine loaded.
+        errors: With ``against``: max |graph - module| / max |module| of each component.
+        tolerances: With ``against``: what the manifest allows each component.
+    """
+
+    files: int
+    graphs: int
+    errors: dict[str, float] = field(default_factory=dict)
+    tolerances: dict[str, float] = field(default_factory=dict)
+
+
+def verify(bundle: str | Path, *, against: str | Path | None = None, config: str | Path | None = None) -> Verification:
+    """Check that a bundle is what was exported, and that its graphs load.
+
+    Args:
+        bundle: A directory, or the name of a shipped model.
+        against: The source it was exported from: every graph is compared with its module again (needs ``export``).
+        config: As in ``export``, for a single-file source.
+
+    Raises:
+        BundleError: A file is missing or was altered.
+        EngineError: A graph does not load.
+        ToleranceError: A graph strays further from its module than the manifest allows.
+    """
+    opened = open_bundle(bundle)
+    opened.check_hashes()
+    for role, component in opened.manifest.components.items():
+        engine_for(component.format).load(opened.graph(role), device="auto", options=EngineOptions()).close()
+    errors: dict[str, float] = {}
+    if against is not None:
+        errors = _exporters().compare(opened, against, config=config)
+    tolerances = {
+        role: component.tolerance
+        for role, component in opened.manifest.components.items()
+        if errors and component.tolerance is not None
+    }
+    return Verification(sum(1 for _ in opened.files()), len(opened.manifest.components), errors, tolerances)
+
+
+def _exporters() -> ModuleType:
+    try:
+        return importlib.import_module("edgediff_exporters")
+    except ImportError as error:
+        raise NotInstalledError("the exporter", extra="export", reason=error) from error
+
+
+def describe_devices() -> dict[str, Any]:
+    """Every engine with its version and devices, or why it is not there; and the machine they run on."""
+    from edgediff_runtimes.engines import ENGINES  # noqa: PLC0415 - only this function wants the table
+
+    engines: dict[str, Any] = {}
+    for name in ENGINES:
+        try:
+            engine = get_engine(name)
+        except NotInstalledError as error:
+            engines[name] = {"missing": error.hint}
+            continue
+        devices = {device.name: device.description for device in engine.devices()}
+        engines[name] = {"version": engine.version, "devices": devices}
+    return {"engines": engines}

@@ -1,0 +1,77 @@
+"""``edgediff export``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from edgediff_exporters import Progress
+
+
+@click.command("export")
+@click.argument("source")
+@click.argument("bundle", type=click.Path())
+@click.option("--format", "format_", default="onnx", show_default=True, help="Format of the graphs: onnx.")
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    metavar="[COMPONENT=]P",
+    help="fp32 (default), fp16, or w16 (weights stored in fp16, fp32 arithmetic). Repeat it per component: "
+    "`--precision fp16 --precision vae_decoder=fp32`.",
+)
+@click.option("--config", metavar="DIR", help="For a single-file SOURCE: a diffusers directory with its configs.")
+@click.option("--overwrite", is_flag=True, help="Replace BUNDLE if it exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written and measured as JSON.")
+def command(
+    *,
+    source: str,
+    bundle: str,
+    format_: str,
+    precisions: tuple[str, ...],
+    config: str | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Turn a trained model into a bundle.
+
+    SOURCE is a diffusers directory, a `.safetensors` checkpoint or a model id of the hub;
+    BUNDLE is the directory to write.
+    """
+    from edgediff.api import export, open_bundle
+    from edgediff.cli.inspect import print_bundle
+    from edgediff.cli.progress import progress
+
+    with progress() as display:
+        task = display.add_task("reading the source", total=None)
+
+        def show(event: Progress) -> None:
+            display.update(task, description=str(event), completed=event.done, total=event.total)
+
+        export(
+            source,
+            bundle,
+            format=format_,
+            precision=_precision(precisions),
+            config=config,
+            overwrite=overwrite,
+            on_progress=show,
+        )
+    opened = open_bundle(bundle)
+    if as_json:
+        click.echo(json.dumps({"bundle": bundle, "manifest": json.loads(opened.manifest.to_json())}, indent=2))
+    else:
+        print_bundle(opened)
+
+
+def _precision(values: tuple[str, ...]) -> str | dict[str, str]:
+    """``("fp16", "vae_decoder=fp32")`` as the API takes it."""
+    common = [value for value in values if "=" not in value]
+    if len(common) > 1:
+        raise click.UsageError(f"--precision names {' and '.join(common)} for all components: expected one")
+    special = dict(value.split("=", 1) for value in values if "=" in value)
+    default = common[0] if common else "fp32"
+    return {"*": default, **special} if special else default
