@@ -1,0 +1,104 @@
+"""One seed, one picture: the exported bundle without PyTorch against diffusers with it, on trained weights, in fp32.
+
+Bounds: final latents 1e-3 (their deviation is about 1), pictures 2/255.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import edgediff
+
+SAMPLERS = {
+    None: None,
+    "ddim": (diffusers.DDIMScheduler, {}),
+    "ddpm": (diffusers.DDPMScheduler, {}),
+    "euler": (diffusers.EulerDiscreteScheduler, {}),
+    "euler_a": (diffusers.EulerAncestralDiscreteScheduler, {}),
+    "heun": (diffusers.HeunDiscreteScheduler, {}),
+    "dpmpp_2m": (diffusers.DPMSolverMultistepScheduler, {}),
+    "dpmpp_2m_karras": (diffusers.DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
+    "lcm": (diffusers.LCMScheduler, {}),
+}
+STEPS = 6
+PROMPTS = ["a red apple", "a fox face", "a sailboat"]
+
+
+@pytest.fixture(scope="module")
+def torch_pipeline(source):
+    torch.set_num_threads(2)
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(source, torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.fixture(scope="module")
+def pipeline(bundle):
+    with edgediff.load(bundle) as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="module")
+def picture():
+    """A picture with edges and gradients, not of the model's own making."""
+    y, x = np.mgrid[0:96, 0:96].astype(np.float32)
+    disc = ((x - 48) ** 2 + (y - 40) ** 2 < 900)[..., None]
+    shade = np.stack([220 - y, 40 + x, 60 + (x + y) / 2], axis=-1)
+    return Image.fromarray(np.where(disc, shade, 255).astype(np.uint8))
+
+
+def _reference(torch_pipeline, sampler, size, batch, guidance, image):
+    scheduler = torch_pipeline.scheduler
+    if SAMPLERS[sampler] is not None:
+        kind, overrides = SAMPLERS[sampler]
+        scheduler = kind.from_config(scheduler.config, **overrides)
+    common = {
+        "prompt": PROMPTS[:batch],
+        "num_inference_steps": STEPS,
+        "guidance_scale": guidance,
+        "generator": [torch.Generator("cpu").manual_seed(7 + i) for i in range(batch)],
+        "output_type": "latent",
+    }
+    parts = {**torch_pipeline.components, "scheduler": copy.deepcopy(scheduler)}
+    if image is None:
+        drawer = diffusers.StableDiffusionPipeline(**parts, requires_safety_checker=False)
+        drawer.set_progress_bar_config(disable=True)
+        latents = drawer(width=size[0], height=size[1], **common).images
+    else:
+        drawer = diffusers.StableDiffusionImg2ImgPipeline(**parts, requires_safety_checker=False)
+        drawer.set_progress_bar_config(disable=True)
+        latents = drawer(image=image.resize(size, Image.Resampling.LANCZOS), strength=0.6, **common).images
+    with torch.no_grad():
+        decoded = torch_pipeline.vae.decode(latents / torch_pipeline.vae.config.scaling_factor).sample
+    return latents.numpy(), torch_pipeline.image_processor.postprocess(decoded, output_type="pil")
+
+
+@pytest.mark.parametrize("image_to_image", [False, True], ids=["text-to-image", "image-to-image"])
+@pytest.mark.parametrize("guidance", [1.0, 5.0])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("size", [(64, 64), (96, 72)], ids=["64x64", "96x72"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_same_seed_same_picture(torch_pipeline, pipeline, picture, sampler, size, batch, guidance, image_to_image):
+    image = picture if image_to_image else None
+    latents, images = _reference(torch_pipeline, sampler, size, batch, guidance, image)
+    result = pipeline(
+        PROMPTS[:batch],
+        sampler=sampler,
+        steps=STEPS,
+        guidance=guidance,
+        seed=7,
+        width=size[0],
+        height=size[1],
+        **({"image": image, "strength": 0.6} if image_to_image else {}),
+    )
+    assert result.latents.shape == latents.shape
+    assert np.abs(result.latents - latents).max() <= 1e-3
+    assert np.abs(latents).max() > 0.5
+    for ours, theirs in zip(result.images, images, strict=True):
+        assert np.abs(np.asarray(ours, np.int16) - np.asarray(theirs, np.int16)).max() <= 2
