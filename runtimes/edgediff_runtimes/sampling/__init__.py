@@ -1,0 +1,12 @@
+"""Samplers: noise in, sample out, with any network in between.
+
+Four axes compose: the grid (``schedules``), the meaning of the network's output (``prediction``), the solver
+(``solvers``) and the noise source (``edgediff_runtimes.noise``). ``reading`` maps diffusers' configs onto them.
+"""
+
+from __future__ import annotations
+
+from edgediff_runtimes.sampling.building import build_sampler
+from edgediff_runtimes.sampling.sampler import Sampler, Step
+
+__all__ = ["Sampler", "Step", "build_sampler"]

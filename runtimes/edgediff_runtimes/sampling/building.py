@@ -1,0 +1,97 @@
+"""From a scheduler's config to a sampler."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from edgediff_runtimes.errors import SamplerError
+from edgediff_runtimes.sampling.prediction import Epsilon
+from edgediff_runtimes.sampling.reading import discrete_time, exploding, flow, log_snr
+from edgediff_runtimes.sampling.reading.settings import CALL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgediff_runtimes.sampling.reading.settings import Reading
+    from edgediff_runtimes.sampling.sampler import Sampler
+
+READINGS: dict[str, Reading] = {
+    **discrete_time.READINGS,
+    **exploding.READINGS,
+    **log_snr.READINGS,
+    **flow.READINGS,
+}
+# Fields of older configs that no class reads any more.
+_FORGOTTEN = frozenset({"tensor_format", "timestep_values", "trained_betas", "skip_prk_steps", "clip_sample_range"})
+
+
+def build_sampler(config: Mapping[str, Any], steps: int | None = None, **overrides: Any) -> Sampler:  # noqa: ANN401 - fields of a config
+    """Make the sampler that a config of diffusers describes.
+
+    Args:
+        config: The dict of a ``scheduler_config.json``, with ``_class_name``.
+        steps: How many steps; left out where custom ``timesteps`` or ``sigmas`` say it.
+        **overrides: Fields of the config, which they replace, and ``timesteps``, ``sigmas``, ``mu`` (dynamic shift) and
+            ``eta`` (share of fresh noise) where the class takes them.
+
+    Raises:
+        SamplerError: the class, a field or a combination is unknown or impossible.
+    """
+    name = config.get("_class_name")
+    reading = _reading(name)
+    settings = {**reading.fields, **reading.keywords, **_of_config(config, reading), **dict.fromkeys(CALL)}
+    for key, value in {**overrides, "steps": steps}.items():
+        _check_override(str(name), key, value, reading)
+        settings[key] = value
+    if settings["timesteps"] is not None and settings["sigmas"] is not None and "mu" not in reading.takes:
+        raise SamplerError(
+            "sigmas", got="sigmas beside timesteps", expected="one of the two", hint="leave out one of them"
+        )
+    sampler = reading.build(settings)
+    _check_first_level(sampler)
+    return sampler
+
+
+def _reading(name: object) -> Reading:
+    if isinstance(name, str) and name in READINGS:
+        return READINGS[name]
+    near = get_close_matches(str(name), READINGS, n=3, cutoff=0.5)
+    hint = f"did you mean {', '.join(near)}?" if near else "`_class_name` names one of diffusers' schedulers"
+    raise SamplerError("_class_name", got=name, expected="a scheduler that edgediff knows", hint=hint)
+
+
+def _of_config(config: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    """The fields that the class reads; those of other classes are dropped, as diffusers drops them."""
+    fields = {}
+    for key, value in config.items():
+        if key in reading.fields:
+            fields[key] = value
+        elif not key.startswith("_") and key not in _FORGOTTEN and not any(key in r.fields for r in READINGS.values()):
+            hint = "a newer diffusers may have written it; remove the field if it changes nothing"
+            raise SamplerError(key, got=value, expected="a field of one of diffusers' schedulers", hint=hint)
+    return fields
+
+
+def _check_override(name: str, key: str, value: object, reading: Reading) -> None:
+    if key in CALL:
+        if value is not None and key != "steps" and key not in reading.takes:
+            raise SamplerError(key, got=value, expected=f"nothing, for {name} does not take it")
+        return
+    if key not in reading.fields and key not in reading.keywords:
+        near = get_close_matches(key, [*reading.fields, *reading.keywords, *reading.takes], n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else f"{name} has {', '.join(sorted(reading.fields))}"
+        raise SamplerError(key, got=value, expected=f"a setting of {name}", hint=hint)
+
+
+def _check_first_level(sampler: Sampler) -> None:
+    """Refuse to divide by an alpha of 0: at zero terminal SNR the noise says nothing about the sample."""
+    if isinstance(sampler.parametrisation, Epsilon) and any(
+        interval.start.alpha == 0 for interval in sampler.intervals
+    ):
+        raise SamplerError(
+            "rescale_betas_zero_snr",
+            got=True,
+            expected="a v-prediction or sample-prediction model, for epsilon cannot be used at zero SNR",
+            hint="set `rescale_betas_zero_snr=False`, or a spacing that leaves out the last timestep",
+        )

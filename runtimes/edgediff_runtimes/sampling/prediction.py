@@ -1,0 +1,155 @@
+"""What a network predicts, and how that becomes a denoised sample: one formula for every kind of noise level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgediff_runtimes.sampling.levels import Level
+    from edgediff_runtimes.sampling.limits import Limit
+    from edgediff_runtimes.tensors import Array
+
+Model: TypeAlias = "Callable[[Array, Any], Array]"
+
+
+class Parametrisation(Protocol):
+    """The meaning of a network's output ``raw`` for a sample ``x`` at a noise level.
+
+    The formulas hold for any (alpha, sigma); ``x`` has any shape and ``raw`` has the same.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name of the prediction type, as configs spell it."""
+        ...
+
+    def denoised(self, raw: Array, x: Array, level: Level) -> Array:
+        """The clean sample that the output implies."""
+        ...
+
+    def epsilon(self, raw: Array, x: Array, level: Level) -> Array:
+        """The unit-variance noise that the output implies."""
+        ...
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Epsilon:
+    """The network predicts the noise (Ho et al. 2020)."""
+
+    name: str = "epsilon"
+
+    def denoised(self, raw: Array, x: Array, level: Level) -> Array:
+        """``(x - sigma raw) / alpha``."""
+        return (x - level.sigma * raw) / level.alpha
+
+    def epsilon(self, raw: Array, x: Array, level: Level) -> Array:  # noqa: ARG002 - one seam for all kinds
+        """The output itself."""
+        return raw
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Velocity:
+    """The network predicts ``v = alpha noise - sigma x0`` of the variance-preserving process (Salimans & Ho 2022)."""
+
+    name: str = "v_prediction"
+
+    def denoised(self, raw: Array, x: Array, level: Level) -> Array:
+        """``alpha x - sigma v`` after bringing x to unit variance."""
+        norm = level.scale
+        return (level.alpha / (norm * norm)) * x - (level.sigma / norm) * raw
+
+    def epsilon(self, raw: Array, x: Array, level: Level) -> Array:
+        """``alpha v + sigma x`` after bringing x to unit variance."""
+        norm = level.scale
+        return (level.alpha / norm) * raw + (level.sigma / (norm * norm)) * x
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """The network predicts the clean sample."""
+
+    name: str = "sample"
+
+    def denoised(self, raw: Array, x: Array, level: Level) -> Array:  # noqa: ARG002 - one seam for all kinds
+        """The output itself."""
+        return raw
+
+    def epsilon(self, raw: Array, x: Array, level: Level) -> Array:
+        """``(x - alpha raw) / sigma``."""
+        return (x - level.alpha * raw) / level.sigma
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The network predicts ``noise - x0``, the velocity of a straight path (Lipman et al. 2023, Liu et al. 2023)."""
+
+    name: str = "flow_prediction"
+
+    def denoised(self, raw: Array, x: Array, level: Level) -> Array:
+        """``x - sigma raw``."""
+        return x - level.sigma * raw
+
+    def epsilon(self, raw: Array, x: Array, level: Level) -> Array:
+        """``x + alpha raw``, where ``alpha = 1 - sigma``."""
+        return x + level.alpha * raw
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answer of the network.
+
+    Attributes:
+        level: The level it was asked at.
+        raw: Its output, without variance channels.
+        denoised: The clean sample it implies, within the sampler's limit.
+        variance: The variance channels of a network that learned them.
+    """
+
+    x: Array
+    level: Level
+    raw: Array
+    denoised: Array
+    variance: Array | None
+    parametrisation: Parametrisation
+
+    def epsilon(self) -> Array:
+        """The noise that the output implies, before any limit."""
+        return self.parametrisation.epsilon(self.raw, self.x, self.level)
+
+    def derived_epsilon(self) -> Array:
+        """The noise that is left between ``x`` and the denoised sample, after any limit."""
+        return (self.x - self.level.alpha * self.denoised) / self.level.sigma
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Denoiser:
+    """A model together with the meaning of its output.
+
+    Attributes:
+        learned_variance: Whether an output with twice the channels of ``x`` carries variances in the second half.
+    """
+
+    model: Model
+    parametrisation: Parametrisation
+    limit: Limit | None = None
+    learned_variance: bool = False
+
+    def __call__(self, x: Array, level: Level) -> Prediction:
+        """Ask the network about ``x`` (batch, channels, ...) at a level."""
+        seen = x if level.scale == 1 else x / level.scale
+        raw, variance = self.model(seen, level.t), None
+        if self.learned_variance and raw.shape[1] == 2 * x.shape[1]:
+            raw, variance = raw[:, : x.shape[1]], raw[:, x.shape[1] :]
+        denoised = self.parametrisation.denoised(raw, x, level)
+        if self.limit is not None:
+            denoised = self.limit(denoised)
+        return Prediction(x, level, raw, denoised, variance, self.parametrisation)

@@ -1,0 +1,188 @@
+"""Variance-preserving samplers on whole timesteps: DDIM, DDPM, LCM and their kin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgediff_runtimes.errors import SamplerError
+from edgediff_runtimes.sampling.levels import Interval, preserving
+from edgediff_runtimes.sampling.reading.settings import (
+    BETAS,
+    THRESHOLDING,
+    Reading,
+    as_array,
+    choose,
+    limit,
+    parametrisation,
+    steps_of,
+)
+from edgediff_runtimes.sampling.sampler import Sampler
+from edgediff_runtimes.sampling.schedules.betas import alphas_cumprod
+from edgediff_runtimes.sampling.schedules.spacing import check_descending, spaced
+from edgediff_runtimes.sampling.solvers.ddim import Ddim
+from edgediff_runtimes.sampling.solvers.ddpm import Ddpm
+from edgediff_runtimes.sampling.solvers.renoise import Renoise, TimestepBoundary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgediff_runtimes.sampling.levels import Level
+    from edgediff_runtimes.sampling.reading.settings import Settings
+    from edgediff_runtimes.tensors import Array, Floats
+
+PREDICTIONS = ("epsilon", "sample", "v_prediction")
+VARIANCES = ("fixed_small", "fixed_small_log", "fixed_large", "learned", "learned_range")
+
+
+def level_at(products: Floats, t: int, final: float = 1.0) -> Level:
+    """The level of a timestep; ``final`` is the cumulative product below timestep 0.
+
+    Raises:
+        SamplerError: the timestep lies above the training schedule.
+    """
+    if t >= len(products):
+        raise SamplerError(
+            "steps_offset",
+            got=t,
+            expected=f"timesteps below {len(products)}",
+            hint="take fewer steps or a smaller `steps_offset`",
+        )
+    return preserving(np.int64(t), float(products[t]) if t >= 0 else final)
+
+
+def spaced_timesteps(settings: Settings, steps: int) -> Array:
+    """Whole timesteps, descending, of the config's spacing."""
+    grid = spaced(
+        settings["timestep_spacing"],
+        steps=steps,
+        train_steps=settings["num_train_timesteps"],
+        offset=settings["steps_offset"],
+    )
+    return grid.round().astype(np.int64)
+
+
+def strided(products: Floats, timesteps: Sequence[int], *, stride: int, final: float) -> tuple[Interval, ...]:
+    """Intervals that each end a whole stride below their start."""
+    return tuple(
+        Interval(level_at(products, t), level_at(products, t - stride, final), i, len(timesteps))
+        for i, t in enumerate(timesteps)
+    )
+
+
+def final_product(settings: Settings, products: Floats) -> float:
+    """The cumulative product below timestep 0."""
+    return 1.0 if settings["set_alpha_to_one"] else float(products[0])
+
+
+def _ddim(settings: Settings) -> Sampler:
+    steps = steps_of(settings, most=settings["num_train_timesteps"])
+    products = alphas_cumprod(settings)
+    timesteps = spaced_timesteps(settings, steps).tolist()
+    stride = settings["num_train_timesteps"] // steps
+    return Sampler(
+        intervals=strided(products, timesteps, stride=stride, final=final_product(settings, products)),
+        solver=Ddim(eta=_eta(settings, default=0.0)),
+        parametrisation=parametrisation(settings, PREDICTIONS),
+        limit=limit(settings),
+    )
+
+
+def _eta(settings: Settings, *, default: float) -> float:
+    eta = default if settings["eta"] is None else settings["eta"]
+    if not 0 <= eta <= 1:
+        raise SamplerError("eta", got=eta, expected="a number from 0 to 1")
+    return float(eta)
+
+
+def _ddpm(settings: Settings) -> Sampler:
+    steps = steps_of(settings, most=settings["num_train_timesteps"])
+    products = alphas_cumprod(settings)
+    if settings["timesteps"] is not None:
+        check_descending(settings["timesteps"], train_steps=settings["num_train_timesteps"])
+        timesteps = as_array(settings["timesteps"], np.int64).tolist()
+    else:
+        timesteps = spaced_timesteps(settings, steps).tolist()
+    ends = [*timesteps[1:], -1]
+    variance = choose(settings, "variance_type", VARIANCES)
+    return Sampler(
+        intervals=tuple(
+            Interval(level_at(products, t), level_at(products, ends[i]), i, len(timesteps))
+            for i, t in enumerate(timesteps)
+        ),
+        # The logarithm of `fixed_small_log` is undone where it is used: the same numbers.
+        solver=Ddpm("fixed_small" if variance == "fixed_small_log" else variance),
+        parametrisation=parametrisation(settings, PREDICTIONS),
+        limit=limit(settings),
+        learned_variance=variance.startswith("learned"),
+    )
+
+
+def _lcm(settings: Settings) -> Sampler:
+    products = alphas_cumprod(settings)
+    timesteps = distilled_timesteps(settings)
+    levels = [level_at(products, t) for t in timesteps]
+    clean = preserving(np.int64(0), 1.0)
+    return Sampler(
+        intervals=tuple(
+            Interval(level, levels[i + 1] if i + 1 < len(levels) else clean, i, len(levels))
+            for i, level in enumerate(levels)
+        ),
+        solver=Renoise(TimestepBoundary(settings["timestep_scaling"])),
+        parametrisation=parametrisation(settings, PREDICTIONS),
+        limit=limit(settings),
+    )
+
+
+def distilled_timesteps(settings: Settings) -> list[int]:
+    """Timesteps out of those that a distilled model was trained on (Luo et al. 2023), descending.
+
+    Raises:
+        SamplerError: more steps than the model was distilled with.
+    """
+    train, original = settings["num_train_timesteps"], settings["original_inference_steps"]
+    if settings["timesteps"] is not None:
+        steps_of(settings)
+        check_descending(settings["timesteps"], train_steps=train)
+        return [int(t) for t in settings["timesteps"]]
+    if not 1 <= original <= train:
+        raise SamplerError("original_inference_steps", got=original, expected=f"1 to {train}")
+    steps = steps_of(settings, most=original)
+    origin = (np.arange(1, original + 1) * (train // original) - 1)[::-1]
+    chosen = np.floor(np.linspace(0, original, num=steps, endpoint=False)).astype(np.int64)
+    return [int(t) for t in origin[chosen]]
+
+
+_DDIM_FIELDS: dict[str, Any] = {
+    **BETAS,
+    **THRESHOLDING,
+    "clip_sample": True,
+    "clip_sample_range": 1.0,
+    "set_alpha_to_one": True,
+    "steps_offset": 0,
+    "prediction_type": "epsilon",
+    "timestep_spacing": "leading",
+    "rescale_betas_zero_snr": False,
+}
+_DDPM_FIELDS: dict[str, Any] = {
+    **{name: value for name, value in _DDIM_FIELDS.items() if name != "set_alpha_to_one"},
+    "variance_type": "fixed_small",
+}
+_LCM_FIELDS: dict[str, Any] = {
+    **_DDIM_FIELDS,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "clip_sample": False,
+    "original_inference_steps": 50,
+    "timestep_scaling": 10.0,
+}
+
+READINGS: dict[str, Reading] = {
+    "DDIMScheduler": Reading(_DDIM_FIELDS, _ddim, frozenset({"eta"})),
+    "DDIMParallelScheduler": Reading(_DDIM_FIELDS, _ddim, frozenset({"eta"})),
+    "DDPMScheduler": Reading(_DDPM_FIELDS, _ddpm, frozenset({"timesteps"})),
+    "DDPMParallelScheduler": Reading(_DDPM_FIELDS, _ddpm, frozenset({"timesteps"})),
+    "LCMScheduler": Reading(_LCM_FIELDS, _lcm, frozenset({"timesteps"})),
+}

@@ -1,0 +1,131 @@
+"""What a family of configs declares, and the checks that all families share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias, final
+
+import numpy as np
+
+from edgediff_runtimes.errors import SamplerError
+from edgediff_runtimes.sampling.limits import Clip, DynamicThreshold
+from edgediff_runtimes.sampling.prediction import Clean, Epsilon, Flow, Velocity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from edgediff_runtimes.sampling.limits import Limit
+    from edgediff_runtimes.sampling.prediction import Parametrisation
+    from edgediff_runtimes.sampling.sampler import Sampler
+    from edgediff_runtimes.tensors import Array
+
+Settings: TypeAlias = "Mapping[str, Any]"
+
+# What a caller may give beside the fields of a config.
+CALL = ("steps", "timesteps", "sigmas", "mu", "eta")
+
+BETAS: dict[str, Any] = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.0001,
+    "beta_end": 0.02,
+    "beta_schedule": "linear",
+    "trained_betas": None,
+}
+THRESHOLDING: dict[str, Any] = {"thresholding": False, "dynamic_thresholding_ratio": 0.995, "sample_max_value": 1.0}
+GRID_SWITCHES: dict[str, Any] = {
+    "use_karras_sigmas": False,
+    "use_exponential_sigmas": False,
+    "use_beta_sigmas": False,
+}
+
+_PREDICTIONS: dict[str, Parametrisation] = {p.name: p for p in (Epsilon(), Velocity(), Clean(), Flow())}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How configs of one class are read.
+
+    Attributes:
+        fields: Every field of the class with its default.
+        build: Makes the sampler from complete settings: all fields and all of ``CALL``.
+        takes: Which of ``timesteps``, ``sigmas``, ``mu`` and ``eta`` a caller may give.
+        keywords: Arguments of the class's ``set_timesteps`` and ``step`` that a caller may give, with their defaults.
+    """
+
+    fields: Mapping[str, Any]
+    build: Callable[[Settings], Sampler]
+    takes: frozenset[str] = frozenset()
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+
+
+def choose(settings: Settings, name: str, allowed: Iterable[Any]) -> Any:  # noqa: ANN401 - a field's value, whatever it is
+    """The value of a field that must be one of a few.
+
+    Raises:
+        SamplerError: it is not.
+    """
+    values = tuple(allowed)
+    if settings[name] not in values:
+        raise SamplerError(name, got=settings[name], expected=f"one of {', '.join(map(str, values))}")
+    return settings[name]
+
+
+def parametrisation(settings: Settings, allowed: Iterable[str]) -> Parametrisation:
+    """The meaning of the network's output.
+
+    Raises:
+        SamplerError: the sampler cannot work with that prediction type.
+    """
+    names = tuple(allowed)
+    got = settings["prediction_type"]
+    if got not in names:
+        flow = "flow_prediction" in (got, *names) and got in _PREDICTIONS
+        hint = "flow models need a flow sampler such as `flow_euler`, others one such as `euler`" if flow else None
+        raise SamplerError("prediction_type", got=got, expected=f"one of {', '.join(names)}", hint=hint)
+    return _PREDICTIONS[got]
+
+
+def limit(settings: Settings) -> Limit | None:
+    """Thresholding, or else clipping, of the denoised sample, as the settings switch them on."""
+    if settings.get("thresholding"):
+        return DynamicThreshold(settings["dynamic_thresholding_ratio"], settings["sample_max_value"])
+    if settings.get("clip_sample"):
+        return Clip(settings["clip_sample_range"])
+    return None
+
+
+def steps_of(settings: Settings, *, most: int | None = None) -> int:
+    """The number of steps, at least 1.
+
+    Raises:
+        SamplerError: it is not a whole number in range, or not the length of the custom grid.
+    """
+    given = settings["timesteps"] if settings["timesteps"] is not None else settings["sigmas"]
+    steps = settings["steps"]
+    if given is not None and settings["sigmas"] is None:
+        if steps is not None and steps != len(given):
+            raise SamplerError("steps", got=steps, expected=f"{len(given)}, one for each custom timestep, or nothing")
+        steps = len(given)
+    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
+        raise SamplerError("steps", got=steps, expected="a whole number of at least 1")
+    if most is not None and steps > most:
+        raise SamplerError("steps", got=steps, expected=f"at most {most}, the length of the training schedule")
+    return int(steps)
+
+
+def enough_steps(settings: Settings, order_field: str, steps: int) -> None:
+    """Refuse a third-order solver that is given fewer steps than its order.
+
+    Raises:
+        SamplerError: as said.
+    """
+    order, second = settings[order_field], 2
+    if order > second and steps < order:
+        hint = f"take at least {order} steps, or `{order_field}=2`"
+        raise SamplerError(order_field, got=order, expected=f"an order of at most 2 with {steps} steps", hint=hint)
+
+
+def as_array(values: object, dtype: type[np.generic]) -> Array:
+    """Custom timesteps or sigmas as an array."""
+    return np.asarray(values, dtype=dtype)

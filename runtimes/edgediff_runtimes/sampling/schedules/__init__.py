@@ -1,0 +1,1 @@
+"""Grids: betas, timestep spacings and noise-level grids, as plain functions."""

@@ -1,0 +1,1 @@
+"""Methods that move a sample along a schedule, each with its paper."""

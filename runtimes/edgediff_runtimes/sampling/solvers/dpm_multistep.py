@@ -1,0 +1,91 @@
+"""DPM-Solver and DPM-Solver++ with a history instead of extra network calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solvers.exponential import NOISE_KINDS, exponential
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgediff_runtimes.noise import NoiseSource
+    from edgediff_runtimes.sampling.levels import Interval, Level
+    from edgediff_runtimes.sampling.prediction import Prediction
+    from edgediff_runtimes.sampling.solver import Denoise, State
+    from edgediff_runtimes.tensors import Array
+
+# Below this many steps the last ones are of a lower order, for stability (Lu et al. 2022b, appendix).
+_FEW_STEPS = 15
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class DpmMultistep:
+    """DPM-Solver++(1M, 2M, 3M) and relatives (Lu et al. 2022b, algorithm 2), orders 1 to 3, one call.
+
+    The history is a tuple of (half log-SNR, answer) of the last steps, newest last.
+
+    Attributes:
+        order: 1, 2 or 3.
+        kind: One of ``exponential.KINDS``.
+        solver_type: ``midpoint`` or ``heun``, the two second-order rules.
+        lower_order_final: Lower the order of the last two steps if there are few steps.
+        euler_at_final: Make the last step of first order.
+        clean_end: Whether the schedule ends at sigma 0, where only a first-order step is defined.
+        derived: Take the noise from the limited denoised sample (noise prediction with thresholding).
+    """
+
+    order: int = 2
+    kind: str = "dpmsolver++"
+    solver_type: str = "midpoint"
+    lower_order_final: bool = True
+    euler_at_final: bool = False
+    clean_end: bool = True
+    derived: bool = False
+
+    def calls(self, interval: Interval) -> tuple[Level, ...]:
+        """One call, at the start."""
+        return (interval.start,)
+
+    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
+        """An empty history."""
+        return ()
+
+    def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
+        """Integrate the answers' interpolation polynomial exactly."""
+        start, end = interval.start, interval.end
+        prediction = denoise(x, start)
+        history = (*state, (start.log_snr, self._answer(prediction)))[-self.order :]
+        weights = exponential(self.kind, start, end)
+        order = min(self._order(interval), len(history))
+        now, newest = history[-1]
+        x_next = weights.carry * x + weights.first * newest
+        if order > 1:
+            before, older = history[-2]
+            r0 = (now - before) / weights.h
+            d1 = (newest - older) / r0
+            if order == 2:  # noqa: PLR2004 - the order's own number
+                x_next = x_next + (weights.midpoint if self.solver_type == "midpoint" else weights.heun) * d1
+            else:
+                earlier, oldest = history[-3]
+                r1 = (before - earlier) / weights.h
+                slope = (d1 - (older - oldest) / r1) / (r0 + r1)
+                x_next = x_next + weights.heun * (d1 + r0 * slope) + weights.third * slope
+        if weights.noise > 0:
+            x_next = x_next + weights.noise * noise.standard_normal(x.shape)
+        return Outcome(x_next, prediction.denoised, history)
+
+    def _answer(self, prediction: Prediction) -> Array:
+        if self.kind not in NOISE_KINDS:
+            return prediction.denoised
+        return prediction.derived_epsilon() if self.derived else prediction.epsilon()
+
+    def _order(self, interval: Interval) -> int:
+        """The order wanted at this place of the schedule."""
+        left, few = interval.total - interval.index, self.lower_order_final and interval.total < _FEW_STEPS
+        if left == 1 and (self.euler_at_final or self.clean_end or few):
+            return 1
+        return min(self.order, 2) if few and left == 2 else self.order  # noqa: PLR2004 - the last but one

@@ -1,0 +1,114 @@
+"""The reference: diffusers' schedulers, driven as its pipelines drive them, around a fake nonlinear network."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+from diffusers.utils import logging
+
+logging.set_verbosity_error()
+
+SEED = 3
+SHAPE = (2, 4, 6, 5)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One configuration of one class."""
+
+    name: str
+    config: dict[str, Any]
+    steps: int | None = 7
+    call: dict[str, Any] = field(default_factory=dict)
+    strength: float | None = None
+    shape: tuple[int, ...] = SHAPE
+    channels: int = 1  # how many times the channels of x the network returns
+    tolerance: float = 1e-4  # of max |x|
+
+    def __str__(self) -> str:
+        return f"{self.config['_class_name']}-{self.name}"
+
+
+def fake_torch(x: torch.Tensor, t: torch.Tensor, channels: int = 1) -> torch.Tensor:
+    """A smooth, bounded, nonlinear network."""
+    phase = float(t) * 0.004
+    out = 0.7 * torch.tanh(x + 0.3 * np.sin(phase)) + 0.2 * torch.sin(2 * x + phase)
+    return out if channels == 1 else torch.cat([out, 0.5 * torch.cos(x)], dim=1)
+
+
+def fake_numpy(x: np.ndarray, t: Any, channels: int = 1) -> np.ndarray:
+    """The same network in NumPy."""
+    phase = float(t) * 0.004
+    out = 0.7 * np.tanh(x + np.float32(0.3 * np.sin(phase))) + 0.2 * np.sin(2 * x + np.float32(phase))
+    out = out.astype(np.float32)
+    return out if channels == 1 else np.concatenate([out, 0.5 * np.cos(x)], axis=1).astype(np.float32)
+
+
+def first_noise(shape: tuple[int, ...]) -> np.ndarray:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(11)).numpy()
+
+
+def picture(shape: tuple[int, ...]) -> np.ndarray:
+    return (0.8 * torch.randn(shape, generator=torch.Generator().manual_seed(12))).numpy()
+
+
+def scheduler_of(case: Case) -> Any:
+    config = dict(case.config)
+    cls = getattr(diffusers, config.pop("_class_name"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return cls(**config)
+
+
+def set_timesteps(scheduler: Any, case: Case) -> None:
+    given = {k: v for k, v in case.call.items() if k not in ("eta",)}
+    accepted = inspect.signature(scheduler.set_timesteps).parameters
+    arguments = {k: v for k, v in given.items() if k in accepted}
+    if "timesteps" not in arguments and "sigmas" not in arguments:
+        arguments["num_inference_steps"] = case.steps
+    scheduler.set_timesteps(**arguments)
+
+
+def run(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """The timesteps the network is called with, and the final sample."""
+    scheduler = scheduler_of(case)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        set_timesteps(scheduler, case)
+        return drive(scheduler, case)
+
+
+def drive(scheduler: Any, case: Case) -> tuple[np.ndarray, np.ndarray]:
+    timesteps = scheduler.timesteps
+    noise = torch.from_numpy(first_noise(case.shape))
+    if case.strength is None:
+        x = noise * getattr(scheduler, "init_noise_sigma", 1.0)
+    else:
+        n = case.steps
+        if hasattr(scheduler, "scale_noise") and not hasattr(scheduler, "add_noise"):
+            begin = int(max(n - min(n * case.strength, n), 0)) * scheduler.order
+        else:
+            begin = max(n - min(int(n * case.strength), n), 0) * scheduler.order
+        timesteps = timesteps[begin:]
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(begin)
+        start = torch.from_numpy(picture(case.shape))
+        if hasattr(scheduler, "add_noise"):
+            x = scheduler.add_noise(start, noise, timesteps[:1])
+        else:
+            x = scheduler.scale_noise(start, timesteps[:1], noise)
+    step = inspect.signature(scheduler.step).parameters
+    extra: dict[str, Any] = {k: v for k, v in case.call.items() if k in step}
+    if "generator" in step:
+        extra["generator"] = torch.Generator().manual_seed(SEED)
+    for t in timesteps:
+        seen = scheduler.scale_model_input(x, t) if hasattr(scheduler, "scale_model_input") else x
+        raw = fake_torch(seen, t, case.channels)
+        x = scheduler.step(raw, t, x, **extra).prev_sample
+    return timesteps.numpy(), x.numpy()
