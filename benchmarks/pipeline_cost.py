@@ -1,0 +1,173 @@
+"""What the pipeline costs beyond its graphs: loop overhead, peak memory, cancelling inside a step.
+
+    python benchmarks/pipeline_cost.py BUNDLE [--size 512x512] [--steps 4] [--rounds 3]
+
+- *overhead*: in one process and on one session, our guided steps and bare ``session.run`` calls of the same shapes take
+  turns; the overhead is the ratio of their medians, minus one;
+- *memory*: peak of a process that draws one picture, with components resident, sequential, and sequential in an engine
+  told to spare memory;
+- *cancel*: from another thread, at several moments of a step; then the same seed again, compared bit by bit with a
+  picture from a fresh process.
+
+Results: ``results/pipeline_cost-NAME.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from harness import machine, run_child, store, summary
+
+import edgediff
+from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.errors import Cancelled
+
+# name -> (residency, low_memory)
+RESIDENCIES = {"resident": ("resident", False), "sequential": ("sequential", False), "sparing": ("sequential", True)}
+PROMPT, SEED, GUIDANCE = "a red apple", 0, 5.0
+
+
+def overhead(given: argparse.Namespace) -> dict[str, Any]:
+    """Our seconds per step against bare calls of the same session settings with the same shapes."""
+    ours: list[float] = []
+    bare: list[float] = []
+    with edgediff.load(given.bundle) as pipeline, pipeline._components.use("unet") as unet:
+        session = unet._session
+        feeds = _feeds(session, given)
+        pipeline(PROMPT, **_options(given, steps=2))
+        for _ in range(given.rounds):
+            for _ in range(given.steps):
+                began = time.perf_counter()
+                session.run(feeds)
+                bare.append(time.perf_counter() - began)
+            ours += pipeline(PROMPT, **_options(given)).timings.steps_s
+    return {
+        "ours_s": summary(ours),
+        "bare_s": summary(bare),
+        "overhead": summary(ours)["median"] / summary(bare)["median"] - 1,
+    }
+
+
+def loop_alone(given: argparse.Namespace) -> dict[str, float]:
+    """Seconds of one step without its graphs: the network is replaced by a function that returns a ready array."""
+    bundle = Bundle.open(given.bundle)
+    ready: dict[tuple[int, ...], Any] = {}
+
+    def handler(role: str, feeds: dict[str, Any]) -> dict[str, Any]:
+        if role == "text_encoder":
+            width = bundle.manifest.components["unet"].inputs[2].shape[2]
+            return {"last_hidden_state": np.zeros((*feeds["input_ids"].shape, width), np.float32)}
+        if role == "unet":
+            shape = feeds["sample"].shape
+            return {"out_sample": ready.setdefault(shape, np.ones(shape, np.float32))}
+        batch, _, height, width = feeds["latent_sample"].shape
+        factor = bundle.manifest.latents.factor
+        return {"sample": np.zeros((batch, 3, height * factor, width * factor), np.float32)}
+
+    with edgediff.load(given.bundle, engine=edgediff.FakeEngine(handler)) as pipeline:
+        return summary(pipeline(PROMPT, **_options(given, steps=50)).timings.steps_s)
+
+
+def draw(given: argparse.Namespace) -> None:
+    """Draw one picture in this process; prints its hash and timings."""
+    residency, low_memory = RESIDENCIES[given.child]
+    with edgediff.load(given.bundle, residency=residency, low_memory=low_memory) as pipeline:
+        result = pipeline(PROMPT, **_options(given))
+    timings = result.timings
+    print(json.dumps({"hash": _hash(result), "steps_s": timings.steps_s, "decode_s": timings.decode_s}))
+
+
+def cancelling(given: argparse.Namespace, fresh_hash: str) -> dict[str, Any]:
+    """Seconds from ``cancel`` to ``Cancelled``, and whether the next picture is that of a fresh process."""
+    latencies = []
+    with edgediff.load(given.bundle) as pipeline:
+        step_s = pipeline(PROMPT, **_options(given, steps=2)).timings.steps_s[-1]
+        for fraction in np.linspace(0.05, 0.95, 10):
+            run = pipeline.stream(PROMPT, **_options(given))
+            next(run)
+            asked: list[float] = []
+            timer = threading.Timer(fraction * step_s, lambda run=run, asked=asked: _cancel(run, asked))
+            timer.start()
+            try:
+                next(run)
+            except Cancelled:
+                latencies.append(time.perf_counter() - asked[0])
+            timer.join()
+        after = _hash(pipeline(PROMPT, **_options(given)))
+    return {"latency_s": summary(latencies), "step_s": step_s, "next_picture_is_bit_equal": after == fresh_hash}
+
+
+def _cancel(run: edgediff.Run, asked: list[float]) -> None:
+    asked.append(time.perf_counter())
+    run.cancel()
+
+
+def _options(given: argparse.Namespace, steps: int | None = None) -> dict[str, Any]:
+    width, height = map(int, given.size.split("x"))
+    sizes = {"width": width, "height": height}
+    return {"seed": SEED, "guidance": GUIDANCE, "steps": steps or given.steps, "sampler": "euler", **sizes}
+
+
+def _feeds(session: Any, given: argparse.Namespace) -> dict[str, Any]:  # noqa: ANN401 - any engine's session
+    generator = np.random.default_rng(0)
+    manifest = Bundle.open(given.bundle).manifest
+    width, height = (int(side) // manifest.latents.factor for side in given.size.split("x"))
+    lengths = {"batch": 2, "height": height, "width": width, "sequence": manifest.tokenizers[0].max_tokens}
+    feeds = {}
+    for name, spec in session.inputs.items():
+        shape = [lengths[axis] if isinstance(axis, str) else axis for axis in spec.shape]
+        feeds[name] = generator.standard_normal(shape).astype(spec.dtype)
+    return feeds | {"timestep": np.full(session.inputs["timestep"].shape, 500, np.float32)}
+
+
+def _hash(result: edgediff.Result) -> str:
+    return hashlib.sha256(np.asarray(result.images[0]).tobytes() + result.latents.tobytes()).hexdigest()
+
+
+def main() -> None:
+    """Run the three experiments and store them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle")
+    parser.add_argument("--size", default="512x512")
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--child", choices=RESIDENCIES)
+    given = parser.parse_args()
+    if given.child:
+        draw(given)
+        return
+    about = machine()
+    memory = {}
+    for residency in RESIDENCIES:
+        arguments = [__file__, given.bundle, "--size", given.size, "--steps", str(given.steps), "--child", residency]
+        memory[residency] = run = run_child(arguments)
+        print(f"{residency}: peak {run.peak_rss / 1e9:.2f} GB, step {summary(run.output['steps_s'])['median']:.2f} s")
+    report = {
+        "machine": about,
+        "settings": {"size": given.size, "steps": given.steps, "guidance": GUIDANCE, "rounds": given.rounds},
+        "memory": {
+            name: {
+                "peak_rss_bytes": run.peak_rss,
+                "peak_anonymous_bytes": run.peak_anonymous,
+                "steps_s": summary(run.output["steps_s"]),
+                "decode_s": run.output["decode_s"],
+            }
+            for name, run in memory.items()
+        },
+        "overhead": overhead(given),
+        "loop_alone_s": loop_alone(given),
+        "cancel": cancelling(given, memory["resident"].output["hash"]),
+    }
+    print(json.dumps({name: report[name] for name in ("overhead", "loop_alone_s", "cancel")}, indent=2))
+    print(store(f"pipeline_cost-{Path(given.bundle).name}", report))
+
+
+if __name__ == "__main__":
+    main()
