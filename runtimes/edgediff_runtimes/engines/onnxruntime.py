@@ -56,17 +56,16 @@ class OnnxRuntimeEngine:
             )
         except Exception as error:  # its exceptions share no base class but Exception
             raise EngineError(f"ONNX Runtime cannot load `{graph.role}`: {_first_line(error)}") from error
-        return _OnnxRuntimeSession(graph.role, session, low_memory=options.low_memory)
+        return _OnnxRuntimeSession(graph.role, session)
 
 
 @final
 class _OnnxRuntimeSession(Session):
-    def __init__(self, role: str, session: ort.InferenceSession, *, low_memory: bool) -> None:
+    def __init__(self, role: str, session: ort.InferenceSession) -> None:
         self.inputs = {node.name: _spec(node) for node in session.get_inputs()}
         self.outputs = {node.name: _spec(node) for node in session.get_outputs()}
         self._role = role
         self._session: ort.InferenceSession | None = session
-        self._low_memory = low_memory
 
     def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
         if self._session is None:
@@ -74,8 +73,6 @@ class _OnnxRuntimeSession(Session):
         names = list(self.outputs)
         feeds = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
         run_options = ort.RunOptions()
-        if self._low_memory:
-            run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
         def interrupt() -> None:
             run_options.terminate = True
@@ -103,6 +100,10 @@ def _session_options(options: EngineOptions) -> ort.SessionOptions:
         settings.enable_cpu_mem_arena = False
         settings.enable_mem_pattern = False
         settings.add_session_config_entry("session.disable_prepacking", "1")
+        # The last level rearranges convolution weights, which takes a second copy of them. Below it, and without
+        # prepacking, weights are used where they lie in the mapped file: 76 MB private in place of 2.5 GB for a 3.4 GB
+        # U-Net at one small step.
+        settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     return settings
 
 
