@@ -69,7 +69,7 @@ def _move_out(value: ir.Value, stream: _HashedStream) -> None:
     stream.write(bytes(-stream.position % _PAGE_BYTES))
     offset = stream.position
     # No tobytes: it would be a second copy of the largest tensor.
-    stream.write(memoryview(tensor.numpy()).cast("B"))
+    stream.write(tensor.numpy().data.cast("B"))
     value.const_value = ir.ExternalTensor(
         DATA_NAME, offset, tensor.nbytes, tensor.dtype, shape=ir.Shape(tensor.shape.numpy()), name=str(value.name)
     )

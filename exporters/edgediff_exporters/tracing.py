@@ -59,7 +59,9 @@ def trace(plan: ComponentPlan, config: Config, *, dtype: torch.dtype) -> Traced:
         config: The component's config.
         dtype: What the graph computes in. Its inputs and outputs stay float32.
     """
-    module = empty_module(plan, config).to(dtype)
+    module = empty_module(plan, config)
+    with _quiet():
+        module = module.to(dtype)
     constants = {name: buffer.clone() for name, buffer in module.named_buffers() if buffer.device.type != "meta"}
     mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
     with mode:
@@ -80,6 +82,8 @@ def trace(plan: ComponentPlan, config: Config, *, dtype: torch.dtype) -> Traced:
             optimize=False,  # folding would ask fake tensors for their values; our own passes run later
             verbose=False,
         )
+    if program is None:
+        raise RuntimeError("torch.onnx.export returned nothing")
     model = program.model
     _adopt_names(model)
     return Traced(model, constants, _symbols(plan, model))
@@ -101,7 +105,7 @@ class _Flat(torch.nn.Module):
             for axis, length in zip(item.shape, tensor.shape, strict=True):
                 if isinstance(axis, str):
                     # Each input gets symbols of its own; nothing else tells the tracer that they are one length.
-                    torch._check(length == lengths.setdefault(axis, length))  # noqa: SLF001 - torch's documented name
+                    torch._check(length == lengths.setdefault(axis, length))  # type: ignore[no-untyped-call]  # noqa: SLF001
         if self._dtype != torch.float32:
             # A timestep stays float32: half precision cannot tell 999 from 999.5, and the module converts it itself.
             tensors = tuple(

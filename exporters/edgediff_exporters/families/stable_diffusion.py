@@ -131,10 +131,9 @@ def _unet(config: Config) -> ComponentPlan:
         inputs.append(GraphInput("timestep_cond", _FP32, ("batch", config["time_cond_proj_dim"])))
 
     def forward(module: torch.nn.Module, *tensors: torch.Tensor) -> Outputs:
+        sample, timestep, encoder_hidden_states, *guidance = tensors
         out: Outputs = module(
-            *tensors[:3],
-            timestep_cond=tensors[3] if len(tensors) > 3 else None,
-            return_dict=False,  # noqa: PLR2004 - the inputs above
+            sample, timestep, encoder_hidden_states, timestep_cond=guidance[0] if guidance else None, return_dict=False
         )
         return out
 
@@ -174,7 +173,7 @@ def _vae_encoder(config: Config) -> ComponentPlan:
         role="vae_encoder",
         origin="vae",
         build=AutoencoderKL.from_config,
-        # The moments: mean and log variance of the latent distribution, concatenated. The runtime samples or takes the mean.
+        # Mean and log variance of the latent distribution, concatenated: the runtime samples or takes the mean.
         forward=lambda module, sample: (module.encode(sample).latent_dist.parameters,),
         inputs=(GraphInput("sample", _FP32, ("batch", config["in_channels"], "height", "width")),),
         outputs=("latent_parameters",),

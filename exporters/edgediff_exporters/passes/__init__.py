@@ -7,10 +7,11 @@ the small epsilons that models add to denominators, silently. The passes here ne
 from __future__ import annotations
 
 import onnx_ir as ir
-import onnx_ir.passes.common as common
+from onnx_ir.passes import common
 from onnxscript.rewriter import RewritePass
 from onnxscript.rewriter.rules import common as rules
 
+from edgediff_exporters.passes.drop_identities import DropIdentities
 from edgediff_exporters.passes.fold_shapes import fold_shapes
 from edgediff_exporters.passes.name_symbols import name_symbols
 
@@ -25,10 +26,12 @@ _RULES = [
     rules.no_op_expand_rule,
     rules.reshape_reshape_rule,
     rules.unsqueeze_unsqueeze_rule,
+    rules.squeeze_reshape_1d_rule,
     rules.collapse_slice_rule,
     rules.collapse_slice2_rule,
     rules.materialize_reshape_shape_rule,
 ]
+_ROUNDS = 3  # a round exposes work for the next; nothing changed after the third on any graph tried
 
 
 def simplify(model: ir.Model, symbols: dict[str, str]) -> None:
@@ -38,16 +41,19 @@ def simplify(model: ir.Model, symbols: dict[str, str]) -> None:
         model: The graph; parameters have no value yet, so nothing here can fold or even read them.
         symbols: The tracer's name of each dynamic axis and the declared one.
     """
-    ir.passes.Sequential(
-        common.InlinePass(),
+    round_ = (
         fold_shapes(),
         RewritePass(_RULES),
-        fold_shapes(),
+        DropIdentities(),
         common.RemoveUnusedNodesPass(),
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         common.CommonSubexpressionEliminationPass(),
         common.RemoveUnusedNodesPass(),
-        common.RemoveUnusedFunctionsPass(),
+    )
+    ir.passes.Sequential(
+        common.InlinePass(),
+        ir.passes.PassManager(round_, steps=_ROUNDS),
+        common.RemoveUnusedFunctionsPass(),  # type: ignore[no-untyped-call] # its constructor has no annotations
         common.RemoveUnusedOpsetsPass(),
         common.OutputFixPass(),
         common.ClearMetadataAndDocStringPass(),

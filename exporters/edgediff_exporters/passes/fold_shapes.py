@@ -15,4 +15,7 @@ _LIMIT = 1024
 
 def fold_shapes() -> ir.passes.InPlacePass:
     """The pass."""
-    return _constant_folding.FoldConstantsPass(shape_inference=True, input_size_limit=_LIMIT, output_size_limit=_LIMIT)
+    folding: ir.passes.InPlacePass = _constant_folding.FoldConstantsPass(
+        shape_inference=True, input_size_limit=_LIMIT, output_size_limit=_LIMIT
+    )
+    return folding

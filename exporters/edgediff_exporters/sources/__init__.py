@@ -1,0 +1,58 @@
+"""Where models come from: a directory, a single checkpoint, the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgediff_exporters.sources.base import Source
+from edgediff_exporters.sources.directory import PICKLES, open_directory
+from edgediff_exporters.sources.hub import fetch, is_hub_name
+from edgediff_exporters.sources.single_file import open_checkpoint
+from edgediff_runtimes.errors import SettingError, SourceError
+
+__all__ = ["Source", "open_source"]
+
+
+def open_source(source: str | Path, *, config: str | Path | None = None) -> Source:
+    """Open whatever a user calls a model.
+
+    Args:
+        source: A directory in diffusers' layout, a ``.safetensors`` checkpoint of the SD1.x layout, or a hub name.
+        config: For a checkpoint alone: a directory in diffusers' layout, or a hub name, with configs and tokenizer.
+
+    Raises:
+        SettingError: ``config`` is given for a source that has its own.
+        SourceError: There is no such source, or it cannot be read.
+    """
+    path = Path(source).expanduser()
+    if path.is_file():
+        return _open_file(path, config)
+    if config is not None:
+        raise SettingError("config", got=str(config), expected="nothing: only a single checkpoint needs it")
+    if path.is_dir():
+        return open_directory(path)
+    if is_hub_name(str(source)):
+        return open_directory(fetch(str(source), with_weights=True), name=str(source))
+    raise SourceError(
+        f"`{path.name}` is not there: expected a directory, a `.safetensors` file or a hub name like `owner/model`"
+    )
+
+
+def _open_file(path: Path, config: str | Path | None) -> Source:
+    if path.suffix in PICKLES:
+        raise SourceError(
+            f"`{path.name}` is a pickle, which can run any code: expected `.safetensors`",
+            hint="get the `.safetensors` edition of the checkpoint",
+        )
+    if path.suffix != ".safetensors":
+        raise SourceError(f"`{path.name}` is no model: expected a directory or a `.safetensors` file")
+    if config is None:
+        raise SourceError(
+            f"`{path.name}` holds weights only: expected a directory with its configs and tokenizer as well",
+            hint="add `--config DIR`: any Stable Diffusion 1.x directory in diffusers' layout, or its hub name; "
+            "its weights are not read",
+        )
+    folder = Path(config).expanduser()
+    if not folder.is_dir() and is_hub_name(str(config)):
+        folder = fetch(str(config), with_weights=False)
+    return open_checkpoint(path, folder)

@@ -1,0 +1,163 @@
+"""``export``: a trained model in, a bundle out."""
+
+from __future__ import annotations
+
+import gc
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
+
+from edgediff_exporters.families import ComponentPlan, family_of
+from edgediff_exporters.graph_file import GRAPH_NAME, write_graph
+from edgediff_exporters.passes import simplify
+from edgediff_exporters.passes.attach_weights import attach_weights
+from edgediff_exporters.precision import computes_in, precision_by_role
+from edgediff_exporters.preview import fit_preview
+from edgediff_exporters.progress import ExportProgress, OnProgress, ignore
+from edgediff_exporters.provenance import provenance
+from edgediff_exporters.sources import open_source
+from edgediff_exporters.sources.base import MODEL_INDEX, Source, read_json
+from edgediff_exporters.staging import staged
+from edgediff_exporters.tokenizers import write_tokenizer
+from edgediff_exporters.tracing import trace
+from edgediff_exporters.verification import verify
+from edgediff_runtimes.bundle import MANIFEST_NAME, Component, FileEntry, Latents, Manifest
+from edgediff_runtimes.engines import EngineOptions, Graph, engine_for
+from edgediff_runtimes.errors import SettingError, SourceError, TargetError
+
+_FORMATS = ("onnx",)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What an export made: the bundle's directory and its manifest, measured errors included."""
+
+    path: Path
+    manifest: Manifest
+
+
+def export(
+    source: str | Path,
+    bundle: str | Path,
+    *,
+    format: str = "onnx",  # noqa: A002 - the word users know; the builtin is not needed here
+    precision: str | Mapping[str, str] = "fp32",
+    config: str | Path | None = None,
+    overwrite: bool = False,
+    on_progress: OnProgress = ignore,
+) -> ExportReport:
+    """Export a trained model to a bundle.
+
+    Memory: never more than one component, and of that never more than one tensor: modules are traced without weights,
+    weights are streamed from the source's files into the bundle's, and the check runs the module layer by layer.
+
+    Args:
+        source: A directory that diffusers' ``save_pretrained`` wrote, one ``.safetensors`` checkpoint in the original
+            Stable Diffusion 1.x layout, or the name of a model on the Hugging Face hub.
+        bundle: The directory to make. It appears complete or not at all.
+        format: The graphs' format: ``onnx``.
+        precision: ``fp32``, ``fp16`` or ``w16``, for all components or by component (others: ``fp32``).
+        config: For a single checkpoint: a directory in diffusers' layout, or a hub name, that gives the configs and
+            the tokenizer that the checkpoint lacks. Its weights are not read.
+        overwrite: Replace a bundle that is there, once the new one is complete.
+        on_progress: Told every step.
+
+    Returns:
+        The bundle's directory and manifest.
+
+    Raises:
+        SettingError: The format or a precision is unknown.
+        SourceError: The source is no model that can be exported.
+        TargetError: The bundle cannot be written there.
+        ToleranceError: A graph strays too far from its module.
+    """
+    if format not in _FORMATS:
+        raise SettingError("format", got=format, expected=f"one of {', '.join(_FORMATS)}")
+    model = open_source(source, config=config)
+    family = family_of(model.index["_class_name"])
+    plans = family.components(model)
+    precisions = precision_by_role(precision, [plan.role for plan in plans])
+    target = Path(bundle)
+    if model.folder.resolve().is_relative_to(target.resolve()):
+        raise TargetError(f"`{target.name}` holds the source itself: expected another place")
+    with staged(target, overwrite=overwrite) as folder:
+        components = {
+            plan.role: _export_component(model, plan, folder, precisions[plan.role], on_progress) for plan in plans
+        }
+        limit = model.config("text_encoder")["max_position_embeddings"]
+        manifest = Manifest(
+            family=family.name,
+            tasks=family.tasks(model),
+            components=components,
+            scheduler=_copy_configs(model, folder),
+            latents=_with_preview(family.latents(model), folder, on_progress),
+            tokenizers=(write_tokenizer(model, "tokenizer", folder, limit=limit),),
+            defaults=family.defaults(model),
+            provenance=provenance(model, target, _options(precision, config)),
+        )
+        (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
+    return ExportReport(target.absolute(), manifest)
+
+
+def _export_component(
+    source: Source, plan: ComponentPlan, folder: Path, precision: str, on_progress: OnProgress
+) -> Component:
+    config = source.config(plan.origin)
+    tensors = {plan.rename(name): tensor for name, tensor in source.weights(plan.origin).items()}
+    on_progress(ExportProgress(plan.role, "trace", 0, 1))
+    traced = trace(plan, config, dtype=computes_in(precision))
+    simplify(traced.model, traced.symbols)
+    on_progress(ExportProgress(plan.role, "trace", 1, 1))
+    attach_weights(traced.model, {**traced.constants, **tensors}, half=precision == "w16", where=plan.role)
+    part = folder / plan.role
+    part.mkdir()
+    files = write_graph(
+        traced.model, part, on_bytes=lambda done, total: on_progress(ExportProgress(plan.role, "write", done, total))
+    )
+    del traced
+    gc.collect()  # a traced graph is full of cycles; without this the next component would pile up on it
+    (part / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    tolerance = plan.tolerances[precision]
+    checks, inputs, outputs = verify(
+        plan,
+        config,
+        tensors,
+        part / GRAPH_NAME,
+        tolerance=tolerance,
+        on_step=lambda done, total: on_progress(ExportProgress(plan.role, "check", done, total)),
+    )
+    entries = tuple(FileEntry(f"{plan.role}/{file.name}", file.bytes, file.sha256) for file in files)
+    return Component("onnx", precision, entries, inputs, outputs, tolerance, checks)
+
+
+def _copy_configs(source: Source, folder: Path) -> dict[str, object]:
+    """Copy what optimum and diffusers want to see beside the graphs; give back the scheduler's config."""
+    scheduler = source.folder / "scheduler" / "scheduler_config.json"
+    if not scheduler.is_file():
+        raise SourceError(
+            f"the component `scheduler` is missing from `{source.name}`: expected `scheduler/scheduler_config.json`"
+        )
+    (folder / "scheduler").mkdir()
+    shutil.copyfile(scheduler, folder / "scheduler" / scheduler.name)
+    (folder / MODEL_INDEX).write_text(json.dumps(source.index, indent=2) + "\n", encoding="utf-8")
+    for licence in sorted(source.folder.glob("LICENSE*")):
+        shutil.copyfile(licence, folder / licence.name)
+    return read_json(scheduler)
+
+
+def _with_preview(latents: Latents, folder: Path, on_progress: OnProgress) -> Latents:
+    on_progress(ExportProgress("vae_decoder", "preview", 0, 1))
+    graph = Graph("vae_decoder", folder / "vae_decoder" / GRAPH_NAME, "onnx")
+    with engine_for("onnx").load(graph, device="cpu", options=EngineOptions(low_memory=True)) as decoder:
+        fitted = replace(latents, preview=fit_preview(decoder, latents))
+    on_progress(ExportProgress("vae_decoder", "preview", 1, 1))
+    return fitted
+
+
+def _options(precision: str | Mapping[str, str], config: str | Path | None) -> list[str]:
+    text = precision if isinstance(precision, str) else ",".join(f"{role}={value}" for role, value in precision.items())
+    return ["--precision", text, *([] if config is None else ["--config", Path(config).name])]

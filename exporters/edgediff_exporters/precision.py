@@ -1,0 +1,44 @@
+"""Precisions a graph can be exported in.
+
+- ``fp32``: weights and arithmetic in float32.
+- ``fp16``: weights and arithmetic in float16. Inputs and outputs stay float32 and the graph converts, so that every
+  runtime feeds all precisions alike.
+- ``w16``: weights stored as float16, arithmetic in float32. Half the size on disk; the engine widens them at load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+
+from edgediff_runtimes.errors import SettingError
+
+PRECISIONS = ("fp32", "fp16", "w16")
+
+
+def precision_by_role(precision: str | Mapping[str, str], roles: Iterable[str]) -> dict[str, str]:
+    """The precision of each component.
+
+    Args:
+        precision: One for all, or by component; components it does not name get ``fp32``.
+        roles: The components there are.
+
+    Raises:
+        SettingError: A precision or a component is unknown.
+    """
+    roles = tuple(roles)
+    chosen = (
+        dict.fromkeys(roles, precision) if isinstance(precision, str) else {**dict.fromkeys(roles, "fp32"), **precision}
+    )
+    for role, value in chosen.items():
+        if role not in roles:
+            raise SettingError("precision", got=f"{role}={value}", expected=f"components among {', '.join(roles)}")
+        if value not in PRECISIONS:
+            raise SettingError("precision", got=value, expected=f"one of {', '.join(PRECISIONS)}")
+    return chosen
+
+
+def computes_in(precision: str) -> torch.dtype:
+    """What a graph of that precision calculates in."""
+    return torch.float16 if precision == "fp16" else torch.float32

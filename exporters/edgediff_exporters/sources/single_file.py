@@ -1,0 +1,59 @@
+"""One ``.safetensors`` checkpoint in the original Stable Diffusion 1.x layout as a source.
+
+Such a file holds weights and nothing else: no configs and no tokenizer. Those come from a directory in diffusers'
+layout (``config``). The tensors are renamed by diffusers' own single-file conversion, on views of the mapped file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from diffusers.loaders.single_file_utils import (
+    convert_ldm_clip_checkpoint,
+    convert_ldm_unet_checkpoint,
+    convert_ldm_vae_checkpoint,
+)
+
+from edgediff_exporters.sources.base import Source, read_json
+from edgediff_exporters.sources.directory import open_directory
+from edgediff_exporters.weights import Weights, map_safetensors
+from edgediff_runtimes.errors import SourceError
+
+_UNET = "model.diffusion_model."
+_TEXT = "cond_stage_model.transformer."
+_VAE = "first_stage_model."
+
+
+def open_checkpoint(path: Path, configs: Path) -> Source:
+    """Open a checkpoint.
+
+    Args:
+        path: The file.
+        configs: A directory in diffusers' layout of the same architecture. Its weights are not read.
+
+    Raises:
+        SourceError: The file is damaged or of another layout.
+    """
+    names = map_safetensors(path)
+    for prefix, part in ((_UNET, "U-Net"), (_TEXT, "CLIP text encoder"), (_VAE, "VAE")):
+        if not any(name.startswith(prefix) for name in names):
+            raise SourceError(
+                f"`{path.name}` has no {part} of the Stable Diffusion 1.x layout: expected tensors `{prefix}...`",
+                hint="load it with diffusers' `from_single_file`, and export what `save_pretrained` writes",
+            )
+
+    def weights(origin: str) -> Weights:
+        tensors = map_safetensors(path)
+        config = read_json(configs / origin / "config.json")
+        converted: dict[str, torch.Tensor]
+        if origin == "unet":
+            converted = convert_ldm_unet_checkpoint(tensors, config)
+        elif origin == "vae":
+            converted = convert_ldm_vae_checkpoint(tensors, config)
+        else:
+            converted = convert_ldm_clip_checkpoint(tensors)
+        return converted
+
+    return replace(open_directory(configs, name=path.name), weights=weights, files=(path,))

@@ -1,0 +1,82 @@
+"""Whether a written graph does what its module does.
+
+The graph is checked by the ONNX checker and then run in the real engine at two shapes: the one it was traced at and
+another in which every dynamic axis differs. The module runs in float32 with the original weights, so the error of a
+half-precision graph is its distance from the original, not from a rounded copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+
+from edgediff_exporters.families.base import ComponentPlan, Config, Outputs
+from edgediff_exporters.reference import run_reference
+from edgediff_runtimes.bundle import Check
+from edgediff_runtimes.engines import EngineOptions, Graph, engine_for
+from edgediff_runtimes.errors import ToleranceError
+from edgediff_runtimes.tensors import Array, TensorSpec
+
+_SEED = 0
+
+
+def verify(
+    plan: ComponentPlan,
+    config: Config,
+    tensors: Mapping[str, torch.Tensor],
+    path: Path,
+    *,
+    tolerance: float,
+    on_step: Callable[[int, int], None],
+) -> tuple[tuple[Check, ...], tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Check a graph and measure its error.
+
+    Args:
+        plan: The component.
+        config: Its config.
+        tensors: Its original weights by parameter name.
+        path: The graph.
+        tolerance: The largest error allowed.
+        on_step: Told the steps done and in all.
+
+    Returns:
+        The measured errors, and the graph's inputs and outputs as the engine sees them.
+
+    Raises:
+        ToleranceError: The error is larger, or an output is not finite.
+    """
+    onnx.checker.check_model(str(path), full_check=True)  # by path: a graph over 2 GB cannot be passed by value
+    generator = torch.Generator().manual_seed(_SEED)
+    feeds = [[item.draw(lengths, generator) for item in plan.inputs] for lengths in (plan.traced, plan.checked)]
+    on_step(1, 4)
+    expected = run_reference(plan, config, tensors, feeds)
+    on_step(2, 4)
+    checks = []
+    # Little memory and one run are wanted here; speed is not.
+    options = EngineOptions(low_memory=True)
+    with engine_for("onnx").load(Graph(plan.role, path, "onnx"), device="cpu", options=options) as session:
+        for step, (inputs, outputs) in enumerate(zip(feeds, expected, strict=True)):
+            named = {item.name: tensor.numpy() for item, tensor in zip(plan.inputs, inputs, strict=True)}
+            error = _relative_error(plan, session.run(named), outputs)
+            shapes = {name: tuple(array.shape) for name, array in named.items()}
+            if not error <= tolerance:  # so that NaN fails too
+                text = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
+                raise ToleranceError(plan.role, error=error, tolerance=tolerance, shapes=text)
+            checks.append(Check(shapes, error))
+            on_step(3 + step, 4)
+        return tuple(checks), tuple(session.inputs.values()), tuple(session.outputs.values())
+
+
+def _relative_error(plan: ComponentPlan, got: Mapping[str, Array], expected: Outputs) -> float:
+    """The largest over all outputs of max |got - expected| / max |expected|; infinite where shapes differ."""
+    errors = [0.0]
+    for name, reference in zip(plan.outputs, expected, strict=True):
+        if got[name].shape != tuple(reference.shape):
+            return float("inf")
+        array = reference.numpy()
+        errors.append(float(np.abs(got[name] - array).max() / max(np.abs(array).max(), np.finfo(np.float32).tiny)))
+    return float(np.max(errors))  # NaN wins
