@@ -15,7 +15,7 @@ from edgediff_runtimes.errors import BundleNotFoundError, NotInstalledError
 from edgediff_runtimes.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from edgediff_exporters import ExportReport, Progress
+    from edgediff_exporters import ExportProgress, ExportReport
     from edgediff_runtimes.components import Residency
 
 _MODELS = Path(__file__).parent / "models"
@@ -87,7 +87,7 @@ def export(
     precision: str | Mapping[str, str] = "fp32",
     config: str | Path | None = None,
     overwrite: bool = False,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[ExportProgress], None] = lambda _: None,
 ) -> ExportReport:
     """Turn a trained model into a bundle. Needs the ``export`` extra.
 
@@ -95,10 +95,10 @@ def export(
         source: A diffusers directory, a single ``.safetensors`` checkpoint, or the id of a model on the hub.
         bundle: The directory to write; it appears whole or not at all.
         format: ``onnx``.
-        precision: One for all components, or one per component.
+        precision: ``fp32``, ``fp16`` or ``w16`` for all components, or by component; ``*`` stands for all others.
         config: For a single-file checkpoint: a diffusers directory whose configs and tokenizer describe it.
-        overwrite: Replace an existing bundle.
-        on_progress: Called as the export goes on.
+        overwrite: Replace an existing bundle, once the new one is complete.
+        on_progress: Told every step.
 
     Returns:
         What was written and measured.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from edgediff_exporters import Progress
+    from edgediff_exporters import ExportProgress
 
 
 @click.command("export")
@@ -48,8 +48,10 @@ def command(
     with progress() as display:
         task = display.add_task("reading the source", total=None)
 
-        def show(event: Progress) -> None:
-            display.update(task, description=str(event), completed=event.done, total=event.total)
+        def show(event: ExportProgress) -> None:
+            display.update(
+                task, description=f"{event.component}: {event.stage}", completed=event.done, total=event.total
+            )
 
         export(
             source,

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+_PIPE_WIDTH = 200  # wide enough that nothing is folded
+
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; as wide as it needs where stdout is not a terminal, so that a pipe loses nothing."""
-    console = Console()
+    console = Console(markup=False, highlight=False)
     if not console.is_terminal:
-        console = Console(width=200)
+        console = Console(markup=False, highlight=False, width=_PIPE_WIDTH)
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")

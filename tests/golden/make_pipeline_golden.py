@@ -1,0 +1,120 @@
+"""Make ``tests/golden/pipeline/emoji.npz`` again: what diffusers draws with the weights that the shipped model has.
+
+    python tests/golden/make_pipeline_golden.py
+
+The shipped bundle stores matrices in half precision and computes in float32 (``w16``), so the reference is diffusers in
+float32 with the same matrices rounded to half precision. Whole arrays are kept: final latents and decoded pictures.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "benchmarks" / "models" / "emoji" / "pipeline"
+TARGET = Path(__file__).parent / "pipeline" / "emoji.npz"
+MATRIX = 2  # axes from which on `w16` rounds a tensor
+PROMPTS = ["a red apple", "a fox face", "a sailboat"]
+SAMPLERS: dict[str | None, tuple[Any, dict[str, Any]] | None] = {
+    None: None,
+    "ddim": (diffusers.DDIMScheduler, {}),
+    "ddpm": (diffusers.DDPMScheduler, {}),
+    "euler": (diffusers.EulerDiscreteScheduler, {}),
+    "euler_a": (diffusers.EulerAncestralDiscreteScheduler, {}),
+    "heun": (diffusers.HeunDiscreteScheduler, {}),
+    "dpmpp_2m": (diffusers.DPMSolverMultistepScheduler, {}),
+    "dpmpp_2m_karras": (diffusers.DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
+    "lcm": (diffusers.LCMScheduler, {}),
+}
+
+
+def picture(width: int, height: int) -> Image.Image:
+    """A disc on a shaded ground; the torch-free test draws the same one."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    disc = ((x - width / 2) ** 2 + (y - height / 2) ** 2 < (width / 3) ** 2)[..., None]
+    shade = np.stack([220 - y, 40 + x, 60 + (x + y) / 2], axis=-1)
+    return Image.fromarray(np.where(disc, shade, 255).astype(np.uint8))
+
+
+def cases() -> list[dict[str, Any]]:
+    """Every sampler with either task; guidance, batch and size vary so that each pair of values occurs."""
+    listed = []
+    for index, sampler in enumerate(SAMPLERS):
+        for task in (0, 1):
+            turn = index + task
+            listed.append(
+                {
+                    "sampler": sampler,
+                    "image_to_image": bool(task),
+                    "guidance": (1.0, 5.0)[turn % 2],
+                    "batch": (1, 3)[(turn // 2) % 2],
+                    "size": ((64, 64), (96, 72))[(index // 2 + task) % 2],
+                }
+            )
+    return listed
+
+
+def draw(pipeline: diffusers.StableDiffusionPipeline, case: dict[str, Any], steps: int, seed: int) -> torch.Tensor:
+    """The final latents of one case."""
+    scheduler = pipeline.scheduler
+    chosen = SAMPLERS[case["sampler"]]
+    if chosen is not None:
+        scheduler = chosen[0].from_config(scheduler.config, **chosen[1])
+    kind = diffusers.StableDiffusionImg2ImgPipeline if case["image_to_image"] else diffusers.StableDiffusionPipeline
+    parts = {**pipeline.components, "scheduler": copy.deepcopy(scheduler)}
+    drawer = kind(**parts, requires_safety_checker=False)
+    drawer.set_progress_bar_config(disable=True)
+    width, height = case["size"]
+    place = {"image": picture(width, height), "strength": 0.6} if case["image_to_image"] else {}
+    latents: torch.Tensor = drawer(
+        prompt=PROMPTS[: case["batch"]],
+        num_inference_steps=steps,
+        guidance_scale=case["guidance"],
+        generator=[torch.Generator("cpu").manual_seed(seed + i) for i in range(case["batch"])],
+        output_type="latent",
+        **(place or {"width": width, "height": height}),
+    ).images
+    return latents
+
+
+def main() -> None:
+    """Draw every case and store it."""
+    steps, seed = 6, 7
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(SOURCE, torch_dtype=torch.float32)
+    for part in (pipeline.text_encoder, pipeline.unet, pipeline.vae):
+        for parameter in part.parameters():
+            if parameter.ndim >= MATRIX:
+                parameter.data = parameter.data.half().float()
+    arrays = {}
+    for index, case in enumerate(cases()):
+        latents = draw(pipeline, case, steps, seed)
+        with torch.no_grad():
+            decoded = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor).sample
+        images = pipeline.image_processor.postprocess(decoded, output_type="pil")
+        arrays[f"latents_{index}"] = latents.numpy()
+        arrays[f"images_{index}"] = np.stack([np.asarray(image) for image in images])
+    provenance = {name: version(name) for name in ("torch", "diffusers", "transformers", "numpy")}
+    about = {
+        "prompts": PROMPTS,
+        "steps": steps,
+        "seed": seed,
+        "strength": 0.6,
+        "cases": cases(),
+        "made_with": provenance,
+    }
+    TARGET.parent.mkdir(exist_ok=True)
+    np.savez_compressed(TARGET, about=np.array(json.dumps(about)), **arrays)
+    print(TARGET)  # noqa: T201 - a script reports by printing
+
+
+if __name__ == "__main__":
+    main()
