@@ -7,6 +7,16 @@ Four axes compose: the grid (``schedules``), the meaning of the network's output
 from __future__ import annotations
 
 from edgediff_runtimes.sampling.building import build_sampler
+from edgediff_runtimes.sampling.known_samplers import SamplerInfo
+from edgediff_runtimes.sampling.names import sampler_config, sampler_names, sampler_table
 from edgediff_runtimes.sampling.sampler import Sampler, Step
 
-__all__ = ["Sampler", "Step", "build_sampler"]
+__all__ = [
+    "Sampler",
+    "SamplerInfo",
+    "Step",
+    "build_sampler",
+    "sampler_config",
+    "sampler_names",
+    "sampler_table",
+]

@@ -23,7 +23,7 @@ READINGS: dict[str, Reading] = {
     **flow.READINGS,
 }
 # Fields of older configs that no class reads any more.
-_FORGOTTEN = frozenset({"tensor_format", "timestep_values", "trained_betas", "skip_prk_steps", "clip_sample_range"})
+_FORGOTTEN = frozenset({"tensor_format", "timestep_values"})
 
 
 def build_sampler(config: Mapping[str, Any], steps: int | None = None, **overrides: Any) -> Sampler:  # noqa: ANN401 - fields of a config

@@ -103,6 +103,22 @@ class Flow:
 
 @final
 @dataclass(frozen=True, slots=True)
+class InvertedFlow:
+    """The network predicts ``x0 - noise``: a flow whose time runs from noise to data."""
+
+    name: str = "flow_prediction"
+
+    def denoised(self, raw: Array, x: Array, level: Level) -> Array:
+        """``x + sigma raw``."""
+        return x + level.sigma * raw
+
+    def epsilon(self, raw: Array, x: Array, level: Level) -> Array:
+        """``x - alpha raw``."""
+        return x - level.alpha * raw
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """One answer of the network.
 

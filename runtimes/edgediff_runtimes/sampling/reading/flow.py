@@ -9,7 +9,7 @@ import numpy as np
 
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.sampling.levels import chain, flowing
-from edgediff_runtimes.sampling.prediction import Flow
+from edgediff_runtimes.sampling.prediction import Flow, InvertedFlow
 from edgediff_runtimes.sampling.reading.settings import GRID_SWITCHES, Reading, as_array, choose, steps_of
 from edgediff_runtimes.sampling.sampler import Sampler
 from edgediff_runtimes.sampling.schedules.sigmas import chosen_grid, regrid
@@ -87,20 +87,23 @@ def _grid(settings: Settings) -> tuple[Floats, Floats | None]:
 def _levels(settings: Settings) -> list[Level]:
     sigmas, told = _grid(settings)
     train = np.float32(settings["num_train_timesteps"])
-    last = np.float32(0)
     if settings.get("invert_sigmas"):
-        sigmas, told, last = np.float32(1) - sigmas, None, np.float32(1)
+        # Such a network counts time from noise to data; the levels stay what they are.
+        told = (np.float32(1) - sigmas) * train
     told = sigmas * train if told is None else told
-    ends = np.append(sigmas, last)
+    ends = np.append(sigmas, np.float32(0))
     return [flowing(t, float(sigma)) for t, sigma in zip([*told, np.float32(0)], ends, strict=True)]
 
 
 def _flow_euler(settings: Settings) -> Sampler:
     check_flow(settings)
+    inverted = settings["invert_sigmas"]
+    if inverted and settings["stochastic_sampling"]:
+        raise SamplerError("stochastic_sampling", got=True, expected="False beside `invert_sigmas`")
     return Sampler(
         intervals=chain(_levels(settings)),
         solver=Renoise() if settings["stochastic_sampling"] else Ddim(),
-        parametrisation=Flow(),
+        parametrisation=InvertedFlow() if inverted else Flow(),
         fractional_strength=True,
     )
 

@@ -182,7 +182,7 @@ def _check_kind(kind: str, *, order: int, ends_clean: bool) -> None:
 
 def learned(settings: Settings) -> bool:
     """Whether the network's output may carry variances."""
-    return bool(choose(settings, "variance_type", (None, "learned", "learned_range")))
+    return settings["variance_type"] in ("learned", "learned_range")
 
 
 _FLOW: dict[str, Any] = {

@@ -57,7 +57,7 @@ class Ddim:
         """Mix the clean sample and the noise as at the end level, with a share of fresh noise."""
         end = interval.end
         prediction = denoise(x, interval.start)
-        std = self.eta * ancestral_std(interval.start, end)
+        std = self.eta * ancestral_std(interval.start, end) if self.eta > 0 else 0.0
         epsilon = prediction.derived_epsilon() if self.derived else prediction.epsilon()
         x_next = end.alpha * prediction.denoised + math.sqrt(max(end.sigma**2 - std**2, 0.0)) * epsilon
         if std > 0:
