@@ -1,0 +1,90 @@
+"""Make ``engines/``: graphs of a few hundred bytes that show what an engine does.
+
+    python tests/golden/make_engine_graphs.py
+
+Needs onnx (1.23.2 when these were made). ``add.onnx``: a + b. ``half.onnx``: 2 * a in float16. ``loop.onnx``: ``trips``
+products of a matrix that keeps its argument in range, so that a run lasts as long as a test asks for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto, helper
+
+HERE = Path(__file__).parent / "engines"
+OPSET, IR_VERSION = 17, 8  # old enough for every ONNX Runtime that the project allows
+SIZE = 64
+
+
+def main() -> None:
+    """Write the graphs."""
+    HERE.mkdir(exist_ok=True)
+    write("add", add_graph())
+    write("half", half_graph())
+    write("loop", loop_graph())
+
+
+def write(name: str, graph: onnx.GraphProto) -> None:
+    """Check a graph and save it."""
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    model.producer_name = "tests/golden/make_engine_graphs.py"
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, HERE / f"{name}.onnx")
+
+
+def add_graph() -> onnx.GraphProto:
+    """``sum = a + b``, float32 of shape ``(batch, 3)``."""
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3]) for name in ("a", "b", "sum")]
+    return helper.make_graph([helper.make_node("Add", ["a", "b"], ["sum"])], "add", tensors[:2], tensors[2:])
+
+
+def half_graph() -> onnx.GraphProto:
+    """``twice = a + a``, float16 of shape ``(batch,)``."""
+    a, twice = (helper.make_tensor_value_info(name, TensorProto.FLOAT16, ["batch"]) for name in ("a", "twice"))
+    return helper.make_graph([helper.make_node("Add", ["a", "a"], ["twice"])], "half", [a], [twice])
+
+
+def loop_graph() -> onnx.GraphProto:
+    """``y = M^trips x`` where every entry of ``M`` is ``1 / SIZE``; ``x`` is ``(SIZE, SIZE)``, ``trips`` a scalar."""
+    square = [SIZE, SIZE]
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go_on"], ["still_go_on"]),
+            helper.make_node("MatMul", ["mean", "state"], ["next_state"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("trip", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("state", TensorProto.FLOAT, square),
+        ],
+        [
+            helper.make_tensor_value_info("still_go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("next_state", TensorProto.FLOAT, square),
+        ],
+    )
+    nodes = [
+        helper.make_node(
+            "ConstantOfShape",
+            ["square"],
+            ["mean"],
+            value=helper.make_tensor("value", TensorProto.FLOAT, [1], [1 / SIZE]),
+        ),
+        helper.make_node("Loop", ["trips", "", "x"], ["y"], body=body),
+    ]
+    return helper.make_graph(
+        nodes,
+        "loop",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, square),
+            helper.make_tensor_value_info("trips", TensorProto.INT64, []),
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, square)],
+        [helper.make_tensor("square", TensorProto.INT64, [2], square)],
+    )
+
+
+if __name__ == "__main__":
+    main()
