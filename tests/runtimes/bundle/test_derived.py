@@ -1,0 +1,91 @@
+"""A directory as optimum-onnx writes it, without ``edgediff.json``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.errors import BundleError, ManifestError
+
+
+@pytest.fixture
+def optimum_dir(bundle_dir):
+    (bundle_dir / "edgediff.json").unlink()
+    return bundle_dir
+
+
+def _write(path, values):
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+
+def test_the_manifest_is_derived(optimum_dir):
+    bundle = Bundle.open(optimum_dir)
+    manifest = bundle.manifest
+    assert bundle.derived
+    assert manifest.family == "stable-diffusion"
+    assert manifest.tasks == ("text-to-image", "image-to-image")
+    assert set(manifest.components) == {"text_encoder", "unet", "vae_decoder", "vae_encoder"}
+    assert manifest.scheduler["_class_name"] == "DDIMScheduler"
+    assert (manifest.latents.channels, manifest.latents.factor, manifest.latents.scaling) == (4, 8, 0.5)
+    assert (manifest.defaults.width, manifest.defaults.height) == (64, 64)
+    assert manifest.tokenizers[0].max_tokens == 12
+    assert all(entry.sha256 is None for entry in bundle.files())
+    bundle.check_hashes()
+
+
+def test_external_weights_belong_to_a_component(optimum_dir):
+    (optimum_dir / "unet" / "model.onnx_data").write_bytes(b"12345")
+    files = Bundle.open(optimum_dir).manifest.components["unet"].files
+    assert [(entry.path, entry.bytes) for entry in files][1:] == [("unet/model.onnx_data", 5)]
+
+
+def test_class_names_of_optimum_and_lcm(optimum_dir):
+    _write(optimum_dir / "model_index.json", {"_class_name": "ORTLatentConsistencyModelPipeline"})
+    defaults = Bundle.open(optimum_dir).manifest.defaults
+    assert (defaults.steps, defaults.guidance) == (4, 8.5)
+
+
+def test_without_an_encoder_there_is_no_image_to_image(optimum_dir):
+    (optimum_dir / "vae_encoder" / "model.onnx").unlink()
+    assert Bundle.open(optimum_dir).manifest.tasks == ("text-to-image",)
+
+
+@pytest.mark.parametrize("role", ["text_encoder", "unet", "vae_decoder"])
+def test_a_missing_component_is_named(optimum_dir, role):
+    (optimum_dir / role / "model.onnx").unlink()
+    with pytest.raises(BundleError, match=rf"`{role}` is missing"):
+        Bundle.open(optimum_dir)
+
+
+def test_an_unknown_family_is_named(optimum_dir):
+    _write(optimum_dir / "model_index.json", {"_class_name": "KandinskyPipeline"})
+    with pytest.raises(BundleError, match=r"`KandinskyPipeline` is unknown: expected one of .*StableDiffusionPipeline"):
+        Bundle.open(optimum_dir)
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "name"),
+    [
+        ("model_index.json", {}, "_class_name"),
+        ("model_index.json", [], "model_index.json"),
+        ("unet/config.json", None, "unet/config.json"),
+        ("unet/config.json", {"sample_size": "large"}, "sample_size"),
+        ("vae_decoder/config.json", {"latent_channels": 4}, "block_out_channels"),
+        ("vae_decoder/config.json", {"latent_channels": 4, "block_out_channels": []}, "block_out_channels"),
+        ("vae_decoder/config.json", {"latent_channels": "4", "block_out_channels": [1]}, "latent_channels"),
+        ("scheduler/scheduler_config.json", None, "scheduler/scheduler_config.json"),
+        ("scheduler/scheduler_config.json", {"beta_end": 0.01}, "_class_name"),
+    ],
+)
+def test_a_wrong_config_is_named(optimum_dir, file, values, name):
+    (optimum_dir / file).write_text("{" if values is None else json.dumps(values), encoding="utf-8")
+    with pytest.raises(ManifestError) as caught:
+        Bundle.open(optimum_dir)
+    assert name in caught.value.sentence
+
+
+def test_an_endless_prompt_limit_is_clips(optimum_dir):
+    _write(optimum_dir / "tokenizer" / "tokenizer_config.json", {"model_max_length": 10**30})
+    assert Bundle.open(optimum_dir).manifest.tokenizers[0].max_tokens == 77

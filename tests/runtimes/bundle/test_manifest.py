@@ -1,0 +1,143 @@
+"""``edgediff.json``: what is written is read back, and every wrong field is named."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from edgediff_runtimes.bundle import Check, Manifest
+from edgediff_runtimes.errors import BundleError, FormatVersionError, ManifestError
+
+MISSING = object()
+WRONG_FIELDS = [
+    # (where to put it, what, the name in the sentence)
+    (("format_version",), MISSING, "format_version"),
+    (("format_version",), 1, "format_version"),
+    (("format_version",), "one", "format_version"),
+    (("format_version",), "1.0.0", "format_version"),
+    (("family",), MISSING, "family"),
+    (("family",), "", "family"),
+    (("family",), 3, "family"),
+    (("tasks",), "text-to-image", "tasks"),
+    (("tasks",), ["text-to-image", 1], "tasks"),
+    (("components",), MISSING, "components"),
+    (("components",), [], "components"),
+    (("components", "unet"), "unet.onnx", "components.unet"),
+    (("components", "unet", "format"), "safetensors", "components.unet.format"),
+    (("components", "unet", "precision"), None, "components.unet.precision"),
+    (("components", "unet", "files"), [], "components.unet.files"),
+    (("components", "unet", "files"), ["model.onnx"], "components.unet.files[0]"),
+    (("components", "unet", "files", 0, "path"), MISSING, "components.unet.files[0].path"),
+    (("components", "unet", "files", 0, "bytes"), -1, "components.unet.files[0].bytes"),
+    (("components", "unet", "files", 0, "bytes"), "12", "components.unet.files[0].bytes"),
+    (("components", "unet", "files", 0, "bytes"), True, "components.unet.files[0].bytes"),
+    (("components", "unet", "files", 0, "sha256"), "abc", "components.unet.files[0].sha256"),
+    (("components", "unet", "files", 0, "sha256"), "G" * 64, "components.unet.files[0].sha256"),
+    (("components", "unet", "inputs"), None, "components.unet.inputs"),
+    (("components", "unet", "inputs", 0, "name"), "", "components.unet.inputs[0].name"),
+    (("components", "unet", "inputs", 0, "dtype"), "float31", "components.unet.inputs[0].dtype"),
+    (("components", "unet", "inputs", 0, "shape"), [1, 2.5], "components.unet.inputs[0].shape"),
+    (("components", "unet", "inputs", 0, "shape"), [-1], "components.unet.inputs[0].shape"),
+    (("components", "unet", "outputs", 0, "shape"), "batch", "components.unet.outputs[0].shape"),
+    (("components", "unet", "tolerance"), "small", "components.unet.tolerance"),
+    (("components", "unet", "checks"), [{"shapes": {"x": "1x2"}, "error": 0}], "components.unet.checks[0].shapes.x"),
+    (("components", "unet", "checks"), [{"shapes": {}}], "components.unet.checks[0].error"),
+    (("scheduler",), None, "scheduler"),
+    (("scheduler", "_class_name"), MISSING, "scheduler._class_name"),
+    (("latents", "channels"), 0, "latents.channels"),
+    (("latents", "factor"), 8.0, "latents.factor"),
+    (("latents", "scaling"), 0, "latents.scaling"),
+    (("latents", "scaling"), "0.18", "latents.scaling"),
+    (("latents", "shift"), MISSING, "latents.shift"),
+    (("latents", "preview"), [[0, 0, 0]], "latents.preview"),
+    (("latents", "preview"), [[0, 0]] * 5, "latents.preview"),
+    (("latents", "preview"), [["r", "g", "b"]] * 5, "latents.preview"),
+    (("tokenizers",), {}, "tokenizers"),
+    (("tokenizers", 0, "path"), MISSING, "tokenizers[0].path"),
+    (("tokenizers", 0, "max_tokens"), 1, "tokenizers[0].max_tokens"),
+    (("defaults", "steps"), 0, "defaults.steps"),
+    (("defaults", "guidance"), None, "defaults.guidance"),
+    (("defaults", "width"), 0, "defaults.width"),
+    (("defaults", "sampler"), "", "defaults.sampler"),
+    (("provenance", "source"), MISSING, "provenance.source"),
+    (("provenance", "tools"), {"onnx": 1}, "provenance.tools"),
+    (("provenance", "licence"), 2, "provenance.licence"),
+    (("quality",), "good", "quality"),
+]
+
+
+def _put(values, place, value):
+    for key in place[:-1]:
+        values = values[key]
+    if value is MISSING:
+        del values[place[-1]]
+    else:
+        values[place[-1]] = value
+
+
+def test_what_is_written_is_read_back(manifest):
+    assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+def test_a_full_manifest_is_read_back(manifest_values):
+    manifest_values["components"]["unet"]["checks"] = [
+        {"shapes": {"sample": [2, 4, 8, 8], "timestep": []}, "error": 1e-6}
+    ]
+    manifest_values["quality"] = {"psnr": 41.5, "prompts": ["a red apple"], "seeds": [0, 1]}
+    manifest_values["provenance"] |= {"source_sha256": "0" * 64, "command": "edgediff export é b", "date": "2026-11-23"}
+    manifest_values["defaults"]["sampler"] = "ddim"
+    manifest_values["latents"]["preview"] = None
+    manifest = Manifest.from_json(json.dumps(manifest_values))
+    assert manifest.components["unet"].checks == (Check({"sample": (2, 4, 8, 8), "timestep": ()}, 1e-6),)
+    assert Manifest.from_json(manifest.to_json()) == manifest
+    assert json.loads(manifest.to_json()) == manifest_values
+
+
+@pytest.mark.parametrize(("place", "value", "name"), WRONG_FIELDS, ids=lambda part: str(part)[:40])
+def test_a_wrong_field_is_named(manifest_values, place, value, name):
+    _put(manifest_values, place, value)
+    with pytest.raises(ManifestError) as caught:
+        Manifest.from_json(json.dumps(manifest_values))
+    assert f"`{name}`" in caught.value.sentence
+    assert "expected" in caught.value.sentence
+    assert isinstance(caught.value, BundleError | ValueError)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", '"x"', "[" * 100_000],
+    ids=["empty", "cut", "array", "null", "string", "deep"],
+)
+def test_what_is_no_json_object_is_a_manifest_error(text):
+    with pytest.raises(ManifestError) as caught:
+        Manifest.from_json(text)
+    assert "`edgediff.json`" in caught.value.sentence
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_number_that_json_does_not_have_is_refused(manifest_values, number):
+    manifest_values["quality"] = {"psnr": number}
+    with pytest.raises(ManifestError, match="is not JSON"):
+        Manifest.from_json(json.dumps(manifest_values))
+
+
+def test_a_number_beyond_floats_is_named(manifest_values):
+    manifest_values["latents"]["scaling"] = 10**400
+    with pytest.raises(ManifestError, match=r"latents\.scaling"):
+        Manifest.from_json(json.dumps(manifest_values))
+
+
+@pytest.mark.parametrize("version", ["2.0", "0.9", "10.1"])
+def test_another_major_version_is_refused(manifest_values, version):
+    manifest_values["format_version"] = version
+    manifest_values["family"] = None  # what a later format may look like is not for this one to say
+    with pytest.raises(FormatVersionError, match=rf"{version}.*reads version 1\.x"):
+        Manifest.from_json(json.dumps(manifest_values))
+
+
+def test_a_newer_minor_version_is_read(manifest_values):
+    manifest_values["format_version"] = "1.7"
+    manifest_values["a_later_field"] = {"x": 1}
+    assert Manifest.from_json(json.dumps(manifest_values)).format_version == "1.7"
