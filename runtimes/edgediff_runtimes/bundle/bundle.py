@@ -43,18 +43,24 @@ class Bundle:
             UnsafePathError: A path leaves the bundle, also through a symbolic link.
             ComponentFileError: A file is missing or has another length.
         """
-        root = Path(path).expanduser().resolve()
-        if (root / MANIFEST_NAME).is_file():
-            bundle = cls(root, Manifest.from_json(_read_text(root / MANIFEST_NAME)))
-        elif (root / MODEL_INDEX).is_file():
+        try:
+            root = Path(path).expanduser().resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # no such user, links in a circle, a zero byte
+            raise BundleNotFoundError(path) from error
+        if _is_file(root / MANIFEST_NAME):
+            bundle = cls(root, Manifest.from_json(_read_text(_inside(root, MANIFEST_NAME))))
+        elif _is_file(root / MODEL_INDEX):
             bundle = cls(root, derive_manifest(root), derived=True)
         else:
             raise BundleNotFoundError(path)
         for entry in bundle.files():
             bundle.check_length(entry)
         for tokenizer in bundle.manifest.tokenizers:
-            if not bundle.locate(tokenizer.path).is_dir():
+            directory = bundle.locate(tokenizer.path)
+            if not directory.is_dir():
                 raise ComponentFileError(tokenizer.path, "is missing: expected the directory of a tokenizer")
+            for file in directory.iterdir():
+                bundle.locate(f"{tokenizer.path}/{file.name}")
         return bundle
 
     def files(self) -> Iterator[FileEntry]:
@@ -67,19 +73,14 @@ class Bundle:
 
         Raises:
             UnsafePathError: The path is absolute, climbs out, or a symbolic link on it leads out.
+            ComponentFileError: The path is a symbolic link that leads back to itself.
         """
-        pure = PurePosixPath(relative)
-        if pure.is_absolute() or ".." in pure.parts or "\\" in relative or ":" in relative:
-            raise UnsafePathError(relative)
-        resolved = (self.path / pure).resolve()
-        if not resolved.is_relative_to(self.path):
-            raise UnsafePathError(relative)
-        return resolved
+        return _inside(self.path, relative)
 
     def check_length(self, entry: FileEntry) -> None:
         """Raise ``ComponentFileError`` where a file is missing or has another length than its entry states."""
         path = self.locate(entry.path)
-        if not path.is_file():
+        if not _is_file(path):
             raise ComponentFileError(entry.path, f"is missing: expected a file of {entry.bytes:,} bytes")
         if (got := path.stat().st_size) != entry.bytes:
             raise ComponentFileError(entry.path, f"has {got:,} bytes: expected {entry.bytes:,}")
@@ -118,6 +119,26 @@ def sha256_of(path: Path) -> str:
         while block := file.read(_HASH_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _inside(root: Path, relative: str) -> Path:
+    pure = PurePosixPath(relative)
+    if pure.is_absolute() or ".." in pure.parts or any(character in relative for character in "\\:\0"):
+        raise UnsafePathError(relative)
+    try:
+        resolved = (root / pure).resolve()
+    except (OSError, RuntimeError) as error:
+        raise ComponentFileError(relative, "cannot be followed: expected a file, not links in a circle") from error
+    if not resolved.is_relative_to(root):
+        raise UnsafePathError(relative)
+    return resolved
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long, a directory that may not be read
+        return False
 
 
 def _read_text(path: Path) -> str:

@@ -30,6 +30,7 @@ FAMILIES = {
 }
 REQUIRED = ("text_encoder", "unet", "vae_decoder")
 _DEFAULT_SCALING = 0.18215  # diffusers' AutoencoderKL default, which early configs leave out
+_DEFAULT_SAMPLE_SIZE = 64  # that of Stable Diffusion 1
 _CLIP_MAX_TOKENS = 77
 
 
@@ -55,19 +56,29 @@ def derive_manifest(root: Path) -> Manifest:
         if role not in components:
             raise BundleError(f"`{role}` is missing: expected `{role}/model.onnx` or `{role}/openvino_model.xml`")
     latents, factor = _derive_latents(root)
-    size = _read_config(root / "unet" / "config.json").values.get("sample_size") or 64
-    size = (size if isinstance(size, int) else max(size)) * factor
+    size = _sample_size(_read_config(root / "unet" / "config.json")) * factor
+    scheduler = _read_config(root / "scheduler" / "scheduler_config.json")
+    scheduler.string("_class_name")
     distilled = class_name == "LatentConsistencyModelPipeline"
     return Manifest(
         family=family,
         tasks=("text-to-image", "image-to-image") if "vae_encoder" in components else ("text-to-image",),
         components=components,
-        scheduler=dict(_read_config(root / "scheduler" / "scheduler_config.json").values),
+        scheduler=dict(scheduler.values),
         latents=latents,
         tokenizers=(_derive_tokenizer(root),),
         defaults=Defaults(steps=4 if distilled else 20, guidance=8.5 if distilled else 7.5, width=size, height=size),
         provenance=Provenance(source=root.name),
     )
+
+
+def _sample_size(unet: Fields) -> int:
+    """Latent pixels along the longer side of a picture; diffusers takes one number or two."""
+    size = unet.values.get("sample_size") or _DEFAULT_SAMPLE_SIZE
+    sides = size if isinstance(size, list) else [size]
+    if not all(type(side) is int and side > 0 for side in sides):
+        raise unet.fail("sample_size", "one whole number above 0, or two")
+    return max(sides)
 
 
 def _derive_component(root: Path, role: str) -> Component | None:
@@ -88,7 +99,9 @@ def _derive_latents(root: Path) -> tuple[Latents, int]:
     if config is None:
         raise BundleError("`vae_decoder/config.json` is missing: it says how latents are scaled")
     fields = _read_config(config)
-    factor = 2 ** (len(fields.array("block_out_channels")) - 1)
+    if not (blocks := fields.array("block_out_channels")):
+        raise fields.fail("block_out_channels", "at least one block")
+    factor = 2 ** (len(blocks) - 1)
     scaling = fields.optional_number("scaling_factor")
     latents = Latents(
         channels=fields.integer("latent_channels", minimum=1),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, TypeGuard, final
 
 from edgediff_runtimes.errors import ManifestError
+
+
+def is_finite(value: object) -> TypeGuard[float]:
+    """Whether a JSON value is a number that a float holds; JSON's whole numbers may be larger than any float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 @final
@@ -51,7 +56,7 @@ class Fields:
     def number(self, name: str) -> float:
         """A finite number."""
         value = self.values.get(name)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        if not is_finite(value):
             raise self.fail(name, "a finite number")
         return float(value)
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, final
 
-from edgediff_runtimes.bundle.fields import Fields
+from edgediff_runtimes.bundle.fields import Fields, is_finite
 from edgediff_runtimes.errors import FormatVersionError, ManifestError
 from edgediff_runtimes.tensors import DTYPES, TensorSpec
 
@@ -134,8 +134,7 @@ class Latents:
         if fields.values.get("preview") is not None:
             rows = fields.array("preview")
             if len(rows) != channels + 1 or not all(
-                isinstance(row, list) and len(row) == RGB_CHANNELS and all(isinstance(v, int | float) for v in row)
-                for row in rows
+                isinstance(row, list) and len(row) == RGB_CHANNELS and all(map(is_finite, row)) for row in rows
             ):
                 raise fields.fail("preview", f"{channels + 1} rows of three numbers")
             preview = tuple((float(r), float(g), float(b)) for r, g, b in rows)
@@ -238,8 +237,8 @@ class Manifest:
             FormatVersionError: Of a major version that this edgediff does not read.
         """
         try:
-            values = json.loads(text)
-        except ValueError as error:
+            values = json.loads(text, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
             raise ManifestError(MANIFEST_NAME, got=text[:40], expected=f"JSON ({error})") from error
         if not isinstance(values, dict):
             raise ManifestError(MANIFEST_NAME, got=values, expected="an object")
@@ -268,6 +267,10 @@ class Manifest:
     def to_json(self) -> str:
         """The manifest as text: two-space indentation, a newline at the end."""
         return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _read_tensor(fields: Fields) -> TensorSpec:
