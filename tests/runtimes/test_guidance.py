@@ -1,0 +1,174 @@
+"""Guidance: the formula, the number of calls, what the network is told."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from edgediff_runtimes.cancellation import CancelToken
+from edgediff_runtimes.components import Loaded
+from edgediff_runtimes.engines import EngineOptions, FakeEngine, Graph
+from edgediff_runtimes.errors import NonFiniteError, SamplerError
+from edgediff_runtimes.guidance import GuidedNetwork, combine, guidance_embedding
+from edgediff_runtimes.tensors import TensorSpec
+
+SHAPE = (2, 4, 6, 5)
+SAMPLE = TensorSpec("sample", "float32", ("batch", 4, "height", "width"))
+HIDDEN = TensorSpec("encoder_hidden_states", "float32", ("batch", "sequence", 8))
+
+
+def _random(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+@pytest.fixture
+def network(tmp_path):
+    """Builds a guided network whose U-Net is a function; returns it with the feeds of every call."""
+
+    def build(*, unconditional=True, split=False, timestep=("int64", ()), extra=(), answer=None, **fields):
+        seen = []
+
+        def handler(_role, feeds):
+            seen.append(feeds)
+            if answer is not None:
+                return {"out_sample": answer}
+            hidden = feeds["encoder_hidden_states"].mean(axis=(1, 2))[:, None, None, None]
+            return {"out_sample": (np.tanh(feeds["sample"]) * hidden).astype(np.float32)}
+
+        inputs = (SAMPLE, TensorSpec("timestep", *timestep), HIDDEN, *extra)
+        graph = Graph("unet", tmp_path, "onnx", inputs)
+        session = FakeEngine(handler).load(graph, device="auto", options=EngineOptions())
+        guided = GuidedNetwork(
+            unet=Loaded("unet", session),
+            conditional=_random(1, 2, 7, 8),
+            unconditional=_random(2, 2, 7, 8) if unconditional else None,
+            split=split,
+            cancel=CancelToken(),
+            **{"scale": 5.0, "rescale": 0.0, **fields},
+        )
+        return guided, seen
+
+    return build
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.5, 7.5, 20.0])
+@pytest.mark.parametrize("rescale", [0.0, 0.3, 1.0])
+def test_combine_is_the_papers_formula(scale, rescale):
+    unconditional, conditional = _random(3, *SHAPE), _random(4, *SHAPE)
+    got = combine(unconditional, conditional, scale=scale, rescale=rescale)
+    for image in range(SHAPE[0]):
+        e_u, e_c = unconditional[image].astype(np.float64), conditional[image].astype(np.float64)
+        guided = e_u + scale * (e_c - e_u)
+        rescaled = guided * (e_c.std(ddof=1) / guided.std(ddof=1))
+        expected = rescale * rescaled + (1 - rescale) * guided
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got[image], expected, rtol=2e-5, atol=2e-5)
+
+
+def test_scale_1_gives_the_conditional_prediction_back():
+    unconditional, conditional = _random(5, *SHAPE), _random(6, *SHAPE)
+    got = combine(unconditional, conditional, scale=1.0, rescale=0.0)
+    np.testing.assert_allclose(got, conditional, atol=1e-6)
+
+
+def test_full_rescale_has_the_deviation_of_the_conditional_prediction():
+    conditional = _random(8, *SHAPE)
+    got = combine(_random(7, *SHAPE), conditional, scale=9.0, rescale=1.0)
+    np.testing.assert_allclose(got.std(axis=(1, 2, 3)), conditional.std(axis=(1, 2, 3)), rtol=1e-5)
+
+
+def test_each_image_is_rescaled_by_itself():
+    unconditional, conditional = _random(9, *SHAPE), _random(10, *SHAPE)
+    both = combine(unconditional, conditional, scale=6.0, rescale=0.7)
+    alone = combine(unconditional[1:], conditional[1:], scale=6.0, rescale=0.7)
+    np.testing.assert_array_equal(both[1:], alone)
+
+
+@pytest.mark.parametrize(("scale", "dim"), [(8.5, 256), (1.0, 32), (3.25, 33), (14.0, 8)])
+def test_embedding_is_that_of_the_distilled_networks(scale, dim):
+    got = guidance_embedding(scale, batch=3, dim=dim)
+    half = dim // 2
+    expected = [math.sin((scale - 1) * 1000 * 10_000 ** (-i / (half - 1))) for i in range(half)]
+    expected += [math.cos((scale - 1) * 1000 * 10_000 ** (-i / (half - 1))) for i in range(half)]
+    expected += [0.0] * (dim % 2)
+    assert got.shape == (3, dim)
+    assert got.dtype == np.float32
+    # float32 phases of up to 13000 are exact to 1e-3
+    np.testing.assert_allclose(got, np.tile(expected, (3, 1)), atol=2e-3)
+
+
+def test_without_guidance_one_call_of_the_batch(network):
+    guided, seen = network(unconditional=False)
+    guided(_random(11, *SHAPE), 7)
+    assert [feeds["sample"].shape[0] for feeds in seen] == [2]
+    np.testing.assert_array_equal(seen[0]["encoder_hidden_states"], guided.conditional)
+
+
+def test_guidance_is_one_call_of_twice_the_batch(network):
+    guided, seen = network()
+    x = _random(12, *SHAPE)
+    guided(x, 7)
+    assert [feeds["sample"].shape[0] for feeds in seen] == [4]
+    np.testing.assert_array_equal(seen[0]["sample"], np.concatenate([x, x]))
+    np.testing.assert_array_equal(seen[0]["encoder_hidden_states"][:2], guided.unconditional)
+    np.testing.assert_array_equal(seen[0]["encoder_hidden_states"][2:], guided.conditional)
+
+
+def test_split_guidance_is_two_calls_with_the_same_result(network):
+    x = _random(13, *SHAPE)
+    batched, _ = network(rescale=0.4)
+    split, seen = network(rescale=0.4, split=True)
+    np.testing.assert_array_equal(split(x, 7), batched(x, 7))
+    assert [feeds["sample"].shape[0] for feeds in seen] == [2, 2]
+
+
+def test_the_result_is_the_combination_of_both_predictions(network):
+    guided, _ = network(scale=4.0)
+    x = _random(14, *SHAPE)
+    means = [e.mean(axis=(1, 2))[:, None, None, None] for e in (guided.unconditional, guided.conditional)]
+    predictions = [np.tanh(x) * mean for mean in means]
+    np.testing.assert_allclose(guided(x, 7), combine(*predictions, scale=4.0, rescale=0.0), atol=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "shape"), [("int64", ()), ("int64", ("batch",)), ("float32", ()), ("float16", (1,))])
+def test_the_timestep_has_the_rank_and_dtype_of_the_graph(network, dtype, shape):
+    guided, seen = network(timestep=(dtype, shape))
+    guided(_random(15, *SHAPE), np.int64(41))
+    assert seen[0]["timestep"].dtype == dtype
+    assert seen[0]["timestep"].shape == (1,) * len(shape)
+    assert seen[0]["timestep"].item() == 41
+
+
+def test_a_graph_of_whole_steps_refuses_a_fraction(network):
+    guided, seen = network(timestep=("int64", ()))
+    with pytest.raises(SamplerError, match=r"time step 41\.50.*expected one with whole time steps"):
+        guided(_random(16, *SHAPE), 41.5)
+    assert not seen
+
+
+def test_a_graph_of_float_steps_takes_a_fraction(network):
+    guided, seen = network(timestep=("float32", ()))
+    guided(_random(16, *SHAPE), 41.5)
+    assert seen[0]["timestep"].item() == 41.5
+
+
+def test_a_distilled_network_is_told_the_scale(network):
+    condition = TensorSpec("timestep_cond", "float32", ("batch", 16))
+    guided, seen = network(unconditional=False, extra=(condition,), scale=8.5)
+    guided(_random(17, *SHAPE), 1)
+    np.testing.assert_array_equal(seen[0]["timestep_cond"], guidance_embedding(8.5, batch=2, dim=16))
+
+
+def test_half_precision_predictions_become_float32(network):
+    guided, _ = network(unconditional=False, answer=np.full(SHAPE, 0.25, np.float16))
+    assert guided(_random(18, *SHAPE), 1).dtype == np.float32
+
+
+def test_an_error_says_the_step(network):
+    guided, _ = network(answer=np.full((4, *SHAPE[1:]), np.nan, np.float32))
+    guided.step = 2
+    with pytest.raises(NonFiniteError, match=r"`unet` .* in step 3") as caught:
+        guided(_random(19, *SHAPE), 1)
+    assert (caught.value.component, caught.value.step) == ("unet", 2)

@@ -1,0 +1,252 @@
+"""Pictures: read, written whole or not at all, with their settings."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from edgediff_runtimes.errors import ImageError
+from edgediff_runtimes.images import array_to_image, image_to_array, read_image, read_metadata, save_image
+
+METADATA = {"settings": {"prompts": ["a “red” apple 🍎"], "seed": 2**63, "guidance": 7.5}, "bundle": "tiny"}
+
+
+@pytest.fixture
+def picture():
+    pixels = np.arange(24 * 16 * 3, dtype=np.uint32).reshape(16, 24, 3) * 7 % 256
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def _left_in(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_every_pixel_value_survives_the_way_to_the_network_and_back():
+    pixels = np.arange(256 * 3, dtype=np.uint32).reshape(16, 16, 3) % 256
+    image = Image.fromarray(pixels.astype(np.uint8))
+    array = image_to_array(image, width=16, height=16)
+    assert array.shape == (1, 3, 16, 16)
+    assert array.dtype == np.float32
+    assert (array.min(), array.max()) == (-1, 1)
+    np.testing.assert_array_equal(np.asarray(array_to_image(array[0])), pixels)
+
+
+def test_channels_rows_and_columns_keep_their_places():
+    image = Image.new("RGB", (8, 4))
+    image.putpixel((6, 1), (255, 0, 128))
+    array = image_to_array(image, width=8, height=4)[0]
+    np.testing.assert_allclose(array[:, 1, 6], [1, -1, 2 * 128 / 255 - 1], atol=1e-6)
+    assert (array[:, 0, 0] == -1).all()
+
+
+def test_resizing_takes_width_and_height(picture):
+    assert image_to_array(picture, width=40, height=8).shape == (1, 3, 8, 40)
+
+
+def test_values_outside_are_clipped():
+    array = np.array([-3.0, 0.0, 3.0], np.float32).reshape(3, 1, 1)
+    assert array_to_image(array).getpixel((0, 0)) == (0, 128, 255)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
+def test_transparency_becomes_white(tmp_path, mode):
+    image = Image.new("RGBA", (2, 1), (255, 0, 0, 0))
+    image.putpixel((1, 0), (0, 0, 0, 255))
+    path = tmp_path / "clear.png"
+    if mode == "P":
+        image = Image.new("P", (2, 1), 0)
+        image.putpalette([255, 0, 0, 0, 0, 0])
+        image.putpixel((1, 0), 1)
+        image.save(path, transparency=0)
+    else:
+        image = image.convert(mode)
+        if mode != "PA":  # PNG has no such mode
+            image.save(path)
+    got = read_image(image if mode == "PA" else path)
+    assert got.mode == "RGB"
+    assert [got.getpixel((0, 0)), got.getpixel((1, 0))] == [(255, 255, 255), (0, 0, 0)]
+
+
+def test_half_transparent_is_half_white():
+    assert read_image(Image.new("RGBA", (1, 1), (0, 0, 0, 128))).getpixel((0, 0)) == (127, 127, 127)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "CMYK", "YCbCr", "HSV"])
+def test_other_modes_become_rgb(mode):
+    assert read_image(Image.new(mode, (3, 2))).mode == "RGB"
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["path", "image"])
+def test_a_photo_is_turned_upright(tmp_path, opened):
+    image = Image.new("RGB", (16, 8), "white")
+    image.paste("black", (0, 0, 8, 8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held on its side: turn clockwise
+    image.save(tmp_path / "photo.png", exif=exif)
+    with Image.open(tmp_path / "photo.png") as file:
+        upright = read_image(file if opened else tmp_path / "photo.png")
+    assert upright.size == (8, 16)
+    assert upright.getpixel((4, 2)) == (0, 0, 0)
+    assert upright.getpixel((4, 13)) == (255, 255, 255)
+
+
+def test_the_callers_image_stays_as_it_is():
+    image = Image.new("RGBA", (2, 2), (1, 2, 3, 4))
+    read_image(image)
+    assert (image.mode, image.getpixel((0, 0))) == ("RGBA", (1, 2, 3, 4))
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(ImageError, match=r"nothing\.png` does not exist"):
+        read_image(tmp_path / "nothing.png")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", b"GIF89a"], ids=repr)
+def test_an_unreadable_file(tmp_path, content):
+    (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(ImageError, match=r"x\.png` cannot be read: expected a picture"):
+        read_image(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp"])
+def test_a_truncated_file(tmp_path, picture, suffix):
+    path = tmp_path / f"x.{suffix}"
+    picture.resize((64, 64)).save(path)
+    os.truncate(path, path.stat().st_size * 2 // 3)
+    with pytest.raises(ImageError, match="cannot be read"):
+        read_image(path)
+
+
+def test_a_directory(tmp_path):
+    with pytest.raises(ImageError, match="cannot be read"):
+        read_image(tmp_path)
+
+
+@pytest.mark.parametrize("source", [3, b"png", np.zeros((4, 4, 3), np.uint8)], ids=["number", "bytes", "array"])
+def test_what_is_no_image_at_all(source):
+    with pytest.raises(ImageError, match="expected a PIL image or a path"):
+        read_image(source)
+
+
+@pytest.mark.parametrize("reader", [read_image, read_metadata])
+def test_a_picture_too_large_to_be_true(tmp_path, reader):
+    header = bytearray(b"BM" + bytes(52))
+    header[10], header[14], header[26], header[28] = 54, 40, 1, 24
+    header[18:22] = header[22:26] = (60_000).to_bytes(4, "little")
+    (tmp_path / "bomb.bmp").write_bytes(header)
+    with pytest.raises(ImageError, match="cannot be read"):
+        reader(tmp_path / "bomb.bmp")
+
+
+def test_settings_come_back_from_a_png(tmp_path, picture):
+    save_image(picture, tmp_path / "x.png", metadata=METADATA)
+    assert read_metadata(tmp_path / "x.png") == METADATA
+    with Image.open(tmp_path / "x.png") as written:
+        np.testing.assert_array_equal(np.asarray(written), np.asarray(picture))
+    assert _left_in(tmp_path) == ["x.png"]
+
+
+@pytest.mark.parametrize("name", ["x.PNG", "x.jpg", "x.webp", "ünï.png", str(10**9) * 24 + ".png"])
+def test_formats_by_suffix(tmp_path, picture, name):
+    save_image(picture, tmp_path / name, metadata=METADATA)
+    with Image.open(tmp_path / name) as image:
+        assert image.size == picture.size
+    assert _left_in(tmp_path) == [name]
+
+
+def test_a_file_is_replaced(tmp_path, picture):
+    (tmp_path / "x.png").write_text("before")
+    save_image(picture, tmp_path / "x.png")
+    assert read_image(tmp_path / "x.png").size == picture.size
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_the_file_has_the_permissions_of_any_new_file(tmp_path, picture):
+    (tmp_path / "other").touch()
+    save_image(picture, tmp_path / "x.png")
+    assert stat.S_IMODE((tmp_path / "x.png").stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
+
+
+@pytest.mark.parametrize("name", ["x", "x.", "x.txt", "x.png.exe"])
+def test_an_unknown_suffix(tmp_path, picture, name):
+    with pytest.raises(ImageError, match=r"expected \.png, \.jpg or \.webp"):
+        save_image(picture, tmp_path / name)
+    assert _left_in(tmp_path) == []
+
+
+def test_a_missing_directory(tmp_path, picture):
+    with pytest.raises(ImageError, match=r"x\.png` cannot be written: No such file"):
+        save_image(picture, tmp_path / "nowhere" / "x.png")
+    assert _left_in(tmp_path) == []
+
+
+def test_a_file_in_place_of_the_directory(tmp_path, picture):
+    (tmp_path / "file").touch()
+    with pytest.raises(ImageError, match="cannot be written: Not a directory"):
+        save_image(picture, tmp_path / "file" / "x.png")
+
+
+def test_a_directory_in_the_place(tmp_path, picture):
+    (tmp_path / "x.png").mkdir()
+    with pytest.raises(ImageError, match="cannot be written"):
+        save_image(picture, tmp_path / "x.png")
+    assert _left_in(tmp_path) == ["x.png"]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is forbidden to this user")
+def test_a_directory_that_may_not_be_written(tmp_path, picture):
+    tmp_path.chmod(0o500)
+    with pytest.raises(ImageError, match="cannot be written: Permission denied"):
+        save_image(picture, tmp_path / "x.png")
+    tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (OSError(28, "No space left on device"), ImageError),
+        (ValueError("cannot encode"), ImageError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+    ids=repr,
+)
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, picture, monkeypatch, error, raised):
+    (tmp_path / "x.png").write_text("before")
+
+    def fail(_image, file, **_):
+        file.write(b"half")
+        raise error
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    with pytest.raises(raised):
+        save_image(picture, tmp_path / "x.png")
+    assert (tmp_path / "x.png").read_text() == "before"
+    assert _left_in(tmp_path) == ["x.png"]
+
+
+@pytest.mark.parametrize("value", [None, "not json", "[1, 2]", '"text"'])
+def test_a_foreign_png_carries_no_settings(tmp_path, picture, value):
+    info = PngImagePlugin.PngInfo()
+    if value is not None:
+        info.add_text("edgediff", value)
+    picture.save(tmp_path / "x.png", pnginfo=info)
+    with pytest.raises(ImageError, match="carries no settings: expected a PNG written by edgediff"):
+        read_metadata(tmp_path / "x.png")
+
+
+def test_a_jpeg_carries_no_settings(tmp_path, picture):
+    save_image(picture, tmp_path / "x.jpg", metadata=METADATA)
+    with pytest.raises(ImageError, match="carries no settings"):
+        read_metadata(tmp_path / "x.jpg")
+
+
+@pytest.mark.parametrize("content", [None, b"not a picture"])
+def test_settings_of_no_picture(tmp_path, content):
+    if content is not None:
+        (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(ImageError, match="cannot be read"):
+        read_metadata(tmp_path / "x.png")

@@ -1,0 +1,129 @@
+"""Token ids equal those of transformers' CLIPTokenizer; what is cut off is said."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgediff_runtimes.errors import BundleError, ComponentFileError
+from edgediff_runtimes.text import ClipTokenizer, PromptTruncationWarning
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "tokenizer" / "ids.json").read_text(encoding="utf-8"))
+LIMIT = GOLDEN["max_tokens"]
+LONG = "the cat and the dog in the garden under the green tree with red flowers on the table"
+
+
+@pytest.fixture(scope="session")
+def tokenizer_of(golden):
+    return lambda name, **limits: ClipTokenizer(golden / "tokenizer" / name, **{"max_tokens": LIMIT, **limits})
+
+
+@pytest.fixture
+def tokenizer_dir(golden, tmp_path):
+    """A copy of a tokenizer's files to do harm to."""
+    for file in (golden / "tokenizer" / "pad-end").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+@pytest.mark.parametrize("form", ["", "-json"], ids=["vocab.json", "tokenizer.json"])
+@pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: f"{case['tokenizer']}-{ascii(case['text'])[:30]}")
+def test_ids_are_those_of_transformers(tokenizer_of, case, form):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PromptTruncationWarning)
+        ids = tokenizer_of(case["tokenizer"] + form).encode([case["text"]])
+    assert ids.dtype == np.int64
+    assert ids.tolist() == [case["ids"]]
+
+
+def test_several_prompts_are_rows(tokenizer_of):
+    tokenizer = tokenizer_of("pad-end")
+    rows = tokenizer.encode(["a red apple", "", "a cat"])
+    assert rows.shape == (3, LIMIT)
+    assert [row.tolist() for row in rows] == [
+        tokenizer.encode([text])[0].tolist() for text in ("a red apple", "", "a cat")
+    ]
+
+
+@pytest.mark.parametrize("form", ["pad-end", "pad-exclamation-json"])
+def test_the_warning_quotes_what_is_cut(tokenizer_of, form):
+    text = "  The CAT and the dog in the   garden, under the Green café 🍎 tree"
+    with pytest.warns(PromptTruncationWarning, match="10 fit: cut off is ") as caught:
+        tokenizer_of(form).encode([text])
+    (warning,) = caught
+    cut = str(warning.message).partition("cut off is ")[2].strip("'")
+    assert text.endswith(cut)
+    assert cut == "the Green café 🍎 tree"
+
+
+def test_what_is_kept_and_what_is_cut_make_the_whole(tokenizer_of):
+    tokenizer = tokenizer_of("pad-end")
+    with pytest.warns(PromptTruncationWarning) as caught:
+        whole = tokenizer.encode([LONG])
+    cut = str(caught[0].message).partition("cut off is ")[2].strip("'")
+    kept = LONG.removesuffix(cut)
+    assert kept != LONG
+    assert tokenizer.encode([kept]).tolist() == whole.tolist()
+
+
+def test_only_the_long_prompt_is_warned_of(tokenizer_of):
+    with pytest.warns(PromptTruncationWarning) as caught:
+        tokenizer_of("pad-end").encode(["a cat", LONG, "a dog"])
+    assert len(caught) == 1
+
+
+def test_a_prompt_that_just_fits_is_not_warned_of(tokenizer_of):
+    text = "a a a a a a a a a a"
+    row = tokenizer_of("pad-end").encode([text])[0]
+    assert len(set(row.tolist())) == 3
+    with pytest.warns(PromptTruncationWarning, match="11 tokens, 10 fit: cut off is 'a'"):
+        tokenizer_of("pad-end").encode([text + " a"])
+
+
+def test_limits_in_the_file_give_way_to_the_manifests(tokenizer_of, golden, tmp_path):
+    values = json.loads((golden / "tokenizer" / "pad-end-json" / "tokenizer.json").read_text(encoding="utf-8"))
+    values["truncation"] = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
+    values["padding"] = {
+        "strategy": {"Fixed": 20},
+        "direction": "Left",
+        "pad_to_multiple_of": None,
+        "pad_id": 5,
+        "pad_type_id": 0,
+        "pad_token": "x",
+    }
+    (tmp_path / "tokenizer.json").write_text(json.dumps(values), encoding="utf-8")
+    got = ClipTokenizer(tmp_path, max_tokens=LIMIT).encode(["a red apple on the table"])
+    assert got.tolist() == tokenizer_of("pad-end").encode(["a red apple on the table"]).tolist()
+
+
+@pytest.mark.parametrize("file", ["vocab.json", "merges.txt"])
+def test_a_missing_file(tokenizer_dir, file):
+    (tokenizer_dir / file).unlink()
+    with pytest.raises(ComponentFileError, match="no readable tokenizer"):
+        ClipTokenizer(tokenizer_dir, max_tokens=LIMIT)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"version": "1.0"}'])
+def test_a_broken_tokenizer_json(tokenizer_dir, text):
+    (tokenizer_dir / "tokenizer.json").write_text(text)
+    with pytest.raises(ComponentFileError, match="no readable tokenizer"):
+        ClipTokenizer(tokenizer_dir, max_tokens=LIMIT)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "\udcff"])
+@pytest.mark.parametrize("file", ["special_tokens_map.json", "tokenizer_config.json"])
+def test_broken_special_tokens(tokenizer_dir, file, text):
+    (tokenizer_dir / file).write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ComponentFileError, match=file):
+        ClipTokenizer(tokenizer_dir, max_tokens=LIMIT)
+
+
+def test_a_special_token_outside_of_the_vocabulary(golden, tmp_path):
+    (tmp_path / "tokenizer.json").write_bytes((golden / "tokenizer" / "pad-end-json" / "tokenizer.json").read_bytes())
+    (tmp_path / "special_tokens_map.json").write_text(json.dumps({"pad_token": "<pad>"}))
+    with pytest.raises(BundleError, match="no token `<pad>`"):
+        ClipTokenizer(tmp_path, max_tokens=LIMIT)
