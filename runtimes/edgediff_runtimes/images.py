@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
+import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,7 +29,9 @@ def read_image(source: ImageSource) -> Image.Image:
         ImageError: The file is missing or is no picture.
     """
     if isinstance(source, Image.Image):
-        image = source
+        image = ImageOps.exif_transpose(source)
+    elif not isinstance(source, str | Path):
+        raise ImageError(f"the image is a {type(source).__name__}: expected a PIL image or a path")
     else:
         try:
             with Image.open(source) as file:
@@ -69,23 +71,22 @@ def save_image(image: Image.Image, path: str | Path, *, metadata: dict[str, Any]
         ImageError: The suffix is unknown to Pillow or the place cannot be written.
     """
     path = Path(path)
+    format_ = _format_of(path)
     options: dict[str, Any] = {}
     if path.suffix.lower() == ".png" and metadata is not None:
         options["pnginfo"] = info = PngImagePlugin.PngInfo()
         info.add_itxt(METADATA_KEY, json.dumps(metadata, ensure_ascii=False))
+    temporary = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    except OSError as error:
-        raise ImageError(f"the image `{path}` cannot be written: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            image.save(file, format=_format_of(path), **options)
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise ImageError(f"the image `{path}` cannot be written: {error.strerror or error}") from error
+        with temporary.open("xb") as file:  # unlike tempfile's files, readable by whom the umask says
+            image.save(file, format=format_, **options)
+        temporary.replace(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ImageError(f"the image `{path}` cannot be written: {reason}") from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there once it was renamed, or where it could not be made
+            temporary.unlink()
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     try:
         with Image.open(path) as image:
             text = image.info.get(METADATA_KEY)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageError(f"the image `{path}` cannot be read: expected a PNG written by edgediff") from error
     try:
         values = json.loads(text) if isinstance(text, str) else None
@@ -113,10 +114,3 @@ def _format_of(path: Path) -> str:
     if name is None or name not in Image.SAVE:
         raise ImageError(f"the image `{path}` has the suffix `{path.suffix}`: expected .png, .jpg or .webp")
     return name
-
-
-def _umask() -> int:
-    # The only way to read it is to set it; mkstemp makes files that nobody else may read.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

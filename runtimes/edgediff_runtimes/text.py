@@ -112,9 +112,11 @@ def _special_tokens(directory: Path) -> dict[str, str]:
         if not path.is_file():
             continue
         try:
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            values: Any = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
             raise ComponentFileError(f"{directory.name}/{name}", f"is not JSON ({error})") from error
+        if not isinstance(values, dict):
+            raise ComponentFileError(f"{directory.name}/{name}", "is not a JSON object")
         for role in found:
             token = values.get(role)
             token = token.get("content") if isinstance(token, dict) else token
