@@ -1,0 +1,88 @@
+"""The wheel holds what it should and asks for what it needs. Ring five of the freedom from torch: its metadata."""
+
+from __future__ import annotations
+
+import zipfile
+from email.parser import HeaderParser
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import edgediff
+
+PACKAGES = {
+    "edgediff": "edgediff",
+    "edgediff_exporters": "exporters/edgediff_exporters",
+    "edgediff_runtimes": "runtimes/edgediff_runtimes",
+}
+BASE = {"numpy", "onnxruntime", "tokenizers", "pillow", "click", "rich"}
+LARGEST_BYTES = 16_000_000
+
+
+@pytest.fixture(scope="module")
+def names(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return HeaderParser().parsestr(archive.read(name).decode())
+
+
+@pytest.fixture(scope="module")
+def requirements(metadata):
+    return [Requirement(line) for line in metadata.get_all("Requires-Dist")]
+
+
+def test_the_base_install_asks_for_six_packages(requirements):
+    assert {canonicalize_name(item.name) for item in requirements if item.marker is None} == BASE
+
+
+def test_everything_else_belongs_to_an_extra(requirements):
+    rest = [item for item in requirements if item.marker is not None]
+    assert {"torch", "diffusers", "transformers"} <= {canonicalize_name(item.name) for item in rest}
+    for item in rest:
+        assert not item.marker.evaluate({"extra": ""}), item
+        assert item.marker.evaluate({"extra": "export"}) or item.marker.evaluate({"extra": "dev"}), item
+
+
+def test_name_version_licence_and_python(metadata):
+    assert (metadata["Name"], metadata["Version"]) == ("edgediff", edgediff.__version__)
+    assert (metadata["License-Expression"], metadata["Requires-Python"]) == ("Apache-2.0", ">=3.10")
+
+
+def test_every_file_of_the_packages_and_nothing_else(root, names):
+    expected = {
+        f"{package}/{path.relative_to(root / folder).as_posix()}"
+        for package, folder in PACKAGES.items()
+        for path in (root / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {name for name in names if ".dist-info/" not in name} == expected
+
+
+def test_kinds_of_files(names):
+    packed = {Path(name) for name in names if ".dist-info/" not in name}
+    models = {path for path in packed if path.parts[:2] == ("edgediff", "models")}
+    assert {path.name for path in packed - models if path.suffix != ".py"} == {"py.typed"}
+    assert {f"{package}/py.typed" for package in PACKAGES} <= names
+    # Nothing that could run when it is read: no pickles under any of their names.
+    assert {path.suffix for path in models} <= {".onnx", ".data", ".json", ".txt", ".md", ""}
+
+
+def test_licence_and_command_are_packed(wheel, names):
+    info = f"edgediff-{edgediff.__version__}.dist-info"
+    assert f"{info}/licenses/LICENSE" in names
+    with zipfile.ZipFile(wheel) as archive:
+        assert "edgediff = edgediff.cli:main" in archive.read(f"{info}/entry_points.txt").decode()
+
+
+def test_size(wheel, figure):
+    size = wheel.stat().st_size
+    figure(f"wheel: {size / 1e6:.2f} MB, at most {LARGEST_BYTES / 1e6:.0f}")
+    assert size <= LARGEST_BYTES
