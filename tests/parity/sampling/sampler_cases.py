@@ -14,8 +14,9 @@ STEPS = (1, 2, 4, 10, 20, 50)
 
 
 def case(cls: str, steps: int | None = 7, *, call: dict[str, Any] | None = None, name: str = "", **config: Any) -> Case:
-    options = {k: config.pop(k) for k in ("strength", "shape", "channels", "tolerance") if k in config}
-    parts = [f"{k}={v}" for k, v in {**config, **(call or {}), **options}.items() if k not in SD or SD[k] != v]
+    options = {k: config.pop(k) for k in ("strength", "shape", "channels", "tolerance", "t_atol") if k in config}
+    shown = {**config, **(call or {}), **{k: v for k, v in options.items() if k not in ("tolerance", "t_atol")}}
+    parts = [f"{k}={v}" for k, v in shown.items() if k not in SD or SD[k] != v]
     label = name or "-".join([f"n{steps}", *parts])
     return Case(label, {"_class_name": cls, **config}, steps, call or {}, **options)
 
@@ -189,4 +190,25 @@ FLOW_EULER = [
     case("FlowMatchEulerDiscreteScheduler", 3, call={"timesteps": [1000, 600, 250]}, shift=3.0),
 ]
 
-CASES = [*DDIM, *DDPM, *LCM, *EULER, *EULER_A, *HEUN, *DPM, *FLOW_EULER]
+# The Brownian path is resolved to 1e-6 in sigma and moves by 1e-3 there, which is what the last bit of PyTorch's float32
+# sqrt, log and exp decides.
+LAST_BIT = 2e-3
+# sigma_down of the ancestral KDPM2 is a difference of nearly equal squares in float32 where steps are long; the timestep
+# halfway to it (not the sample) follows its rounding.
+
+EXPLODING = [
+    case("EulerDiscreteScheduler", call={"s_churn": 5.0, "s_noise": 1.01}, **SD),
+    case("EulerDiscreteScheduler", call={"s_churn": 5.0, "s_tmin": 0.1, "s_tmax": 5.0}, prediction_type="v_prediction", **SD),
+    *spread("LMSDiscreteScheduler"),
+    *grids("LMSDiscreteScheduler"),
+    *spread("KDPM2DiscreteScheduler", predictions=("epsilon", "v_prediction")),
+    *grids("KDPM2DiscreteScheduler"),
+    *strengths("KDPM2DiscreteScheduler"),
+    *spread("KDPM2AncestralDiscreteScheduler", predictions=("epsilon", "v_prediction"), t_atol=0.02),
+    *grids("KDPM2AncestralDiscreteScheduler", t_atol=0.02),
+    *strengths("KDPM2AncestralDiscreteScheduler"),
+    *spread("DPMSolverSDEScheduler", predictions=("epsilon", "v_prediction"), noise_sampler_seed=5, tolerance=LAST_BIT),
+    *grids("DPMSolverSDEScheduler", noise_sampler_seed=123, tolerance=LAST_BIT),
+]
+
+CASES = [*EXPLODING, *DDIM, *DDPM, *LCM, *EULER, *EULER_A, *HEUN, *DPM, *FLOW_EULER]

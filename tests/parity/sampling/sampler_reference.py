@@ -30,6 +30,7 @@ class Case:
     shape: tuple[int, ...] = SHAPE
     channels: int = 1  # how many times the channels of x the network returns
     tolerance: float = 1e-4  # of max |x|
+    t_atol: float = 1e-4  # of fractional timesteps
 
     def __str__(self) -> str:
         return f"{self.config['_class_name']}-{self.name}"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,12 +32,17 @@ from edgediff_runtimes.sampling.schedules.sigmas import (
     training_sigmas,
 )
 from edgediff_runtimes.sampling.schedules.spacing import spaced
+from edgediff_runtimes.sampling.solvers.churn import ChurnedEuler
 from edgediff_runtimes.sampling.solvers.ddim import Ddim
+from edgediff_runtimes.sampling.solvers.dpm_sde import DpmSde
 from edgediff_runtimes.sampling.solvers.heun import Heun
+from edgediff_runtimes.sampling.solvers.kdpm2 import Kdpm2
+from edgediff_runtimes.sampling.solvers.lms import Lms
 
 if TYPE_CHECKING:
     from edgediff_runtimes.sampling.levels import Level
     from edgediff_runtimes.sampling.reading.settings import Settings
+    from edgediff_runtimes.sampling.solver import Solver
     from edgediff_runtimes.tensors import Array, Floats
 
 PREDICTIONS = ("epsilon", "v_prediction")
@@ -91,10 +99,17 @@ def _euler(settings: Settings) -> Sampler:
     told = (0.25 * np.log(sigmas[:-1])) if continuous else timesteps
     return Sampler(
         intervals=chain(levels_of(sigmas, told.astype(np.float32))),
-        solver=Ddim(),
+        solver=churned(settings, reread=settings["prediction_type"] != "v_prediction"),
         parametrisation=parametrisation(settings, WITH_SAMPLE),
         init_noise_sigma=first_std(settings, sigmas),
     )
+
+
+def churned(settings: Settings, *, reread: bool) -> Solver:
+    """Euler's method, with churn if the caller asks for it."""
+    if settings["s_churn"] == 0:
+        return Ddim()
+    return ChurnedEuler(settings["s_churn"], settings["s_tmin"], settings["s_tmax"], settings["s_noise"], reread)
 
 
 def _euler_grid(settings: Settings, table: Floats, timesteps: Array) -> tuple[Array, Array]:
@@ -156,6 +171,62 @@ def _heun(settings: Settings) -> Sampler:
     )
 
 
+def _lms(settings: Settings) -> Sampler:
+    table = training_sigmas(alphas_cumprod(settings))
+    sigmas, timesteps = noise_grid(settings, table, spaced_floats(settings, steps_of(settings)))
+    sigmas = np.append(sigmas, 0.0).astype(np.float32)
+    return Sampler(
+        intervals=chain(levels_of(sigmas, timesteps.astype(np.float32))),
+        solver=Lms(),
+        parametrisation=parametrisation(settings, WITH_SAMPLE),
+        init_noise_sigma=first_std(settings, sigmas),
+    )
+
+
+def _kdpm2(settings: Settings, *, ancestral: bool) -> Sampler:
+    table = training_sigmas(alphas_cumprod(settings))
+    sigmas, timesteps = noise_grid(settings, table, spaced_floats(settings, steps_of(settings)))
+    if settings["use_karras_sigmas"]:
+        timesteps = timesteps.round()
+    sigmas = np.append(sigmas, 0.0).astype(np.float32)
+    levels = levels_of(sigmas, timesteps)
+    # The difference of squares is taken in float32, as in the reference: where a step is long its last bits are all.
+    start, end = sigmas[:-1], sigmas[1:]
+    up = np.sqrt(end**2 * (start**2 - end**2) / start**2)
+    down = np.sqrt(end**2 - up**2) if ancestral else end
+    via = [_midpoint(levels[i], float(sigma), table, timesteps.dtype) for i, sigma in enumerate(down)]
+    intervals = chain(levels, via)
+    if ancestral:
+        intervals = tuple(replace(v, extra=(float(down[i]), float(up[i]))) for i, v in enumerate(intervals))
+    return Sampler(
+        intervals=intervals,
+        solver=Kdpm2(),
+        parametrisation=parametrisation(settings, PREDICTIONS),
+        init_noise_sigma=first_std(settings, sigmas),
+    )
+
+
+def _midpoint(start: Level, end: float, table: Floats, dtype: np.dtype[Any]) -> tuple[Level, ...]:
+    """The level halfway in log(sigma), or none before the clean end."""
+    if end <= 0:
+        return ()
+    sigma = np.array([math.sqrt(start.sigma * end)])
+    return (exploding(sigma_to_t(sigma, np.log(table)).astype(dtype)[0], float(sigma[0])),)
+
+
+def _dpm_sde(settings: Settings) -> Sampler:
+    table = training_sigmas(alphas_cumprod(settings))
+    sigmas, timesteps = noise_grid(settings, table, spaced_floats(settings, steps_of(settings), np.float64))
+    levels = levels_of(np.append(sigmas, 0.0).astype(np.float32), timesteps)
+    seed = settings["noise_sampler_seed"]
+    return Sampler(
+        intervals=chain(levels, [_midpoint(a, b.sigma, table, timesteps.dtype) for a, b in pairwise(levels)]),
+        solver=DpmSde(span=(levels[-2].sigma, levels[0].sigma), seed=seed, s_noise=settings["s_noise"]),
+        parametrisation=parametrisation(settings, PREDICTIONS),
+        init_noise_sigma=first_std(settings, np.array([level.sigma for level in levels])),
+    )
+
+
 _SPACING: dict[str, Any] = {"prediction_type": "epsilon", "timestep_spacing": "linspace", "steps_offset": 0}
 _EULER_FIELDS: dict[str, Any] = {
     **BETAS,
@@ -169,18 +240,24 @@ _EULER_FIELDS: dict[str, Any] = {
     "final_sigmas_type": "zero",
 }
 _ANCESTRAL_FIELDS: dict[str, Any] = {**BETAS, **_SPACING, "rescale_betas_zero_snr": False}
-_HEUN_FIELDS: dict[str, Any] = {
+_KDPM2_FIELDS: dict[str, Any] = {
     **BETAS,
     **_SPACING,
     **GRID_SWITCHES,
     "beta_start": 0.00085,
     "beta_end": 0.012,
-    "clip_sample": False,
-    "clip_sample_range": 1.0,
 }
+_HEUN_FIELDS: dict[str, Any] = {**_KDPM2_FIELDS, "clip_sample": False, "clip_sample_range": 1.0}
+CHURN: dict[str, Any] = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
 
 READINGS: dict[str, Reading] = {
-    "EulerDiscreteScheduler": Reading(_EULER_FIELDS, _euler, frozenset({"timesteps", "sigmas"})),
+    "EulerDiscreteScheduler": Reading(_EULER_FIELDS, _euler, frozenset({"timesteps", "sigmas"}), CHURN),
     "EulerAncestralDiscreteScheduler": Reading(_ANCESTRAL_FIELDS, _euler_ancestral),
+    "LMSDiscreteScheduler": Reading({**BETAS, **_SPACING, **GRID_SWITCHES}, _lms),
+    "KDPM2DiscreteScheduler": Reading(_KDPM2_FIELDS, partial(_kdpm2, ancestral=False)),
+    "KDPM2AncestralDiscreteScheduler": Reading(_KDPM2_FIELDS, partial(_kdpm2, ancestral=True)),
+    "DPMSolverSDEScheduler": Reading(
+        {**_KDPM2_FIELDS, "noise_sampler_seed": None}, _dpm_sde, keywords={"s_noise": 1.0}
+    ),
     "HeunDiscreteScheduler": Reading(_HEUN_FIELDS, _heun, frozenset({"timesteps"})),
 }
