@@ -1,0 +1,66 @@
+"""The tree of errors: as drawn in the module, each also the builtin it specialises, one sentence each."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from edgediff_runtimes import errors
+
+LEAVES = [
+    errors.BundleNotFoundError("x", shipped=["emoji"]),
+    errors.ManifestError("family", got=None, expected="a string"),
+    errors.FormatVersionError(got="2.0", supported=1),
+    errors.UnsafePathError("../x"),
+    errors.ComponentFileError("unet/model.onnx", "is missing"),
+    errors.NotInstalledError("the engine `x`", extra="x", reason=ImportError("no module")),
+    errors.DeviceError("npu", available=["cpu"]),
+    errors.SettingError("steps", got=0, expected="more"),
+    errors.NonFiniteError("unet", step=0),
+    errors.Cancelled(),
+    errors.ToleranceError("unet", error=0.1, tolerance=1e-4, shapes="(1, 4)"),
+]
+
+
+def _drawn():
+    """(class, parent, builtin or None) of every line of the drawing in the docstring."""
+    path, lines = [], (errors.__doc__ or "").splitlines()
+    for line in lines:
+        match = re.match(r"^ {4}([│ ]*(?:[├└]── )?)([A-Z]\w+)(?: +\((\w+)\))?", line)
+        if not match or match[2] not in vars(errors):
+            continue
+        depth = len(match[1]) // 4
+        path[depth:] = [match[2]]
+        yield match[2], path[depth - 1] if depth else None, match[3]
+
+
+def test_the_drawing_is_the_tree():
+    drawn = {name: (parent, builtin) for name, parent, builtin in _drawn()}
+    classes = {
+        name: kind for name, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__
+    }
+    assert drawn.keys() == classes.keys()
+    for name, (parent, builtin) in drawn.items():
+        bases = [base.__name__ for base in classes[name].__bases__]
+        if parent is None:
+            assert bases == ["Exception"]
+        else:
+            assert bases == [parent, *([builtin] if builtin else [])]
+
+
+@pytest.mark.parametrize("error", LEAVES, ids=lambda error: type(error).__name__)
+def test_an_error_is_one_sentence_and_perhaps_a_hint(error):
+    assert "\n" not in error.sentence
+    assert str(error) == error.sentence + ("" if error.hint is None else f"\nhint: {error.hint}")
+
+
+def test_the_shipped_models_are_named():
+    assert "shipped models: emoji, faces" in errors.BundleNotFoundError("x", shipped=["faces", "emoji"]).sentence
+
+
+def test_the_install_line_names_the_extra():
+    reason = ImportError("no module")
+    assert errors.NotInstalledError("x", extra="export", reason=reason).hint == "pip install 'edgediff[export]'"
+    assert errors.NotInstalledError("x", extra=None, reason=reason).hint == "pip install 'edgediff'"

@@ -1,0 +1,234 @@
+"""Every setting is applied or refused; a refusal names the setting."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import get_type_hints
+
+import pytest
+
+from edgediff_runtimes.errors import ImageError, SettingError
+from edgediff_runtimes.settings import Options, Settings, options_of, resolve_settings
+
+HUGE = 10**400
+
+REFUSED = [
+    # (options, the setting that the sentence names)
+    ({"colour": "red"}, "options"),
+    ({"prompt": []}, "prompt"),
+    ({"prompt": [3]}, "prompt"),
+    ({"prompt": None}, "prompt"),
+    ({"prompt": 3}, "prompt"),
+    ({"prompt": b"a cat"}, "prompt"),
+    ({"negative_prompt": "dull", "guidance": 1}, "negative_prompt"),
+    ({"negative_prompt": "", "guidance": 0.5}, "negative_prompt"),
+    ({"negative_prompt": ["dull", "grey"]}, "negative_prompt"),
+    ({"negative_prompt": []}, "negative_prompt"),
+    ({"negative_prompt": 3}, "negative_prompt"),
+    ({"negative_prompt": [3]}, "negative_prompt"),
+    ({"steps": 0}, "steps"),
+    ({"steps": -1}, "steps"),
+    ({"steps": 2.0}, "steps"),
+    ({"steps": "4"}, "steps"),
+    ({"steps": True}, "steps"),
+    ({"images": 0}, "images"),
+    ({"images": True}, "images"),
+    ({"guidance": math.nan}, "guidance"),
+    ({"guidance": math.inf}, "guidance"),
+    ({"guidance": "7"}, "guidance"),
+    ({"guidance": True}, "guidance"),
+    ({"guidance": HUGE}, "guidance"),
+    ({"guidance_rescale": 1.1}, "guidance_rescale"),
+    ({"guidance_rescale": -0.1}, "guidance_rescale"),
+    ({"guidance_rescale": math.nan}, "guidance_rescale"),
+    ({"guidance_rescale": 0.5, "guidance": 1}, "guidance_rescale"),
+    ({"seed": 1.5}, "seed"),
+    ({"seed": "1"}, "seed"),
+    ({"seed": True}, "seed"),
+    ({"seed": 2**64}, "seed"),
+    ({"seed": -(2**63) - 1}, "seed"),
+    ({"noise": "dice"}, "noise"),
+    ({"noise": 3}, "noise"),
+    ({"noise": []}, "noise"),
+    ({"sampler": 3}, "sampler"),
+    ({"sampler_options": "trailing"}, "sampler_options"),
+    ({"sampler_options": [("eta", 1)]}, "sampler_options"),
+    ({"sampler_options": {1: 2}}, "sampler_options"),
+    ({"sampler_options": {"steps": 3}}, "sampler_options"),
+    ({"sampler_options": {"config": {}}}, "sampler_options"),
+    ({"sampler_options": {"sigmas": object()}}, "sampler_options"),
+    ({"width": 60}, "width"),
+    ({"width": 0}, "width"),
+    ({"width": 64.0}, "width"),
+    ({"width": -64}, "width"),
+    ({"height": 4}, "height"),
+    ({"height": "64"}, "height"),
+    ({"strength": 0.5}, "strength"),
+    ({"encode": "mode"}, "encode"),
+    ({"image": "x.png", "strength": 0}, "strength"),
+    ({"image": "x.png", "strength": 1.01}, "strength"),
+    ({"image": "x.png", "strength": math.nan}, "strength"),
+    ({"image": "x.png", "strength": "half"}, "strength"),
+    ({"image": "x.png", "encode": "median"}, "encode"),
+]
+
+
+@pytest.fixture
+def resolve(manifest):
+    def resolve(*, size=(64, 64), distilled=False, **options):
+        prompt = options.pop("prompt", "a cat")
+        image_size = None if "image" not in options else size
+        return resolve_settings(manifest, prompt, options, image_size=image_size, distilled_guidance=distilled)
+
+    return resolve
+
+
+@pytest.mark.parametrize(("options", "name"), REFUSED, ids=lambda part: str(part)[:60])
+def test_a_refusal_names_the_setting(resolve, options, name):
+    with pytest.raises(SettingError) as caught:
+        resolve(**options)
+    assert caught.value.setting == name
+    assert f"`{name}` is " in caught.value.sentence
+    assert "expected" in caught.value.sentence
+    assert isinstance(caught.value, ValueError)
+
+
+def test_defaults_are_the_manifests(resolve, manifest):
+    settings = resolve()
+    defaults = manifest.defaults
+    assert (settings.steps, settings.guidance) == (defaults.steps, defaults.guidance)
+    assert (settings.width, settings.height) == (defaults.width, defaults.height)
+    assert settings.sampler is None
+    assert settings.sampler_options == {}
+    assert settings.negative_prompts == ("",)
+    assert (settings.noise, settings.guidance_rescale, settings.images_per_prompt) == ("torch-cpu", 0.0, 1)
+    assert (settings.strength, settings.encode) == (None, None)
+
+
+def test_the_default_sampler_is_the_manifests(manifest):
+    manifest = dataclasses.replace(manifest, defaults=dataclasses.replace(manifest.defaults, sampler="euler"))
+    settings = resolve_settings(manifest, "a", {}, image_size=None, distilled_guidance=False)
+    assert settings.sampler == "euler"
+
+
+def test_what_is_given_replaces_the_default(resolve):
+    given = {"steps": 7, "guidance": 2.5, "width": 128, "height": 8, "sampler": "euler", "seed": 5, "noise": "numpy"}
+    settings = resolve(**given, guidance_rescale=0.25, sampler_options={"eta": 1.0})
+    assert {name: getattr(settings, name) for name in given} == given
+    assert settings.guidance_rescale == 0.25
+    assert settings.sampler_options == {"eta": 1.0}
+
+
+def test_none_takes_the_default(resolve):
+    options = dict.fromkeys(Options.__annotations__.keys() - {"image"})
+    assert dataclasses.replace(resolve(**options), seed=0) == dataclasses.replace(resolve(), seed=0)
+
+
+def test_a_seed_of_its_own_for_every_run(resolve):
+    seeds = {resolve().seed for _ in range(8)}
+    assert len(seeds) > 1
+    assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+def test_seeds_count_up_over_prompts_and_images(resolve):
+    settings = resolve(prompt=["a", "b"], images=3, seed=10)
+    assert settings.batch == 6
+    assert settings.seeds == (10, 11, 12, 13, 14, 15)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 0.0, -2.0])
+def test_without_guidance_there_is_no_negative_prompt(resolve, guidance):
+    assert resolve(guidance=guidance).negative_prompts == ()
+
+
+def test_a_distilled_network_has_no_negative_prompt(resolve):
+    assert resolve(distilled=True, guidance=8.0).negative_prompts == ()
+    with pytest.raises(SettingError, match="negative_prompt"):
+        resolve(distilled=True, guidance=8.0, negative_prompt="dull")
+
+
+def test_one_negative_prompt_for_all_or_one_for_each(resolve):
+    assert resolve(prompt=["a", "b"], negative_prompt="dull").negative_prompts == ("dull", "dull")
+    assert resolve(prompt=["a", "b"], negative_prompt=["x", "y"]).negative_prompts == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((64, 96), (64, 96)), ((71, 90), (64, 88)), ((3, 5), (8, 8)), ((1024, 9), (1024, 8))]
+)
+def test_an_image_keeps_its_size_in_whole_latent_pixels(resolve, size, expected):
+    settings = resolve(image="x.png", size=size)
+    assert (settings.width, settings.height) == expected
+    assert (settings.strength, settings.encode) == (0.8, "sample")
+
+
+def test_a_size_that_is_given_is_that_of_the_picture(resolve):
+    settings = resolve(image="x.png", size=(71, 90), width=128)
+    assert (settings.width, settings.height) == (128, 88)
+
+
+@pytest.mark.parametrize(("width", "near"), [(60, 64), (4, 8), (67, 64), (-3, 8)])
+def test_the_hint_is_the_nearest_size(resolve, width, near):
+    with pytest.raises(SettingError) as caught:
+        resolve(width=width)
+    assert caught.value.hint == f"{near} is the nearest"
+
+
+def test_options_and_settings_speak_of_the_same_things():
+    hints = get_type_hints(Options)
+    names = {field.name for field in dataclasses.fields(Settings)}
+    assert hints.keys() - names == {"negative_prompt", "image", "images"}
+    assert names - hints.keys() == {"prompts", "negative_prompts", "images_per_prompt"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"guidance": 1.0},
+        {"negative_prompt": "dull", "guidance_rescale": 0.5},
+        {"sampler": "euler", "sampler_options": {"timestep_spacing": "trailing"}, "noise": "numpy", "steps": 9},
+        {"image": "x.png", "strength": 0.5, "encode": "mode", "width": 128},
+        {"seed": 2**64 - 1, "images": 2},
+        {"seed": -5, "prompt": ["a", "b"], "images": 2, "negative_prompt": ["x", "y"]},
+    ],
+    ids=str,
+)
+def test_the_settings_of_a_picture_draw_it_again(resolve, options):
+    settings = resolve(**options)
+    for index in range(settings.batch):
+        values = json.loads(json.dumps(settings.of_image(index)))
+        prompt, repeated = options_of(values)
+        again = resolve(prompt=prompt, **repeated, **({"image": "x.png"} if "image" in options else {}))
+        assert json.loads(json.dumps(again.of_image(0))) == values
+        assert prompt == settings.prompts[index // settings.images_per_prompt]
+        assert again.seed == settings.seeds[index]
+        assert again.batch == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompts": []},
+        {"prompts": "abc"},
+        {"prompts": [3]},
+        {"prompts": None},
+        {"negative_prompts": 3},
+        {"negative_prompts": [None]},
+        {"extra": 1},
+        {"steps": ...},
+    ],
+    ids=str,
+)
+def test_settings_of_another_kind_are_refused(resolve, change):
+    values = {**resolve().of_image(0), **change}
+    values = {name: value for name, value in values.items() if value is not ...}
+    with pytest.raises(ImageError, match="not those of this edgediff"):
+        options_of(values)
+
+
+@pytest.mark.parametrize("values", [None, [], "text", {}, 3])
+def test_no_settings_at_all_are_refused(values):
+    with pytest.raises(ImageError, match="not those of this edgediff"):
+        options_of(values)
