@@ -19,7 +19,8 @@ class CancelToken:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Re-entrant: a signal handler may call ``cancel`` while its own thread holds the lock.
+        self._lock = threading.RLock()
         self._cancelled = False
         self._interrupt: Callable[[], None] | None = None
 
@@ -47,10 +48,10 @@ class CancelToken:
         Raises:
             Cancelled: ``cancel`` came before the block began; the block does not run.
         """
-        with self._lock:
-            self.check()
-            self._interrupt = interrupt
         try:
+            with self._lock:
+                self._interrupt = interrupt
+                self.check()
             yield
         finally:
             with self._lock:

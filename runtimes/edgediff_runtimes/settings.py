@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypedDict, TypeVar, cast, final
 
 from edgediff_runtimes.bundle import Manifest
+from edgediff_runtimes.bundle.fields import is_finite
 from edgediff_runtimes.errors import ImageError, SettingError
 from edgediff_runtimes.images import ImageSource
 from edgediff_runtimes.latents import EncodeMode
-from edgediff_runtimes.noise import image_seeds
+from edgediff_runtimes.noise import NOISE_KINDS, image_seeds
 
 T = TypeVar("T")
 
@@ -123,11 +124,15 @@ def options_of(values: object) -> tuple[str, Options]:
         ImageError: These are no such settings.
     """
     names = {field.name for field in fields(Settings)}
-    if not isinstance(values, dict) or values.keys() != names or not values["prompts"]:
-        raise ImageError("the picture's settings are not those of this edgediff: expected " + ", ".join(sorted(names)))
+    problem = ImageError("the picture's settings are not those of this edgediff: expected " + ", ".join(sorted(names)))
+    if not isinstance(values, dict) or values.keys() != names:
+        raise problem
+    prompts, negatives = _texts(values["prompts"]), _texts(values["negative_prompts"])
+    if len(prompts) != 1 or len(negatives) > 1 or list(negatives) != values["negative_prompts"]:
+        raise problem
     options = {name: value for name, value in values.items() if name in Options.__annotations__}
-    options["negative_prompt"] = next(iter(values["negative_prompts"]), None)
-    return values["prompts"][0], cast("Options", options)
+    options["negative_prompt"] = negatives[0] if negatives else None
+    return prompts[0], cast("Options", options)
 
 
 def resolve_settings(
@@ -153,8 +158,8 @@ def resolve_settings(
     known = Options.__annotations__.keys()
     if unknown := sorted(options.keys() - known):
         raise SettingError("options", got=unknown[0], expected=f"one of {', '.join(known)}")
-    prompts = (prompt,) if isinstance(prompt, str) else tuple(prompt)
-    if not prompts or not all(isinstance(text, str) for text in prompts):
+    prompts = (prompt,) if isinstance(prompt, str) else _texts(prompt)
+    if not prompts:
         raise SettingError("prompt", got=prompt, expected="a text or a sequence of at least one")
     defaults = manifest.defaults
     guidance = _number("guidance", _or(options.get("guidance"), defaults.guidance))
@@ -166,12 +171,12 @@ def resolve_settings(
         negative_prompts=negatives,
         images_per_prompt=_at_least_one("images", _or(options.get("images"), 1)),
         seed=image_seeds(_or(options.get("seed"), secrets.randbits(_SEED_BITS)), 1)[0],
-        noise=_or(options.get("noise"), "torch-cpu"),
+        noise=_noise(_or(options.get("noise"), NOISE_KINDS[0])),
         steps=_at_least_one("steps", _or(options.get("steps"), defaults.steps)),
         guidance=guidance,
         guidance_rescale=_rescale(_or(options.get("guidance_rescale"), 0.0), guided=bool(negatives)),
-        sampler=_or(options.get("sampler"), defaults.sampler),
-        sampler_options=dict(options.get("sampler_options") or {}),
+        sampler=_sampler(_or(options.get("sampler"), defaults.sampler)),
+        sampler_options=_sampler_options(_or(options.get("sampler_options"), {})),
         width=width,
         height=height,
         strength=strength,
@@ -181,6 +186,38 @@ def resolve_settings(
 
 def _or(value: T | None, default: T) -> T:
     return default if value is None else value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """The texts of a list of texts; none where it is anything else."""
+    items = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
+    return items if all(isinstance(item, str) for item in items) else ()
+
+
+def _noise(value: str) -> str:
+    if value not in NOISE_KINDS:
+        raise SettingError("noise", got=value, expected=f"one of {', '.join(NOISE_KINDS)}")
+    return value
+
+
+def _sampler(value: str | None) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise SettingError("sampler", got=value, expected="the name of a sampler")
+    return value
+
+
+def _sampler_options(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of the config; they must survive the way through a picture's metadata."""
+    expected = "an object of fields of the sampler's config, with values that JSON has"
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise SettingError("sampler_options", got=value, expected=expected) from error
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+        raise SettingError("sampler_options", got=value, expected=expected)
+    if taken := sorted(value.keys() & {"steps", "config"}):
+        raise SettingError("sampler_options", got=value, expected=f"no `{taken[0]}` among the fields")
+    return dict(value)
 
 
 def _rescale(value: float, *, guided: bool) -> float:
@@ -217,7 +254,7 @@ def _negatives(negative: str | Sequence[str] | None, prompts: tuple[str, ...], *
                 hint="raise `guidance`",
             )
         return ()
-    texts = (negative or "",) * len(prompts) if negative is None or isinstance(negative, str) else tuple(negative)
+    texts = (negative or "",) * len(prompts) if negative is None or isinstance(negative, str) else _texts(negative)
     if len(texts) != len(prompts):
         raise SettingError(
             "negative_prompt", got=negative, expected=f"one text, or {len(prompts)} as there are prompts"
@@ -241,12 +278,12 @@ def _size(manifest: Manifest, options: Options, image_size: tuple[int, int] | No
 
 
 def _number(name: str, value: float) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not is_finite(value):
         raise SettingError(name, got=value, expected="a finite number")
     return float(value)
 
 
 def _at_least_one(name: str, value: int) -> int:
-    if not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise SettingError(name, got=value, expected="a whole number of at least 1")
     return value
