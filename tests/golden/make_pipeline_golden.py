@@ -89,7 +89,7 @@ def draw(pipeline: diffusers.StableDiffusionPipeline, case: dict[str, Any], step
 def main() -> None:
     """Draw every case and store it."""
     steps, seed = 6, 7
-    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(SOURCE, torch_dtype=torch.float32)
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(SOURCE)
     for part in (pipeline.text_encoder, pipeline.unet, pipeline.vae):
         for parameter in part.parameters():
             if parameter.ndim >= MATRIX:
