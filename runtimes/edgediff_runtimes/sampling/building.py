@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.sampling.prediction import Epsilon
-from edgediff_runtimes.sampling.reading import discrete_time, exploding, flow, log_snr
+from edgediff_runtimes.sampling.reading import discrete_time, exploding, flow, log_snr, more_discrete_time
 from edgediff_runtimes.sampling.reading.settings import CALL
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 READINGS: dict[str, Reading] = {
     **discrete_time.READINGS,
+    **more_discrete_time.READINGS,
     **exploding.READINGS,
     **log_snr.READINGS,
     **flow.READINGS,
@@ -40,7 +41,7 @@ def build_sampler(config: Mapping[str, Any], steps: int | None = None, **overrid
     """
     name = config.get("_class_name")
     reading = _reading(name)
-    settings = {**reading.fields, **reading.keywords, **_of_config(config, reading), **dict.fromkeys(CALL)}
+    settings = {**dict.fromkeys(CALL), **reading.fields, **reading.keywords, **_of_config(config, reading)}
     for key, value in {**overrides, "steps": steps}.items():
         _check_override(str(name), key, value, reading)
         settings[key] = value

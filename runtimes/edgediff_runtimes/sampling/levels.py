@@ -76,7 +76,7 @@ class Interval:
 
     Attributes:
         index: Place in the whole schedule, from 0.
-        total: Number of intervals of the whole schedule.
+        total: Number of steps that the whole schedule was made for.
         via: Further levels that the solver passes through, in the order in which it needs them.
         extra: What only this schedule's own solver knows how to read.
     """

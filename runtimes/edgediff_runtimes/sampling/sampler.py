@@ -53,6 +53,7 @@ class Sampler:
         init_noise_sigma: Standard deviation of the sample that a run from pure noise starts with.
         limit: Bounds on the denoised sample.
         learned_variance: Whether the network's output may carry variances in a second half of its channels.
+        whole: What to do instead where ``for_strength`` makes no sense.
         fractional_strength: Whether image-to-image rounds ``steps * strength`` only at the end, as flow pipelines do.
     """
 
@@ -63,6 +64,7 @@ class Sampler:
     learned_variance: bool = False
     init_noise_sigma: float = 1.0
     fractional_strength: bool = False
+    whole: str = ""
 
     @property
     def steps(self) -> int:
@@ -83,6 +85,8 @@ class Sampler:
         Raises:
             SamplerError: the strength is outside of its range, or leaves no step.
         """
+        if self.whole:
+            raise SamplerError("strength", got=strength, expected="no strength for this sampler", hint=self.whole)
         if not 0 <= strength <= 1:
             raise SamplerError("strength", got=strength, expected="a number above 0 and up to 1")
         steps = self.intervals[0].total

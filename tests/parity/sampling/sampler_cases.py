@@ -198,7 +198,12 @@ LAST_BIT = 2e-3
 
 EXPLODING = [
     case("EulerDiscreteScheduler", call={"s_churn": 5.0, "s_noise": 1.01}, **SD),
-    case("EulerDiscreteScheduler", call={"s_churn": 5.0, "s_tmin": 0.1, "s_tmax": 5.0}, prediction_type="v_prediction", **SD),
+    case(
+        "EulerDiscreteScheduler",
+        call={"s_churn": 5.0, "s_tmin": 0.1, "s_tmax": 5.0},
+        prediction_type="v_prediction",
+        **SD,
+    ),
     *spread("LMSDiscreteScheduler"),
     *grids("LMSDiscreteScheduler"),
     *spread("KDPM2DiscreteScheduler", predictions=("epsilon", "v_prediction")),
@@ -211,4 +216,39 @@ EXPLODING = [
     *grids("DPMSolverSDEScheduler", noise_sampler_seed=123, tolerance=LAST_BIT),
 ]
 
-CASES = [*EXPLODING, *DDIM, *DDPM, *LCM, *EULER, *EULER_A, *HEUN, *DPM, *FLOW_EULER]
+DISCRETE = [
+    *spread("PNDMScheduler", predictions=("epsilon", "v_prediction"), skip_prk_steps=True),
+    *spread("PNDMScheduler", predictions=("epsilon", "v_prediction"), steps=(4, 5, 10, 50)),
+    *strengths("PNDMScheduler", skip_prk_steps=True),
+    case("PNDMScheduler", skip_prk_steps=True, set_alpha_to_one=True, steps_offset=1, **SD),
+    *spread("TCDScheduler", spacings=("leading",), steps=(1, 2, 4, 8, 50)),
+    *[case("TCDScheduler", 4, call={"eta": e}) for e in (0.0, 0.5, 1.0)],
+    case("TCDScheduler", None, call={"timesteps": [999, 759, 499, 259]}),
+    *strengths("TCDScheduler"),
+    *spread("DDIMInverseScheduler", predictions=("epsilon", "v_prediction"), spacings=("trailing",), clip_sample=False),
+    case("DDIMInverseScheduler", set_alpha_to_one=False, prediction_type="sample", **SD),
+    *spread("CogVideoXDDIMScheduler"),
+    case(
+        "CogVideoXDDIMScheduler",
+        20,
+        rescale_betas_zero_snr=True,
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+    ),
+    case("CogVideoXDDIMScheduler", beta_schedule="linear", snr_shift_scale=1.0, shape=(1, 2, 4, 3, 3)),
+    *spread("CogVideoXDPMScheduler"),
+    case(
+        "CogVideoXDPMScheduler",
+        20,
+        rescale_betas_zero_snr=True,
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+    ),
+    *[case("UnCLIPScheduler", n, prediction_type=p) for n in (2, 7, 25) for p in ("epsilon", "sample")],
+    case("UnCLIPScheduler", variance_type="learned_range", channels=2),
+    case("UnCLIPScheduler", clip_sample_range=5.0, prediction_type="sample", shape=(2, 16)),
+    *[case("DDPMWuerstchenScheduler", n, scaler=s) for n, s in ((4, 1.0), (10, 0.5), (10, 2.0), (50, 1.0))],
+    *[case("RePaintScheduler", n, eta=e) for n, e in ((5, 0.0), (25, 0.0), (25, 1.0))],
+    case("RePaintScheduler", 20, call={"jump_length": 5, "jump_n_sample": 3}, eta=0.5),
+]
+CASES = [*DISCRETE, *EXPLODING, *DDIM, *DDPM, *LCM, *EULER, *EULER_A, *HEUN, *DPM, *FLOW_EULER]

@@ -108,8 +108,52 @@ def drive(scheduler: Any, case: Case) -> tuple[np.ndarray, np.ndarray]:
     extra: dict[str, Any] = {k: v for k, v in case.call.items() if k in step}
     if "generator" in step:
         extra["generator"] = torch.Generator().manual_seed(SEED)
+    special = globals().get(f"_drive_{type(scheduler).__name__}")
+    if special is not None:
+        return special(scheduler, case, x, extra)
     for t in timesteps:
         seen = scheduler.scale_model_input(x, t) if hasattr(scheduler, "scale_model_input") else x
         raw = fake_torch(seen, t, case.channels)
         x = scheduler.step(raw, t, x, **extra).prev_sample
     return timesteps.numpy(), x.numpy()
+
+
+def _drive_CogVideoXDPMScheduler(scheduler, case, x, extra):
+    old = None
+    for i, t in enumerate(scheduler.timesteps):
+        back = scheduler.timesteps[i - 1] if i > 0 else None
+        x, old = scheduler.step(fake_torch(x, t), old, t, back, x, **extra)
+    return scheduler.timesteps.numpy(), x.numpy()
+
+
+def _drive_UnCLIPScheduler(scheduler, case, x, extra):
+    ts = scheduler.timesteps
+    for i, t in enumerate(ts):
+        before = ts[i + 1] if i + 1 < len(ts) else None
+        x = scheduler.step(fake_torch(x, t, case.channels), t, x, prev_timestep=before, **extra).prev_sample
+    return ts.numpy(), x.numpy()
+
+
+def _drive_DDPMWuerstchenScheduler(scheduler, case, x, extra):
+    for t in scheduler.timesteps[:-1]:
+        x = scheduler.step(fake_torch(x, t), t.expand(x.shape[0]), x, **extra).prev_sample
+    return scheduler.timesteps[:-1].numpy(), x.numpy()
+
+
+def mask_of(shape):
+    mask = np.zeros(shape, np.float32)
+    mask[..., : shape[-1] // 2] = 1
+    return mask
+
+
+def _drive_RePaintScheduler(scheduler, case, x, extra):
+    original, mask = torch.from_numpy(picture(case.shape)), torch.from_numpy(mask_of(case.shape))
+    told, last = [], scheduler.timesteps[0] + 1
+    for t in scheduler.timesteps:
+        if t < last:
+            told.append(int(t))
+            x = scheduler.step(fake_torch(x, t), t, x, original, mask, extra["generator"]).prev_sample
+        else:
+            x = scheduler.undo_step(x, last, extra["generator"])
+        last = t
+    return np.array(told), x.numpy()

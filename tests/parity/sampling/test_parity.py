@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sampler_cases import CASES
-from sampler_reference import SEED, Case, fake_numpy, first_noise, picture, run
+from sampler_reference import SEED, Case, fake_numpy, first_noise, mask_of, picture, run
 
 from edgediff_runtimes.noise import noise_source
 from edgediff_runtimes.sampling import build_sampler
@@ -14,7 +14,10 @@ from edgediff_runtimes.sampling import build_sampler
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_equals_diffusers(case: Case) -> None:
     timesteps, expected = run(case)
-    sampler = build_sampler(case.config, case.steps, **case.call)
+    given = {}
+    if case.config["_class_name"] == "RePaintScheduler":
+        given = {"original_image": picture(case.shape), "mask": mask_of(case.shape)}
+    sampler = build_sampler(case.config, case.steps, **case.call, **given)
     if case.strength is not None:
         sampler = sampler.for_strength(case.strength)
     told = []

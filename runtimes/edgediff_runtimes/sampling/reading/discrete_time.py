@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
     from edgediff_runtimes.sampling.levels import Level
     from edgediff_runtimes.sampling.reading.settings import Settings
-    from edgediff_runtimes.tensors import Array, Floats
+    from edgediff_runtimes.tensors import Array
 
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
 VARIANCES = ("fixed_small", "fixed_small_log", "fixed_large", "learned", "learned_range")
 
 
-def level_at(products: Floats, t: int, final: float = 1.0) -> Level:
+def level_at(products: Array, t: int, final: float = 1.0) -> Level:
     """The level of a timestep; ``final`` is the cumulative product below timestep 0.
 
     Raises:
@@ -63,7 +63,7 @@ def spaced_timesteps(settings: Settings, steps: int) -> Array:
     return grid.round().astype(np.int64)
 
 
-def strided(products: Floats, timesteps: Sequence[int], *, stride: int, final: float) -> tuple[Interval, ...]:
+def strided(products: Array, timesteps: Sequence[int], *, stride: int, final: float) -> tuple[Interval, ...]:
     """Intervals that each end a whole stride below their start."""
     return tuple(
         Interval(level_at(products, t), level_at(products, t - stride, final), i, len(timesteps))
@@ -71,7 +71,7 @@ def strided(products: Floats, timesteps: Sequence[int], *, stride: int, final: f
     )
 
 
-def final_product(settings: Settings, products: Floats) -> float:
+def final_product(settings: Settings, products: Array) -> float:
     """The cumulative product below timestep 0."""
     return 1.0 if settings["set_alpha_to_one"] else float(products[0])
 
@@ -83,13 +83,18 @@ def _ddim(settings: Settings) -> Sampler:
     stride = settings["num_train_timesteps"] // steps
     return Sampler(
         intervals=strided(products, timesteps, stride=stride, final=final_product(settings, products)),
-        solver=Ddim(eta=_eta(settings, default=0.0)),
+        solver=Ddim(eta=eta_of(settings, default=0.0)),
         parametrisation=parametrisation(settings, PREDICTIONS),
         limit=limit(settings),
     )
 
 
-def _eta(settings: Settings, *, default: float) -> float:
+def eta_of(settings: Settings, *, default: float) -> float:
+    """The share of fresh noise.
+
+    Raises:
+        SamplerError: it is not from 0 to 1.
+    """
     eta = default if settings["eta"] is None else settings["eta"]
     if not 0 <= eta <= 1:
         raise SamplerError("eta", got=eta, expected="a number from 0 to 1")
@@ -154,7 +159,7 @@ def distilled_timesteps(settings: Settings) -> list[int]:
     return [int(t) for t in origin[chosen]]
 
 
-_DDIM_FIELDS: dict[str, Any] = {
+DDIM_FIELDS: dict[str, Any] = {
     **BETAS,
     **THRESHOLDING,
     "clip_sample": True,
@@ -166,11 +171,11 @@ _DDIM_FIELDS: dict[str, Any] = {
     "rescale_betas_zero_snr": False,
 }
 _DDPM_FIELDS: dict[str, Any] = {
-    **{name: value for name, value in _DDIM_FIELDS.items() if name != "set_alpha_to_one"},
+    **{name: value for name, value in DDIM_FIELDS.items() if name != "set_alpha_to_one"},
     "variance_type": "fixed_small",
 }
-_LCM_FIELDS: dict[str, Any] = {
-    **_DDIM_FIELDS,
+LCM_FIELDS: dict[str, Any] = {
+    **DDIM_FIELDS,
     "beta_start": 0.00085,
     "beta_end": 0.012,
     "beta_schedule": "scaled_linear",
@@ -180,9 +185,9 @@ _LCM_FIELDS: dict[str, Any] = {
 }
 
 READINGS: dict[str, Reading] = {
-    "DDIMScheduler": Reading(_DDIM_FIELDS, _ddim, frozenset({"eta"})),
-    "DDIMParallelScheduler": Reading(_DDIM_FIELDS, _ddim, frozenset({"eta"})),
+    "DDIMScheduler": Reading(DDIM_FIELDS, _ddim, frozenset({"eta"})),
+    "DDIMParallelScheduler": Reading(DDIM_FIELDS, _ddim, frozenset({"eta"})),
     "DDPMScheduler": Reading(_DDPM_FIELDS, _ddpm, frozenset({"timesteps"})),
     "DDPMParallelScheduler": Reading(_DDPM_FIELDS, _ddpm, frozenset({"timesteps"})),
-    "LCMScheduler": Reading(_LCM_FIELDS, _lcm, frozenset({"timesteps"})),
+    "LCMScheduler": Reading(LCM_FIELDS, _lcm, frozenset({"timesteps"})),
 }

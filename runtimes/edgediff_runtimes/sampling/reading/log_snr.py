@@ -161,7 +161,6 @@ def _dpm_multistep(settings: Settings) -> Sampler:
             solver_type=solver_type(settings),
             lower_order_final=settings["lower_order_final"],
             euler_at_final=settings["euler_at_final"],
-            clean_end=ends_clean,
             derived=settings["thresholding"],
         ),
         parametrisation=predicted(settings),

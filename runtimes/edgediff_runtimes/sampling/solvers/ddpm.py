@@ -28,12 +28,16 @@ _SMALLEST_VARIANCE = 1e-20
 class Ddpm:
     """DDPM (Ho et al. 2020, algorithm 2, equations 6 and 7), order 1, stochastic.
 
+    An interval whose ``extra`` is a number takes it for its beta, rather than the one its levels imply.
+
     Attributes:
         variance: ``fixed_small`` (the posterior's), ``fixed_large`` (beta), ``learned`` (the network's second half) or
-            ``learned_range`` (between the two, in logarithms, equation 15 of Nichol & Dhariwal).
+            ``learned_range`` (between the two, in logarithms, Nichol & Dhariwal 2021, equation 15).
+        quiet_end: Draw no noise in the step to timestep 0, rather than in the step from it.
     """
 
     variance: str = "fixed_small"
+    quiet_end: bool = False
 
     def calls(self, interval: Interval) -> tuple[Level, ...]:
         """One call, at the start."""
@@ -48,12 +52,11 @@ class Ddpm:
         start, end = interval.start, interval.end
         prediction = denoise(x, start)
         ratio = start.alpha / end.alpha
-        beta = 1 - ratio**2
+        beta = 1 - ratio**2 if interval.extra is None else interval.extra
         toward = end.alpha * beta / start.sigma**2
         stay = ratio * end.sigma**2 / start.sigma**2
         x_next = toward * prediction.denoised + stay * x
-        # The reference draws whenever the timestep is above 0, and none at 0.
-        if start.t.item() > 0:
+        if (end if self.quiet_end else start).t.item() > 0:
             std = self._std(prediction, beta, max(end.sigma**2 / start.sigma**2 * beta, _SMALLEST_VARIANCE))
             x_next = x_next + std * noise.standard_normal(x.shape)
         return Outcome(x_next, prediction.denoised, state)

@@ -34,8 +34,8 @@ class DpmMultistep:
         solver_type: ``midpoint`` or ``heun``, the two second-order rules.
         lower_order_final: Lower the order of the last two steps if there are few steps.
         euler_at_final: Make the last step of first order.
-        clean_end: Whether the schedule ends at sigma 0, where only a first-order step is defined.
         derived: Take the noise from the limited denoised sample (noise prediction with thresholding).
+        discards: Draw twice in a second-order step and use the second draw, as the reference of CogVideoX does.
     """
 
     order: int = 2
@@ -43,8 +43,8 @@ class DpmMultistep:
     solver_type: str = "midpoint"
     lower_order_final: bool = True
     euler_at_final: bool = False
-    clean_end: bool = True
     derived: bool = False
+    discards: bool = False
 
     def calls(self, interval: Interval) -> tuple[Level, ...]:
         """One call, at the start."""
@@ -74,6 +74,8 @@ class DpmMultistep:
                 r1 = (before - earlier) / weights.h
                 slope = (d1 - (older - oldest) / r1) / (r0 + r1)
                 x_next = x_next + weights.heun * (d1 + r0 * slope) + weights.third * slope
+        if self.discards and order > 1:
+            noise.standard_normal(x.shape)
         if weights.noise > 0:
             x_next = x_next + weights.noise * noise.standard_normal(x.shape)
         return Outcome(x_next, prediction.denoised, history)
@@ -84,8 +86,8 @@ class DpmMultistep:
         return prediction.derived_epsilon() if self.derived else prediction.epsilon()
 
     def _order(self, interval: Interval) -> int:
-        """The order wanted at this place of the schedule."""
+        """The order wanted at this place of the schedule; only a first-order step to a clean end is defined."""
         left, few = interval.total - interval.index, self.lower_order_final and interval.total < _FEW_STEPS
-        if left == 1 and (self.euler_at_final or self.clean_end or few):
+        if interval.end.sigma <= 0 or (left == 1 and (self.euler_at_final or few)):
             return 1
         return min(self.order, 2) if few and left == 2 else self.order  # noqa: PLR2004 - the last but one
