@@ -54,7 +54,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 @click.option("--repeat", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw a picture of ours again.")
 @click.option("--device", default="auto", show_default=True, help="See `edgediff devices`.")
 @click.option("--threads", type=int, help="Threads per graph.  [default: one per core]")
-@click.option("--low-memory", is_flag=True, help="Free every component after use, and spare memory in the engine.")
+@click.option("--low-memory", is_flag=True, help="Slower in less memory: one component at a time, one call at a time.")
 @click.option("--json", "as_json", is_flag=True, help="Print files, settings and timings as JSON.")
 def command(
     *,
@@ -77,7 +77,14 @@ def command(
     else:
         texts, options = _repeated(repeat, prompt, prompts, _options(drawing))
     residency: Residency = "sequential" if low_memory else "resident"
-    with load(model, device=device, threads=threads, low_memory=low_memory, residency=residency) as pipeline:
+    with load(
+        model,
+        device=device,
+        threads=threads,
+        residency=residency,
+        low_memory=low_memory,
+        split_guidance=low_memory,
+    ) as pipeline:
         if repeat is not None:
             _check_fingerprint(pipeline, repeat)
         reports = []
