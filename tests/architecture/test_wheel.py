@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import sys
 import zipfile
 from email.parser import HeaderParser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -49,6 +52,31 @@ def test_everything_else_belongs_to_an_extra(requirements):
     for item in rest:
         assert not item.marker.evaluate({"extra": ""}), item
         assert item.marker.evaluate({"extra": "export"}) or item.marker.evaluate({"extra": "dev"}), item
+
+
+def _imported(node):
+    """Modules that code imports when it runs; not what only type checkers see."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield "." * node.level + (node.module or "")
+    elif not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+        for child in ast.iter_child_nodes(node):
+            yield from _imported(child)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_is_imported_is_asked_for(root, requirements, package):
+    """Not only brought along by something else that is."""
+    extra = "export" if package == "edgediff_exporters" else ""
+    asked = {canonicalize_name(r.name) for r in requirements if r.marker is None or r.marker.evaluate({"extra": extra})}
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (root / PACKAGES[package]).rglob("*.py")]
+    roots = {name.partition(".")[0] for tree in trees for name in _imported(tree)} - {""}
+    homes = packages_distributions()
+    third_party = roots - sys.stdlib_module_names - set(PACKAGES)
+    unasked = {name for name in third_party if not asked & {canonicalize_name(home) for home in homes.get(name, ())}}
+    assert third_party
+    assert unasked == set()
 
 
 def test_name_version_licence_and_python(metadata):
