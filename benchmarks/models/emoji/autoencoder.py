@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import argparse
 import math
-from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
 from benchmarks.models.emoji import data
-from benchmarks.models.emoji.training import Run, autocast, averaged, device, launch, train
+from benchmarks.models.emoji.budget import Run, options, run_of
+from benchmarks.models.emoji.training import autocast, averaged, device, launch, train
 
 
 def build() -> AutoencoderKL:
@@ -75,12 +75,7 @@ def _stage(arguments: argparse.Namespace) -> None:
         decibel = psnr(drawn.detach(), picture).mean()
         return {"loss": reconstruction + arguments.kl * divergence, "psnr": decibel, "kl": divergence}
 
-    train(run_of(arguments), model, loss)
-
-
-def run_of(arguments: argparse.Namespace) -> Run:
-    """This stage's settings."""
-    return Run(arguments.work, "autoencoder", arguments.minutes, rate=arguments.rate, seed=arguments.seed, ema=0.995)
+    train(run_of(arguments, "autoencoder", ema=0.995), model, loss)
 
 
 @torch.no_grad()
@@ -96,16 +91,11 @@ def evaluate(model: AutoencoderKL, pictures: Tensor) -> float:
 
 def main() -> None:
     """Train, or go on training, and report the reconstruction."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="folder of this training run")
-    parser.add_argument("--minutes", type=float, default=18, help="training time (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=4, help="pictures per worker and step (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate (default: %(default)s)")
+    parser = options(__doc__, minutes=18, batch=4, rate=2e-3)
     parser.add_argument("--kl", type=float, default=1e-3, help="weight of the KL term (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
     arguments = parser.parse_args()
     launch(_stage, arguments)
-    model = averaged(run_of(arguments), build())
+    model = averaged(Run(arguments.work, "autoencoder"), build())
     decibel = evaluate(model, torch.from_numpy(data.load(arguments.work)[1]))
     print(f"autoencoder: {decibel:.2f} dB mean PSNR over all drawings")
     if not math.isfinite(decibel):

@@ -26,7 +26,7 @@ def orthogonalise(matrix: Tensor, *, iterations: int = 5) -> Tensor:
         iterations: Five are enough for training.
     """
     a, b, c = _QUINTIC
-    x = matrix.to(torch.bfloat16)
+    x: Tensor = matrix.to(torch.bfloat16)
     tall = x.size(0) > x.size(1)
     if tall:
         x = x.T
@@ -41,8 +41,8 @@ def orthogonalise(matrix: Tensor, *, iterations: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Nesterov momentum, made orthogonal, for weights of two and more axes (a convolution is a matrix of its rows)."""
 
-    def __init__(self, parameters: Iterable[Tensor], *, lr: float, momentum: float = 0.95, decay: float = 0.0) -> None:
-        super().__init__(list(parameters), {"lr": lr, "momentum": momentum, "decay": decay})
+    def __init__(self, parameters: Iterable[Tensor], *, lr: float, momentum: float = 0.95) -> None:
+        super().__init__(list(parameters), {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -51,26 +51,26 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
-                    self._move(weight, group)
+                    self._move(weight, weight.grad, group)
 
-    def _move(self, weight: Tensor, group: dict[str, Any]) -> None:
+    def _move(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[weight]
         if not state:
             state["momentum"] = torch.zeros_like(weight)
-        momentum = state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
-        ahead = weight.grad.lerp(momentum, group["momentum"]).flatten(1)
+        momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
+        ahead = gradient.lerp(momentum, group["momentum"]).flatten(1)
         size = 0.2 * max(ahead.shape) ** 0.5
-        weight.mul_(1 - group["lr"] * group["decay"])
         weight.add_(orthogonalise(ahead).view_as(weight), alpha=-group["lr"] * size)
 
 
 def split(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     """Weights for Muon (matrices and convolutions inside the network) and for Adam (all others).
 
-    Embeddings, the first and the last convolution stay with Adam: their rows are words and colours, not features.
+    Embeddings, first and last layers stay with Adam: their rows are words, colours and classes, not features.
     """
-    outer = ("embedding", "conv_in", "conv_out")
-    inside, rest = [], []
+    outer = ("embedding", "conv_in", "conv_out", "head")
+    inside: list[Tensor] = []
+    rest: list[Tensor] = []
     for name, weight in model.named_parameters():
         if weight.requires_grad:
             (inside if weight.ndim >= 2 and not any(part in name for part in outer) else rest).append(weight)

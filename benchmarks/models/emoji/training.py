@@ -11,7 +11,6 @@ stretches or shortens what is left.
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable
@@ -23,53 +22,13 @@ from typing import Any, final
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
 
+from benchmarks.models.emoji.budget import Run, rate_at
 from benchmarks.models.emoji.muon import Muon, split
 
 LONGEST_STEP_S = 20.0  # a longer one was a pause, not work
 Loss = Callable[[torch.Generator, float], dict[str, Tensor]]
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Run:
-    """How long and how to train.
-
-    Attributes:
-        work: Folder of the training run: data, checkpoints, logs.
-        name: Name of this stage; its checkpoint is `checkpoints/NAME.pt`.
-        minutes: Training time for the whole stage.
-        rate: Peak learning rate.
-        seed: Fixes weights, batches, noise and captions (for the same number of workers and steps).
-        ema: Decay of the averaged weights that are kept in the end; 0 keeps the last weights.
-        decay: Weight decay of the matrices.
-        save_minutes: Time between checkpoints.
-        flat: Share of the budget after which the learning rate begins to fall.
-    """
-
-    work: Path
-    name: str
-    minutes: float
-    rate: float = 2e-3
-    seed: int = 0
-    ema: float = 0.998
-    decay: float = 0.0
-    save_minutes: float = 3.0
-    flat: float = 0.35
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where this stage's state is kept."""
-        return self.work / "checkpoints" / f"{self.name}.pt"
-
-
-def rate_at(progress: float, *, flat: float) -> float:
-    """Learning rate as a share of its peak: 2 % warm-up, flat, then a cosine down to 1 %."""
-    if progress < 0.02:
-        return max(progress / 0.02, 0.01)
-    if progress < flat:
-        return 1.0
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min((progress - flat) / (1 - flat), 1.0)))
 
 
 def device() -> torch.device:
@@ -88,7 +47,7 @@ def launch(stage: Callable[[Any], None], arguments: Any) -> None:  # noqa: ANN40
     os.environ["OMP_NUM_THREADS"] = "1"
     (arguments.work / "checkpoints").mkdir(parents=True, exist_ok=True)
     meeting = arguments.work / "checkpoints" / f".meeting-{os.getpid()}"
-    torch.multiprocessing.spawn(_worker, (workers, meeting, stage, arguments), nprocs=workers)  # type: ignore[no-untyped-call]
+    spawn(_worker, (workers, meeting, stage, arguments), nprocs=workers)  # type: ignore[no-untyped-call]
     meeting.unlink(missing_ok=True)
 
 
@@ -137,40 +96,37 @@ class _State:
         self.step, self.progress, self.history = state["step"], state["progress"], state["history"]
 
 
-def train(run: Run, model: nn.Module, loss: Loss, *, on_save: Callable[[float], None] | None = None) -> None:
+def train(run: Run, model: nn.Module, loss: Loss) -> None:
     """Train until the budget is used; `model` then holds the averaged weights.
 
     Args:
         run: Budget and settings. A checkpoint of the same name is resumed.
         model: All weights that learn, as one module.
         loss: `loss(generator, progress)` draws a batch and returns named terms; the term `"loss"` is minimised.
-        on_save: Called in the first worker with the progress in [0, 1] after each checkpoint.
     """
     matrices, rest = split(model)
     optimisers = [
-        Muon(matrices, lr=run.rate, decay=run.decay),
+        Muon(matrices, lr=run.rate),
         torch.optim.AdamW(rest, lr=run.rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
     state = _State(model, optimisers, {name: value.clone() for name, value in model.state_dict().items()})
     if run.checkpoint.exists():
         state.load(run.checkpoint)
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    weights: list[Tensor] = [weight for weight in model.parameters() if weight.requires_grad]
     saved = shown = time.monotonic()
     while state.progress < 1:
         started = time.monotonic()
         terms = _step(run, state, weights, loss)
         seconds = min(time.monotonic() - started, LONGEST_STEP_S)
-        state.progress += _agreed(seconds) / (60 * run.minutes)
+        state.progress += run.share(_agreed(seconds))
         state.step += 1
-        if time.monotonic() - shown > 10 or state.progress >= 1:
+        if time.monotonic() - shown > 10 or state.step == 1 or state.progress >= 1:
             shown = time.monotonic()
             _show(run, state, terms)
         if time.monotonic() - saved > 60 * run.save_minutes or state.progress >= 1:
             saved = time.monotonic()
             if dist.get_rank() == 0:
                 state.save(run.checkpoint)
-                if on_save is not None:
-                    on_save(state.progress)
     model.load_state_dict(state.average)
 
 
@@ -205,7 +161,7 @@ def _average_gradients(weights: list[Tensor]) -> None:
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
-    for weight, part in zip(weights, flat.split([weight.numel() for weight in weights]), strict=True):
+    for weight, part in zip(weights, torch.split(flat, [weight.numel() for weight in weights]), strict=True):
         weight.grad = part.view(weight.shape)
 
 
