@@ -59,3 +59,19 @@ def test_what_is_declared_is_pinned_to_one_version_that_is_allowed(pins, declare
 
 def test_torch_is_pinned_to_the_version_that_parity_was_shown_with(pins):
     assert [str(pin) for pin in pins if pin.name == "torch"] == ["torch==2.13.0"]
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "benchmarks"])
+def test_links_lead_somewhere(root, name):
+    start = root / name
+    for page in sorted(start.rglob("*.md")) if start.is_dir() else [start]:
+        links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8"))
+        assert [link for link in links if not (page.parent / link).exists()] == [], page
+
+
+def test_contributing_names_what_is_there(root):
+    text = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = {path for path in re.findall(r"`([\w./-]+/[\w./-]*)`", text) if "NAME" not in path and ".venv" not in path}
+    homes = (root, root / "exporters" / "edgediff_exporters", root / "runtimes" / "edgediff_runtimes")
+    assert len(paths) > 10
+    assert {path for path in paths if not any((home / path).exists() for home in homes)} == set()
