@@ -1,0 +1,71 @@
+"""Engines by name and by format, and what is said of one that is not there."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from edgediff_runtimes import engines
+from edgediff_runtimes.engines import ENGINES, EngineOptions, FakeEngine, engine_for, get_engine
+from edgediff_runtimes.errors import NotInstalledError, SettingError
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_answers_to_its_name_or_says_how_to_install_it(name):
+    try:
+        engine = get_engine(name)
+    except NotInstalledError as error:
+        assert f"edgediff[{ENGINES[name][2]}]" in (error.hint or "")
+    else:
+        assert engine.name == name
+        assert engine.version
+        assert engine.devices()
+
+
+def test_an_unknown_engine_is_named_with_those_that_are_known():
+    with pytest.raises(SettingError, match=r"`engine` is 'tvm': expected one of .*onnxruntime"):
+        get_engine("tvm")
+
+
+def test_the_engine_of_a_format():
+    assert engine_for("onnx").name == "onnxruntime"
+
+
+def test_a_format_that_no_engine_reads():
+    with pytest.raises(SettingError, match=r"`format` is 'tflite': expected one of .*onnx"):
+        engine_for("tflite")
+
+
+@pytest.mark.parametrize(("extra", "line"), [(None, "pip install 'edgediff'"), ("npu", "pip install 'edgediff[npu]'")])
+def test_a_missing_package_has_its_install_line(monkeypatch, extra, line):
+    monkeypatch.setitem(ENGINES, "absent", ("edgediff_runtimes.engines.absent", "AbsentEngine", extra))
+    with pytest.raises(NotInstalledError, match="the engine `absent` is not installed") as caught:
+        get_engine("absent")
+    assert caught.value.hint == line
+    assert isinstance(caught.value, ImportError)
+    assert isinstance(caught.value.__cause__, ImportError)
+
+
+def test_a_package_that_does_not_load_is_not_installed(monkeypatch):
+    def broken(_name):
+        raise ImportError("DLL load failed")
+
+    monkeypatch.setattr(importlib, "import_module", broken)
+    with pytest.raises(NotInstalledError, match="DLL load failed"):
+        get_engine("onnxruntime")
+
+
+def test_the_names_are_all_there():
+    assert all(getattr(engines, name) for name in engines.__all__)
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_threads_are_at_least_one(threads):
+    with pytest.raises(SettingError, match="`threads`"):
+        EngineOptions(threads=threads)
+
+
+def test_the_fake_engine_has_the_face_of_an_engine():
+    engine = FakeEngine(lambda _role, feeds: dict(feeds))
+    assert (engine.name, [device.name for device in engine.devices()]) == ("fake", ["cpu"])
