@@ -7,7 +7,7 @@ from typing import TypeAlias, final
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines.base import Device, EngineOptions, Graph, Session
-from edgediff_runtimes.errors import EngineError
+from edgediff_runtimes.errors import DeviceError, EngineError
 from edgediff_runtimes.tensors import Array
 
 Handler: TypeAlias = Callable[[str, Mapping[str, Array]], dict[str, Array]]
@@ -36,6 +36,8 @@ class FakeEngine:
 
     def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:  # noqa: ARG002 - the seam's names
         """A session that asks the handler."""
+        if device not in ("auto", "cpu"):
+            raise DeviceError(device, available=[d.name for d in self.devices()])
         self.open_sessions.append(graph.role)
         return _FakeSession(graph, self._handler, self.open_sessions)
 
@@ -55,7 +57,10 @@ class _FakeSession(Session):
             raise EngineError(f"the session of `{self._role}` is closed")
         if cancel is not None:
             cancel.check()
-        return self._handler(self._role, feeds)
+        outputs = self._handler(self._role, feeds)
+        if cancel is not None:
+            cancel.check()
+        return outputs
 
     def close(self) -> None:
         if not self._closed:
