@@ -1,0 +1,290 @@
+"""What a pipeline draws, with an engine of NumPy functions: calls, order, seeds, settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.errors import BundleError, EngineError, SamplerError, SettingError
+from edgediff_runtimes.images import read_metadata
+from edgediff_runtimes.pipeline import Pipeline
+from edgediff_runtimes.settings import options_of
+
+
+@pytest.fixture
+def pipeline(tiny, fake_engine):
+    with Pipeline(tiny, engine=fake_engine) as pipeline:
+        yield pipeline
+
+
+@pytest.fixture
+def picture():
+    y, x = np.mgrid[0:72, 0:48].astype(np.uint8)
+    return Image.fromarray(np.stack([x * 5, y * 3, x + y], axis=-1))
+
+
+def _roles(calls):
+    return [role for role, _ in calls]
+
+
+def _same(first, second):
+    return np.array_equal(np.asarray(first), np.asarray(second))
+
+
+def test_text_to_image(pipeline, calls):
+    result = pipeline("a red apple", seed=3)
+    assert _roles(calls) == ["text_encoder", "unet", "unet", "unet", "vae_decoder"]
+    assert calls[0][1]["input_ids"] == (2, 12)
+    assert calls[1][1] == {"sample": (2, 4, 8, 8), "timestep": (), "encoder_hidden_states": (2, 12, 8)}
+    assert [image.size for image in result.images] == [(64, 64)]
+    assert result.latents.shape == (1, 4, 8, 8)
+    assert result.latents.dtype == np.float32
+    assert (result.seed, result.seeds) == (3, (3,))
+    assert len({tuple(pixel) for pixel in np.asarray(result.images[0]).reshape(-1, 3)}) > 8
+
+
+def test_what_is_decoded_is_scaled_and_shifted(tiny, fake_engine, answers):
+    seen = []
+    decode = answers["vae_decoder"]
+    answers["vae_decoder"] = lambda feeds: seen.append(feeds["latent_sample"]) or decode(feeds)
+    latents = dataclasses.replace(tiny.manifest.latents, scaling=0.25, shift=0.125)
+    bundle = dataclasses.replace(tiny, manifest=dataclasses.replace(tiny.manifest, latents=latents))
+    with Pipeline(bundle, engine=fake_engine) as pipeline:
+        result = pipeline("a", seed=0)
+    np.testing.assert_allclose(seen[0], result.latents / 0.25 + 0.125, rtol=1e-6)
+
+
+def test_without_guidance_the_batch_is_not_doubled(pipeline, calls):
+    pipeline("a", seed=0, guidance=1.0, images=3)
+    assert calls[0][1]["input_ids"] == (1, 12)
+    assert [shapes["sample"][0] for role, shapes in calls if role == "unet"] == [3, 3, 3]
+
+
+def test_split_guidance_draws_the_same(tiny, fake_engine, pipeline, calls):
+    expected = pipeline("a", seed=0)
+    calls.clear()
+    with Pipeline(tiny, engine=fake_engine, split_guidance=True) as split:
+        got = split("a", seed=0)
+    assert [shapes["sample"][0] for role, shapes in calls if role == "unet"] == [1] * 6
+    np.testing.assert_allclose(got.latents, expected.latents, atol=1e-5)
+
+
+def test_the_same_seed_draws_the_same_and_another_another(pipeline):
+    first, again, other = (pipeline("a", seed=seed) for seed in (1, 1, 2))
+    assert _same(first.latents, again.latents)
+    assert _same(first.images[0], again.images[0])
+    assert np.abs(first.latents - other.latents).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt": "a cat"},
+        {"negative_prompt": "dull"},
+        {"guidance": 9.0},
+        {"guidance_rescale": 0.9},
+        {"steps": 4},
+        {"noise": "numpy"},
+        {"sampler": "euler"},
+        {"sampler_options": {"timestep_spacing": "trailing"}},
+        {"sampler_options": {"eta": 1.0}},
+    ],
+    ids=str,
+)
+def test_every_setting_changes_the_picture(pipeline, change):
+    options = {"prompt": "a red apple", "seed": 0}
+    usual, changed = pipeline(**options), pipeline(**{**options, **change})
+    assert not _same(usual.latents, changed.latents)
+
+
+@pytest.mark.parametrize(("width", "height"), [(128, 64), (8, 8), (64, 72)])
+def test_sizes(pipeline, width, height):
+    result = pipeline("a", seed=0, width=width, height=height)
+    assert result.images[0].size == (width, height)
+    assert result.latents.shape == (1, 4, height // 8, width // 8)
+
+
+@pytest.mark.parametrize("sampler", [None, "euler_a", "ddpm"])
+@pytest.mark.parametrize("image_to_image", [False, True])
+def test_every_picture_of_a_batch_can_be_drawn_alone(pipeline, picture, sampler, image_to_image):
+    options = {"sampler": sampler, "steps": 4, **({"image": picture} if image_to_image else {})}
+    prompts, negatives = ["a red apple", "the cat"], ["dull", "grey"]
+    batch = pipeline(prompts, negative_prompt=negatives, images=2, seed=40, **options)
+    assert batch.seeds == (40, 41, 42, 43)
+    for i in range(4):
+        alone = pipeline(prompts[i // 2], negative_prompt=negatives[i // 2], seed=40 + i, **options)
+        np.testing.assert_allclose(batch.latents[i : i + 1], alone.latents, atol=1e-5)
+        assert np.abs(np.asarray(batch.images[i], int) - np.asarray(alone.images[0], int)).max() <= 1
+    assert np.abs(batch.latents[0] - batch.latents[1]).max() > 1e-2
+
+
+def test_image_to_image(pipeline, calls, picture):
+    result = pipeline("a", image=picture, strength=0.7, steps=4, seed=0)
+    assert _roles(calls) == ["text_encoder", "vae_encoder", "unet", "unet", "vae_decoder"]
+    assert calls[1][1] == {"sample": (1, 3, 72, 48)}
+    assert result.images[0].size == (48, 72)
+    assert (result.settings.strength, result.settings.encode) == (0.7, "sample")
+
+
+def test_image_to_image_sees_the_image(pipeline, picture):
+    options = {"seed": 0, "encode": "mode", "strength": 0.4, "steps": 5}
+    first = pipeline("a", image=picture, **options)
+    second = pipeline("a", image=picture.rotate(180), **options)
+    assert np.abs(first.latents - second.latents).max() > 0.1
+
+
+def test_the_mode_of_the_encoder_draws_no_noise(pipeline, picture):
+    sampled, mode = (pipeline("a", image=picture, seed=0, encode=encode) for encode in ("sample", "mode"))
+    assert not _same(sampled.latents, mode.latents)
+
+
+def test_an_image_may_be_a_path(pipeline, picture, tmp_path):
+    picture.save(tmp_path / "start.png")
+    path = pipeline("a", image=tmp_path / "start.png", seed=0)
+    assert _same(path.latents, pipeline("a", image=picture, seed=0).latents)
+
+
+def test_a_strength_that_leaves_no_step_is_refused(pipeline, picture, calls):
+    with pytest.raises(SamplerError, match="strength"):
+        pipeline("a", image=picture, strength=0.2, steps=3)
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"colour": "red"},
+        {"sampler": "eulr"},
+        {"sampler_options": {"colour": 1}},
+        {"sampler_options": {"beta_schedule": "wavy"}},
+        {"steps": 5000},
+        {"noise": "dice"},
+        {"width": 65},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_applied_is_refused_before_anything_runs(pipeline, fake_engine, calls, options):
+    with pytest.raises(SettingError):
+        pipeline.stream("a", **options)
+    assert (calls, fake_engine.open_sessions) == ([], [])
+
+
+def test_steps_come_in_order_and_once(pipeline):
+    steps = []
+    result = pipeline("a", seed=0, steps=5, on_step=steps.append)
+    assert [step.index for step in steps] == [0, 1, 2, 3, 4]
+    assert {step.total for step in steps} == {5}
+    assert all(earlier.sigma > later.sigma for earlier, later in itertools.pairwise(steps))
+    assert all(earlier.timestep > later.timestep for earlier, later in itertools.pairwise(steps))
+    np.testing.assert_array_equal(steps[-1].latents, result.latents)
+    assert all(not np.shares_memory(a.latents, b.latents) for a, b in itertools.pairwise(steps))
+
+
+def test_a_step_is_told_before_the_next_one_begins(pipeline, calls):
+    seen = []
+    pipeline("a", seed=0, on_step=lambda step: seen.append((step.index, _roles(calls).count("unet"))))
+    assert seen == [(0, 1), (1, 2), (2, 3)]
+
+
+def test_a_preview_is_the_linear_map_of_what_is_denoised(pipeline, calls):
+    steps = []
+    pipeline("a", seed=0, images=2, on_step=steps.append)
+    before = len(calls)
+    previews = steps[0].preview()
+    assert [preview.size for preview in previews] == [(64, 64)] * 2
+    table = np.array(pipeline.bundle.manifest.latents.preview)
+    colours = np.tensordot(steps[0].denoised[1], table[:-1], axes=(0, 0)) + table[-1]
+    middle = np.asarray(previews[1].resize((8, 8), Image.Resampling.BOX), float) / 255
+    assert np.abs(middle - np.clip(colours, 0, 1)).mean() < 0.1
+    assert len(calls) == before
+
+
+def test_without_a_preview_map_a_preview_is_refused(tiny, fake_engine):
+    latents = dataclasses.replace(tiny.manifest.latents, preview=None)
+    bundle = dataclasses.replace(tiny, manifest=dataclasses.replace(tiny.manifest, latents=latents))
+    with Pipeline(bundle, engine=fake_engine) as pipeline, pipeline.stream("a", seed=0) as run:
+        step = next(run)
+        with pytest.raises(SettingError, match="preview"):
+            step.preview()
+
+
+def test_timings_cover_every_phase(pipeline, picture):
+    timings = pipeline("a", image=picture, strength=1.0, seed=0).timings
+    assert len(timings.steps_s) == 3
+    assert min(timings.text_s, timings.encode_s, timings.decode_s, *timings.steps_s) > 0
+    assert timings.total_s >= timings.text_s + timings.encode_s + timings.decode_s + sum(timings.steps_s)
+
+
+def test_pictures_are_saved_with_the_settings_that_draw_them_again(pipeline, tmp_path):
+    result = pipeline(["a red apple", "the cat"], seed=7, images=2, guidance_rescale=0.5)
+    paths = result.save(tmp_path / "out.png")
+    assert [path.name for path in paths] == ["out-0.png", "out-1.png", "out-2.png", "out-3.png"]
+    for index, path in enumerate(paths):
+        metadata = read_metadata(path)
+        assert metadata["bundle"] == "bundle"
+        assert metadata["fingerprint"] == pipeline.fingerprint
+        prompt, options = options_of(metadata["settings"])
+        again = pipeline(prompt, **options)
+        assert np.abs(np.asarray(again.images[0], int) - np.asarray(result.images[index], int)).max() <= 1
+
+
+def test_one_picture_keeps_its_name(pipeline, tmp_path):
+    assert pipeline("a", seed=0).save(str(tmp_path / "out.png")) == [tmp_path / "out.png"]
+
+
+def test_the_fingerprint_tells_bundles_apart(tiny, bundle_dir, fake_engine):
+    path = bundle_dir / "edgediff.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["components"]["unet"]["files"][0]["sha256"] = "0" * 64
+    path.write_text(json.dumps(values), encoding="utf-8")
+    one, same, other = (
+        Pipeline(bundle, engine=fake_engine).fingerprint for bundle in (tiny, tiny, Bundle.open(bundle_dir))
+    )
+    assert one == same != other
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"family": "flux"}, SettingError),
+        ({"tokenizers": ()}, BundleError),
+        ({"components": {}}, BundleError),
+    ],
+    ids=["family", "tokenizers", "components"],
+)
+def test_a_bundle_that_cannot_be_run_is_refused_at_once(tiny, fake_engine, change, error):
+    bundle = dataclasses.replace(tiny, manifest=dataclasses.replace(tiny.manifest, **change))
+    with pytest.raises(error):
+        Pipeline(bundle, engine=fake_engine)
+
+
+def test_a_bundle_without_an_encoder_refuses_an_image(tiny, fake_engine, picture, calls):
+    components = {role: part for role, part in tiny.manifest.components.items() if role != "vae_encoder"}
+    bundle = dataclasses.replace(tiny, manifest=dataclasses.replace(tiny.manifest, components=components))
+    with (
+        Pipeline(bundle, engine=fake_engine) as pipeline,
+        pytest.raises(BundleError, match="no component `vae_encoder`"),
+    ):
+        pipeline("a", image=picture)
+    assert calls == []
+
+
+def test_an_unknown_residency_is_refused(tiny, fake_engine):
+    with pytest.raises(SettingError, match="residency"):
+        Pipeline(tiny, engine=fake_engine, residency="sometimes")
+
+
+def test_a_closed_pipeline_draws_nothing(tiny, fake_engine):
+    pipeline = Pipeline(tiny, engine=fake_engine)
+    pipeline("a", seed=0)
+    pipeline.close()
+    pipeline.close()
+    assert fake_engine.open_sessions == []
+    with pytest.raises(EngineError, match="the pipeline is closed"):
+        pipeline("a")
