@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, final
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.components import Components, Residency
 from edgediff_runtimes.engines import Engine, EngineOptions
-from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.errors import BundleError, SettingError
 from edgediff_runtimes.images import read_image
 from edgediff_runtimes.results import Result, Step
 from edgediff_runtimes.settings import Options, resolve_settings
@@ -21,6 +22,8 @@ from edgediff_runtimes.text import ClipTokenizer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # typing's own came with Python 3.11
+
+_REQUIRED = ("text_encoder", "unet", "vae_decoder")
 
 
 @final
@@ -53,11 +56,15 @@ class Pipeline:
 
         Raises:
             SettingError: An option has no such value, or the bundle's family cannot be run.
-            BundleError: The bundle's tokenizer cannot be read.
+            BundleError: The bundle lacks a component or a tokenizer, or the tokenizer cannot be read.
         """
         manifest = bundle.manifest
         if manifest.family != "stable-diffusion":
             raise SettingError("family", got=manifest.family, expected="`stable-diffusion`")
+        for role in _REQUIRED:
+            bundle.graph(role)
+        if not manifest.tokenizers:
+            raise BundleError("the bundle has no tokenizer: expected one for its text encoder")
         self.bundle = bundle
         self._split_guidance = split_guidance
         self._components = Components(
@@ -66,6 +73,8 @@ class Pipeline:
         tokenizer = manifest.tokenizers[0]
         self._tokenizer = ClipTokenizer(bundle.locate(tokenizer.path), max_tokens=tokenizer.max_tokens)
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
+        # A set must not grow while it is gone through; re-entrant, because a signal handler may call ``cancel``.
+        self._runs_lock = threading.RLock()
 
     def __call__(
         self,
@@ -87,6 +96,7 @@ class Pipeline:
         Raises:
             SettingError: An option is unknown or cannot be applied.
             ImageError: The image cannot be read.
+            BundleError: There is an image, and the bundle has no component that encodes it.
             NonFiniteError: A component returned NaN or infinity.
             Cancelled: ``cancel`` was called from another thread.
         """
@@ -106,9 +116,12 @@ class Pipeline:
         Raises:
             SettingError: An option is unknown or cannot be applied.
             ImageError: The image cannot be read.
+            BundleError: There is an image, and the bundle has no component that encodes it.
         """
         source = options.get("image")
         picture = None if source is None else read_image(source)
+        if picture is not None:
+            self.bundle.graph("vae_encoder")
         settings = resolve_settings(
             self.bundle.manifest,
             prompt,
@@ -126,7 +139,8 @@ class Pipeline:
             split_guidance=self._split_guidance,
         )
         run = Run(drawing, provenance={"bundle": self.bundle.path.name, "fingerprint": self.fingerprint})
-        self._runs.add(run)
+        with self._runs_lock:
+            self._runs.add(run)
         return run
 
     @property
@@ -136,7 +150,9 @@ class Pipeline:
 
     def cancel(self) -> None:
         """End all runs in progress, also inside a step; they raise ``Cancelled``. Later runs are not touched."""
-        for run in list(self._runs):
+        with self._runs_lock:
+            runs = list(self._runs)
+        for run in runs:
             run.cancel()
 
     def close(self) -> None:
