@@ -74,6 +74,7 @@ class Drawing:
 
     def steps(self) -> Iterator[Step]:
         """Text and start, then one ``Step`` after another; the last one's latents are the result."""
+        self.cancel.check()
         conditional, unconditional = self._embeddings()
         rng = per_image([noise_source(seed, self.settings.noise) for seed in self.settings.seeds])
         start = None if self.image is None else self._encoded(self.image, rng)
