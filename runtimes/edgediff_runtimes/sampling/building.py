@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.sampling.prediction import Epsilon
-from edgediff_runtimes.sampling.reading import discrete_time, exploding, flow, log_snr, more_discrete_time
+from edgediff_runtimes.sampling.reading import discrete_time, exploding, flow, log_snr, more_discrete_time, more_log_snr
 from edgediff_runtimes.sampling.reading.settings import CALL
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ READINGS: dict[str, Reading] = {
     **more_discrete_time.READINGS,
     **exploding.READINGS,
     **log_snr.READINGS,
+    **more_log_snr.READINGS,
     **flow.READINGS,
 }
 # Fields of older configs that no class reads any more.

@@ -216,6 +216,9 @@ EXPLODING = [
     *grids("DPMSolverSDEScheduler", noise_sampler_seed=123, tolerance=LAST_BIT),
 ]
 
+# At the first timestep of UnCLIP's cosine schedule alpha is 5e-5: dividing by it turns float32 rounding into 1e-3.
+SNR_ZERO = 1e-3
+
 DISCRETE = [
     *spread("PNDMScheduler", predictions=("epsilon", "v_prediction"), skip_prk_steps=True),
     *spread("PNDMScheduler", predictions=("epsilon", "v_prediction"), steps=(4, 5, 10, 50)),
@@ -244,11 +247,119 @@ DISCRETE = [
         prediction_type="v_prediction",
         timestep_spacing="trailing",
     ),
-    *[case("UnCLIPScheduler", n, prediction_type=p) for n in (2, 7, 25) for p in ("epsilon", "sample")],
-    case("UnCLIPScheduler", variance_type="learned_range", channels=2),
-    case("UnCLIPScheduler", clip_sample_range=5.0, prediction_type="sample", shape=(2, 16)),
+    *[
+        case("UnCLIPScheduler", n, prediction_type=p, tolerance=SNR_ZERO)
+        for n in (2, 7, 25)
+        for p in ("epsilon", "sample")
+    ],
+    case("UnCLIPScheduler", tolerance=SNR_ZERO, variance_type="learned_range", channels=2),
+    case("UnCLIPScheduler", tolerance=SNR_ZERO, clip_sample_range=5.0, prediction_type="sample", shape=(2, 16)),
     *[case("DDPMWuerstchenScheduler", n, scaler=s) for n, s in ((4, 1.0), (10, 0.5), (10, 2.0), (50, 1.0))],
     *[case("RePaintScheduler", n, eta=e) for n, e in ((5, 0.0), (25, 0.0), (25, 1.0))],
     case("RePaintScheduler", 20, call={"jump_length": 5, "jump_n_sample": 3}, eta=0.5),
 ]
-CASES = [*DISCRETE, *EXPLODING, *DDIM, *DDPM, *LCM, *EULER, *EULER_A, *HEUN, *DPM, *FLOW_EULER]
+FLOWING = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+LOG_SNR = [
+    *spread("UniPCMultistepScheduler"),
+    *grids("UniPCMultistepScheduler"),
+    *strengths("UniPCMultistepScheduler"),
+    *[
+        case(
+            "UniPCMultistepScheduler",
+            n,
+            solver_order=o,
+            solver_type=s,
+            predict_x0=x,
+            final_sigmas_type="sigma_min",
+            **SD,
+        )
+        for o in (1, 2, 3)
+        for s in ("bh1", "bh2")
+        for x in (True, False)
+        for n in (7, 20)
+    ],
+    case("UniPCMultistepScheduler", disable_corrector=[0, 1, 3], solver_order=3, **SD),
+    case("UniPCMultistepScheduler", lower_order_final=False, final_sigmas_type="sigma_min", **SD),
+    case("UniPCMultistepScheduler", thresholding=True, **SD),
+    case(
+        "UniPCMultistepScheduler",
+        use_karras_sigmas=True,
+        sigma_min=0.1,
+        sigma_max=10.0,
+        final_sigmas_type="sigma_min",
+        **SD,
+    ),
+    case(
+        "UniPCMultistepScheduler",
+        rescale_betas_zero_snr=True,
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        **SD,
+    ),
+    case("UniPCMultistepScheduler", flow_shift=3.0, **FLOWING),
+    case("UniPCMultistepScheduler", flow_shift=3.0, use_karras_sigmas=True, **FLOWING),
+    case("UniPCMultistepScheduler", shift_terminal=0.1, flow_shift=2.0, final_sigmas_type="sigma_min", **FLOWING),
+    case("UniPCMultistepScheduler", use_dynamic_shifting=True, call={"mu": 0.7}, **FLOWING),
+    case("UniPCMultistepScheduler", None, call={"sigmas": [1.0, 0.8, 0.5, 0.2]}, flow_shift=2.0, **FLOWING),
+    *spread("DEISMultistepScheduler"),
+    *grids("DEISMultistepScheduler"),
+    *strengths("DEISMultistepScheduler"),
+    *[case("DEISMultistepScheduler", n, solver_order=o, **SD) for o in (1, 2, 3) for n in (7, 20)],
+    case("DEISMultistepScheduler", thresholding=True, lower_order_final=False, **SD),
+    case("DEISMultistepScheduler", flow_shift=3.0, **FLOWING),
+    *spread("SASolverScheduler"),
+    *grids("SASolverScheduler"),
+    *[
+        case("SASolverScheduler", n, predictor_order=p, corrector_order=c, algorithm_type=a, **SD)
+        for p, c in ((1, 1), (1, 2), (2, 2), (3, 3), (2, 1))
+        for a in ("data_prediction", "noise_prediction")
+        for n in (7, 20)
+    ],
+    case("SASolverScheduler", flow_shift=3.0, **FLOWING),
+    case("SASolverScheduler", thresholding=True, lower_order_final=False, **SD),
+    *[case("DPMSolverSinglestepScheduler", prediction_type=p, **SD) for p in PREDICTIONS],
+    *[case("DPMSolverSinglestepScheduler", n, **SD) for n in STEPS],
+    *grids("DPMSolverSinglestepScheduler"),
+    *strengths("DPMSolverSinglestepScheduler"),
+    *[
+        case(
+            "DPMSolverSinglestepScheduler",
+            n,
+            solver_order=o,
+            solver_type=s,
+            algorithm_type=a,
+            lower_order_final=f,
+            final_sigmas_type=z,
+            # A third-order step with noise grows the sample a hundredfold, and its rounding with it.
+            tolerance=1e-3 if (a, o, s) == ("sde-dpmsolver++", 3, "heun") else 1e-4,
+            **SD,
+        )
+        for a, z in (
+            ("dpmsolver++", "zero"),
+            ("dpmsolver++", "sigma_min"),
+            ("dpmsolver", "sigma_min"),
+            ("sde-dpmsolver++", "zero"),
+        )
+        for o in (1, 2, 3)
+        for s in ("midpoint", "heun")
+        for f in (True, False)
+        for n in (6, 7, 20)
+    ],
+    case("DPMSolverSinglestepScheduler", None, call={"timesteps": [999, 800, 600, 350, 150, 20]}, **SD),
+    case("DPMSolverSinglestepScheduler", flow_shift=3.0, **FLOWING),
+    *spread("DPMSolverMultistepInverseScheduler"),
+    *grids("DPMSolverMultistepInverseScheduler"),
+    *[
+        case("DPMSolverMultistepInverseScheduler", n, solver_order=o, algorithm_type=a, **SD)
+        for o in (1, 2, 3)
+        for a in ("dpmsolver", "dpmsolver++")
+        for n in (7, 20)
+    ],
+    case(
+        "DPMSolverMultistepInverseScheduler",
+        solver_order=2,
+        euler_at_final=True,
+        **SD,
+    ),
+]
+CASES = [*LOG_SNR, *DISCRETE, *EXPLODING, *DDIM, *DDPM, *LCM, *EULER, *EULER_A, *HEUN, *DPM, *FLOW_EULER]

@@ -73,6 +73,8 @@ def set_timesteps(scheduler: Any, case: Case) -> None:
     arguments = {k: v for k, v in given.items() if k in accepted}
     if "timesteps" not in arguments and "sigmas" not in arguments:
         arguments["num_inference_steps"] = case.steps
+    if "sigmas" in arguments and "UniPC" in case.config["_class_name"]:
+        arguments["sigmas"] = np.array(arguments["sigmas"])
     scheduler.set_timesteps(**arguments)
 
 

@@ -57,7 +57,7 @@ def predicted(settings: Settings) -> Parametrisation:
 
 
 def noisiest(settings: Settings, products: Floats) -> int:
-    """One above the noisiest timestep whose half log-SNR is at least ``lambda_min_clipped``."""
+    """One above the noisiest timestep whose half log-SNR is at least ``lambda_min_clipped``, if the class clips."""
     log_snr = np.log(np.sqrt(products)) - np.log(np.sqrt(np.float32(1) - products))
     clipped = int(np.searchsorted(log_snr[::-1], settings["lambda_min_clipped"]))
     return int(settings["num_train_timesteps"]) - clipped
@@ -71,7 +71,7 @@ def flow_shift(settings: Settings) -> float:
     """
     if settings["mu"] is None:
         return float(settings["flow_shift"])
-    if not settings["use_dynamic_shifting"]:
+    if not settings.get("use_dynamic_shifting"):
         raise SamplerError("mu", got=settings["mu"], expected="`use_dynamic_shifting=True` beside it")
     choose(settings, "time_shift_type", ("exponential",))
     return math.exp(settings["mu"])
@@ -147,7 +147,7 @@ def _dpm_multistep(settings: Settings) -> Sampler:
     enough_steps(settings, "solver_order", steps)
     kind = algorithm(settings, ("dpmsolver", "dpmsolver++", *SDE_KINDS))
     ends_clean = choose(settings, "final_sigmas_type", ("zero", "sigma_min")) == "zero"
-    _check_kind(kind, order=order, ends_clean=ends_clean)
+    check_kind(kind, order=order, ends_clean=ends_clean)
     products = alphas_cumprod(settings, keep_finite=True)
     table = training_sigmas(products)
     timesteps = whole_timesteps(settings, steps, last=noisiest(settings, products))
@@ -169,7 +169,12 @@ def _dpm_multistep(settings: Settings) -> Sampler:
     )
 
 
-def _check_kind(kind: str, *, order: int, ends_clean: bool) -> None:
+def check_kind(kind: str, *, order: int, ends_clean: bool) -> None:
+    """Refuse noise prediction down to sigma 0, where noise says nothing, and orders that an SDE variant lacks.
+
+    Raises:
+        SamplerError: as said.
+    """
     if kind in NOISE_KINDS and ends_clean:
         hint = "set `final_sigmas_type=sigma_min`, or take `dpmsolver++`"
         raise SamplerError("algorithm_type", got=kind, expected="a schedule that does not end at sigma 0", hint=hint)
@@ -184,17 +189,17 @@ def learned(settings: Settings) -> bool:
     return settings["variance_type"] in ("learned", "learned_range")
 
 
-_FLOW: dict[str, Any] = {
+FLOW: dict[str, Any] = {
     "use_flow_sigmas": False,
     "flow_shift": 1.0,
     "use_dynamic_shifting": False,
     "time_shift_type": "exponential",
 }
-_DPM_FIELDS: dict[str, Any] = {
+DPM_FIELDS: dict[str, Any] = {
     **BETAS,
     **THRESHOLDING,
     **GRID_SWITCHES,
-    **_FLOW,
+    **FLOW,
     "solver_order": 2,
     "prediction_type": "epsilon",
     "algorithm_type": "dpmsolver++",
@@ -211,5 +216,5 @@ _DPM_FIELDS: dict[str, Any] = {
 }
 
 READINGS: dict[str, Reading] = {
-    "DPMSolverMultistepScheduler": Reading(_DPM_FIELDS, _dpm_multistep, frozenset({"timesteps", "mu"})),
+    "DPMSolverMultistepScheduler": Reading(DPM_FIELDS, _dpm_multistep, frozenset({"timesteps", "mu"})),
 }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgediff_runtimes.tensors import Array
 
 # Below this many steps the last ones are of a lower order, for stability (Lu et al. 2022b, appendix).
-_FEW_STEPS = 15
+FEW_STEPS = 15
 
 
 @final
@@ -87,7 +87,7 @@ class DpmMultistep:
 
     def _order(self, interval: Interval) -> int:
         """The order wanted at this place of the schedule; only a first-order step to a clean end is defined."""
-        left, few = interval.total - interval.index, self.lower_order_final and interval.total < _FEW_STEPS
+        left, few = interval.total - interval.index, self.lower_order_final and interval.total < FEW_STEPS
         if interval.end.sigma <= 0 or (left == 1 and (self.euler_at_final or few)):
             return 1
         return min(self.order, 2) if few and left == 2 else self.order  # noqa: PLR2004 - the last but one

@@ -1,0 +1,106 @@
+"""UniPC: a predictor and a corrector that share one network call."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from edgediff_runtimes.sampling.solver import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from edgediff_runtimes.noise import NoiseSource
+    from edgediff_runtimes.sampling.levels import Interval, Level
+    from edgediff_runtimes.sampling.solver import Denoise, State
+    from edgediff_runtimes.tensors import Array
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class UniPc:
+    """UniPC (Zhao et al. 2023, algorithms 1 and 2, appendix for B(h)), order p and p + 1 when corrected, one call.
+
+    The state is (history of (level, answer), newest last; the sample that the last step started from; its order).
+
+    Attributes:
+        order: p, 1 or more.
+        bh1: Take ``B(h) = h`` rather than ``B(h) = exp(h) - 1``.
+        data: Integrate the denoised sample rather than the noise.
+        lower_order_final: Lower the order towards the end.
+        uncorrected: Indices of intervals whose result is not corrected.
+    """
+
+    order: int = 2
+    bh1: bool = False
+    data: bool = True
+    lower_order_final: bool = True
+    uncorrected: frozenset[int] = frozenset()
+
+    def calls(self, interval: Interval) -> tuple[Level, ...]:
+        """One call, at the start."""
+        return (interval.start,)
+
+    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
+        """An empty history, no sample, no order."""
+        return ((), None, 0)
+
+    def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:  # noqa: ARG002 - one seam
+        """Correct the sample with the network's answer to it, then predict the next."""
+        history, before, order = state
+        prediction = denoise(x, interval.start)
+        answer = prediction.denoised if self.data else prediction.epsilon()
+        if before is not None and interval.index - 1 not in self.uncorrected:
+            x = self._move(before, history, interval.start, order, answer)
+        history = (*history, (interval.start, answer))[-max(self.order, 1) :]
+        order = min(self.order, interval.total - interval.index) if self.lower_order_final else self.order
+        order = 1 if interval.end.sigma <= 0 else min(order, len(history))
+        x_next = self._move(x, history, interval.end, order, None)
+        return Outcome(x_next, prediction.denoised, (history, x, order))
+
+    def _move(self, x: Array, history: State, end: Level, order: int, answer: Array | None) -> Array:
+        """From the newest level of the history to ``end``; with the answer there, the corrector's move."""
+        start, newest = history[-1]
+        h = end.log_snr - start.log_snr
+        hh = -h if self.data else h
+        grown = math.expm1(hh)
+        carry, scale = (end.sigma / start.sigma, end.alpha) if self.data else (end.alpha / start.alpha, end.sigma)
+        x_next: Array = carry * x - (scale * grown) * newest
+        if order == 1 and answer is None:
+            return x_next
+        ratios, slopes = [], []
+        for level, older in list(history)[-order:-1][::-1]:
+            ratios.append((level.log_snr - start.log_snr) / h)
+            slopes.append((older - newest) / ratios[-1])
+        width = hh if self.bh1 else grown
+        weights = self._weights(ratios, hh, width, corrector=answer is not None)
+        if answer is not None:
+            slopes.append(answer - newest)
+        for weight, slope in zip(weights, slopes, strict=True):
+            x_next = x_next - (scale * width * weight) * slope
+        return x_next
+
+    def _weights(self, ratios: list[float], hh: float, width: float, *, corrector: bool) -> list[float]:
+        """Solve the order conditions; the two smallest systems have the fixed solution 1/2 (appendix F)."""
+        if len(ratios) + corrector == 1:
+            return [0.5]
+        nodes = np.array([*ratios, 1.0])
+        size = len(nodes) if corrector else len(nodes) - 1
+        matrix = np.vander(nodes, increasing=True).T[:size, :size]
+        weights = np.linalg.solve(matrix, _conditions(hh, size) / width)
+        return [float(weight) for weight in weights]
+
+
+def _conditions(hh: float, size: int) -> NDArray[np.float64]:
+    """``k! phi_(k + 1)(hh) hh`` for k = 1 ... size."""
+    phi, factorial, values = math.expm1(hh) / hh - 1, 1.0, []
+    for k in range(1, size + 1):
+        values.append(phi * factorial)
+        factorial *= k + 1
+        phi = phi / hh - 1 / factorial
+    return np.array(values)
