@@ -18,8 +18,3 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("figures")
         for text in figures:
             terminalreporter.line(text)
-
-
-def pytest_make_parametrize_id(val, argname):
-    """Name a parameter by its argument where its text has an address: xdist's workers must agree on every name."""
-    return argname if " at 0x" in repr(val) else None

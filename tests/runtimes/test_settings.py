@@ -58,7 +58,7 @@ REFUSED = [
     ({"sampler_options": {1: 2}}, "sampler_options"),
     ({"sampler_options": {"steps": 3}}, "sampler_options"),
     ({"sampler_options": {"config": {}}}, "sampler_options"),
-    ({"sampler_options": {"sigmas": object()}}, "sampler_options"),
+    ({"sampler_options": {"sigmas": 1j}}, "sampler_options"),
     ({"width": 60}, "width"),
     ({"width": 0}, "width"),
     ({"width": 64.0}, "width"),
