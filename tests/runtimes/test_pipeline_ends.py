@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 
 import numpy as np
@@ -284,16 +285,19 @@ def test_two_runs_share_one_session_which_the_last_one_frees(sequential, fake_en
 
 
 def test_runs_may_begin_while_others_are_cancelled(pipeline):
-    stop = threading.Event()
+    alive = [pipeline.stream("a", seed=0) for _ in range(50)]
+    begun, interval = threading.Event(), sys.getswitchinterval()
 
     def begin():
-        while not stop.is_set():
-            pipeline.stream("a", seed=0)
+        alive.extend(pipeline.stream("a", seed=0) for _ in range(100))
+        begun.set()
 
-    beginners = [_Background(begin) for _ in range(3)]
+    sys.setswitchinterval(1e-6)  # threads take turns at every chance
     try:
-        for _ in range(2000):
+        beginner = _Background(begin)
+        while not begun.is_set():
             pipeline.cancel()
     finally:
-        stop.set()
-    assert [beginner.join() for beginner in beginners] == [None] * 3
+        sys.setswitchinterval(interval)
+    assert beginner.join() is None
+    assert len(alive) == 150
