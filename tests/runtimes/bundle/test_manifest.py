@@ -95,7 +95,9 @@ def test_a_full_manifest_is_read_back(manifest_values):
     assert json.loads(manifest.to_json()) == manifest_values
 
 
-@pytest.mark.parametrize(("place", "value", "name"), WRONG_FIELDS, ids=lambda part: "missing" if part is MISSING else str(part)[:40])
+@pytest.mark.parametrize(
+    ("place", "value", "name"), WRONG_FIELDS, ids=lambda part: "missing" if part is MISSING else str(part)[:40]
+)
 def test_a_wrong_field_is_named(manifest_values, place, value, name):
     _put(manifest_values, place, value)
     with pytest.raises(ManifestError) as caught:
