@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
+
+import torch
 
 
 @final
@@ -63,6 +66,8 @@ def options(description: str | None, *, minutes: float, batch: int, rate: float)
     parser.add_argument("--batch", type=int, default=batch, help="examples per worker and step (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=rate, help="peak learning rate (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
+    workers = 1 if torch.cuda.is_available() else min(2, os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=workers, help="processes (default here: %(default)s)")
     return parser
 
 

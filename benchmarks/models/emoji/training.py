@@ -27,6 +27,7 @@ from torch.multiprocessing.spawn import spawn
 from benchmarks.models.emoji.budget import Run, rate_at
 from benchmarks.models.emoji.muon import Muon, split
 
+DONE = 1 - 1e-9  # the sum of many equal shares is not quite one
 LONGEST_STEP_S = 20.0  # a longer one was a pause, not work
 Loss = Callable[[torch.Generator, float], dict[str, Tensor]]
 
@@ -42,24 +43,28 @@ def autocast() -> AbstractContextManager[None]:
 
 
 def launch(stage: Callable[[Any], None], arguments: Any) -> None:  # noqa: ANN401 - the stage's own parsed options
-    """Run `stage(arguments)` in as many processes as the machine is best used with."""
-    workers = 1 if torch.cuda.is_available() else min(2, os.cpu_count() or 1)
-    os.environ["OMP_NUM_THREADS"] = "1"
+    """Run `stage(arguments)` in `arguments.workers` processes."""
     (arguments.work / "checkpoints").mkdir(parents=True, exist_ok=True)
     meeting = arguments.work / "checkpoints" / f".meeting-{os.getpid()}"
-    spawn(_worker, (workers, meeting, stage, arguments), nprocs=workers)  # type: ignore[no-untyped-call]
+    if arguments.workers == 1:
+        _worker(0, meeting, stage, arguments)
+    else:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        spawn(_worker, (meeting, stage, arguments), nprocs=arguments.workers)  # type: ignore[no-untyped-call]
     meeting.unlink(missing_ok=True)
 
 
-def _worker(rank: int, workers: int, meeting: Path, stage: Callable[[Any], None], arguments: Any) -> None:  # noqa: ANN401
-    torch.set_num_threads(1)
+def _worker(rank: int, meeting: Path, stage: Callable[[Any], None], arguments: Any) -> None:  # noqa: ANN401
+    if arguments.workers > 1:
+        torch.set_num_threads(1)
     torch.manual_seed(arguments.seed)  # the same first weights in every process
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=workers)
-    pids = [None] * workers
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=arguments.workers)
+    pids = [None] * arguments.workers
     dist.all_gather_object(pids, os.getpid())
     if rank == 0:
-        (arguments.work / "pids").write_text("".join(f"{pid}\n" for pid in (os.getppid(), *pids)), encoding="utf-8")
+        running = "".join(f"{pid}\n" for pid in dict.fromkeys((os.getppid(), *pids)))
+        (arguments.work / "pids").write_text(running, encoding="utf-8")
     stage(arguments)
     dist.barrier()
     if rank == 0:
@@ -114,16 +119,16 @@ def train(run: Run, model: nn.Module, loss: Loss) -> None:
         state.load(run.checkpoint)
     weights: list[Tensor] = [weight for weight in model.parameters() if weight.requires_grad]
     saved = shown = time.monotonic()
-    while state.progress < 1:
+    while state.progress < DONE:
         started = time.monotonic()
         terms = _step(run, state, weights, loss)
         seconds = min(time.monotonic() - started, LONGEST_STEP_S)
         state.progress += run.share(_agreed(seconds))
         state.step += 1
-        if time.monotonic() - shown > 10 or state.step == 1 or state.progress >= 1:
+        if time.monotonic() - shown > 10 or state.step == 1 or state.progress >= DONE:
             shown = time.monotonic()
             _show(run, state, terms)
-        if time.monotonic() - saved > 60 * run.save_minutes or state.progress >= 1:
+        if time.monotonic() - saved > 60 * run.save_minutes or state.progress >= DONE:
             saved = time.monotonic()
             if dist.get_rank() == 0:
                 state.save(run.checkpoint)
