@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from edgediff_runtimes.errors import ImageError
-from edgediff_runtimes.images import array_to_image, image_to_array, read_image, read_metadata, save_image
+from edgediff_runtimes.images import array_to_image, check_place, image_to_array, read_image, read_metadata, save_image
 
 METADATA = {"settings": {"prompts": ["a “red” apple 🍎"], "seed": 2**63, "guidance": 7.5}, "bundle": "tiny"}
 
@@ -176,6 +176,15 @@ def test_an_unknown_suffix(tmp_path, picture, name):
     with pytest.raises(ImageError, match=r"expected \.png, \.jpg or \.webp"):
         save_image(picture, tmp_path / name)
     assert _left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["x.txt", "", "nowhere/x.png", "file/x.png"])
+def test_a_place_is_checked_before_there_is_a_picture(tmp_path, name):
+    (tmp_path / "file").touch()
+    check_place(tmp_path / "x.png")
+    with pytest.raises(ImageError):
+        check_place(tmp_path / name)
+    assert _left_in(tmp_path) == ["file"]
 
 
 def test_a_missing_directory(tmp_path, picture):

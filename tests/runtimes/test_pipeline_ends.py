@@ -258,6 +258,19 @@ def test_close_ends_a_run_in_progress(pipeline, fake_engine, answers):
         pipeline("a", seed=0)
 
 
+def test_a_run_may_be_closed_by_another_thread(pipeline, fake_engine, answers):
+    gate = _Gate(answers, "unet", call=2)
+    run = pipeline.stream("a", seed=0)
+    drawing = _Background(lambda: list(run))
+    assert gate.reached.wait(PATIENCE_S)
+    closing = _Background(run.close)
+    gate.opened.set()
+    assert closing.join() is None
+    assert isinstance(drawing.join(), Cancelled)
+    pipeline.close()
+    assert fake_engine.open_sessions == []
+
+
 def test_two_threads_draw_what_each_would_draw_alone(pipeline, fake_engine):
     texts = ["a cat", "a dog"]
     expected = [pipeline(text, seed=i).latents for i, text in enumerate(texts)]

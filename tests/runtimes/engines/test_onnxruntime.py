@@ -183,6 +183,22 @@ def test_a_run_is_cancelled_in_its_middle_and_the_session_works_on(load):
             np.testing.assert_array_equal(session.run(feeds)["y"], fresh.run(feeds)["y"])
 
 
+def test_nothing_is_printed_of_what_is_raised(load, golden, tmp_path, capfd):
+    token = CancelToken()
+    thread = threading.Thread(target=_cancel_when_running, args=(token,))
+    with load("loop") as session:
+        thread.start()
+        with pytest.raises(Cancelled):
+            session.run({"x": _square(), "trips": np.array(HALF_A_MINUTE)}, cancel=token)
+        thread.join(PATIENCE_S)
+        with pytest.raises(EngineError):
+            session.run({"x": _square()[:1], "trips": np.array(1)})
+    (tmp_path / "model.onnx").write_bytes((golden / "engines" / "add.onnx").read_bytes()[:70])
+    with pytest.raises(EngineError):
+        load("add", path=tmp_path / "model.onnx")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_cancelling_one_run_leaves_the_other_alone(load):
     token, results = CancelToken(), []
     feeds = {"x": _square(2), "trips": np.array(20_000)}

@@ -1,0 +1,195 @@
+"""What the command does when all is well: data on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import edgediff
+from edgediff_runtimes.images import read_metadata
+
+DRAW = ["--seed", "7", "--steps", "2"]
+
+
+def _pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_help_and_version(command):
+    for args in (["--help"], ["-h"], []):
+        outcome = command(*args)
+        assert (outcome.code, outcome.err) == (0, "")
+        for name in ("export", "run", "inspect", "verify", "devices"):
+            assert name in outcome.out
+    assert edgediff.__version__ in command("--version").out
+
+
+@pytest.mark.parametrize("name", ["export", "run", "inspect", "verify", "devices"])
+def test_every_command_has_help(command, name):
+    outcome = command(name, "--help")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith(f"Usage: edgediff {name}")
+
+
+def test_run_prints_the_path_and_draws_what_the_api_draws(command, bundle, tmp_path):
+    path = tmp_path / "out.png"
+    outcome = command("run", "a red apple", "-m", bundle, "-o", path, *DRAW)
+    assert outcome == type(outcome)(0, f"{path}\n", "")
+    with edgediff.load(bundle) as pipeline:
+        expected = pipeline("a red apple", seed=7, steps=2).images[0]
+    np.testing.assert_array_equal(_pixels(path), np.asarray(expected))
+
+
+def test_run_names_the_file_by_its_seed(command, bundle, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert command("run", "a", "-m", bundle, *DRAW).out == "edgediff-7.png\n"
+    assert (tmp_path / "edgediff-7.png").is_file()
+
+
+def test_run_json(command, bundle, tmp_path):
+    outcome = command("run", "a", "-m", bundle, "-o", tmp_path / "x.png", "--images", "2", "--json", *DRAW)
+    (report,) = json.loads(outcome.out)
+    assert outcome.err == ""
+    assert report["files"] == [str(tmp_path / "x-0.png"), str(tmp_path / "x-1.png")]
+    assert report["seeds"] == [7, 8]
+    assert report["settings"]["prompts"] == ["a"]
+    assert len(report["timings"]["steps_s"]) == 2
+
+
+def test_every_drawing_option_arrives(command, bundle, picture, tmp_path):
+    options = {
+        "--negative": "dull",
+        "--guidance": "2.5",
+        "--guidance-rescale": "0.5",
+        "--sampler": "euler",
+        "--sampler-option": "timestep_spacing=trailing",
+        "--noise": "numpy",
+        "--size": "72x64",
+        "--image": picture,
+        "--strength": "0.9",
+        "--threads": "1",
+        "--device": "cpu",
+    }
+    arguments = [part for pair in options.items() for part in pair]
+    outcome = command("run", "a", "-m", bundle, "-o", tmp_path / "x.png", "--json", "--low-memory", *DRAW, *arguments)
+    assert outcome.code == 0, outcome.err
+    settings = json.loads(outcome.out)[0]["settings"]
+    assert settings == {
+        "prompts": ["a"],
+        "negative_prompts": ["dull"],
+        "images_per_prompt": 1,
+        "seed": 7,
+        "noise": "numpy",
+        "steps": 2,
+        "guidance": 2.5,
+        "guidance_rescale": 0.5,
+        "sampler": "euler",
+        "sampler_options": {"timestep_spacing": "trailing"},
+        "width": 72,
+        "height": 64,
+        "strength": 0.9,
+        "encode": "sample",
+    }
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_prompts_of_a_file_are_drawn_with_seeds_that_count_up(command, bundle, tmp_path, encoding):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a café 🍎\n\n  the cat  \r\n", encoding=encoding)
+    outcome = command("run", "--prompts", prompts, "-m", bundle, "-o", tmp_path / "x.png", "--images", "2", *DRAW)
+    files = [tmp_path / f"x-{i}-{j}.png" for i in range(2) for j in range(2)]
+    assert outcome.out.splitlines() == list(map(str, files))
+    recorded = [read_metadata(file)["settings"] for file in files]
+    assert [settings["seed"] for settings in recorded] == [7, 8, 9, 10]
+    assert [settings["prompts"] for settings in recorded] == [["a café 🍎"]] * 2 + [["the cat"]] * 2
+
+
+@pytest.mark.parametrize("image_to_image", [False, True])
+def test_repeat_draws_the_same_again(command, bundle, picture, tmp_path, image_to_image):
+    image = ["--image", picture] if image_to_image else []
+    first, again = tmp_path / "first.png", tmp_path / "again.png"
+    command("run", "a red apple", "-m", bundle, "-o", first, "--negative", "dull", "--sampler", "euler", *DRAW, *image)
+    outcome = command("run", "--repeat", first, "-m", bundle, "-o", again, *image)
+    assert outcome == type(outcome)(0, f"{again}\n", "")
+    np.testing.assert_array_equal(_pixels(first), _pixels(again))
+    assert read_metadata(first) == read_metadata(again)
+
+
+def test_repeat_asks_for_the_image_it_needs_and_for_no_other(command, bundle, picture, tmp_path):
+    text, image = tmp_path / "text.png", tmp_path / "image.png"
+    command("run", "a", "-m", bundle, "-o", text, *DRAW)
+    command("run", "a", "-m", bundle, "-o", image, "--image", picture, *DRAW)
+    outcome = command("run", "--repeat", image, "-m", bundle)
+    assert outcome.code == 2
+    assert "needs an --image" in outcome.err
+    outcome = command("run", "--repeat", text, "-m", bundle, "--image", picture)
+    assert outcome.code == 2
+    assert "was drawn without an --image" in outcome.err
+
+
+def test_warnings_go_to_stderr_as_a_sentence(process, command, bundle, bundle_copy, tmp_path):
+    path = tmp_path / "x.png"
+    manifest = bundle_copy / "edgediff.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace("Apache-2.0", "MIT"), encoding="utf-8")
+    command("run", "a", "-m", bundle, "-o", path, *DRAW)
+    outcome = process("run", "--repeat", path, "-m", bundle_copy, "-o", tmp_path / "again.png")
+    assert (outcome.code, outcome.out) == (0, f"{tmp_path / 'again.png'}\n")
+    assert outcome.err == f"warning: {path} was drawn with another bundle than this one: expect another picture\n"
+    outcome = process("run", "the cat and " * 20, "-m", bundle, "-o", path, *DRAW)
+    assert outcome.err.startswith("warning: the prompt has 60 tokens, 10 fit: cut off is")
+
+
+def test_inspect(command, bundle):
+    outcome = command("inspect", bundle)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "sample: float32[batch, 4, height, width]" in outcome.out
+    assert "DDIMScheduler, predicts epsilon" in outcome.out
+    assert "64x64, 3 steps, guidance 3" in outcome.out
+    assert all(role in outcome.out for role in ("text_encoder", "unet", "vae_decoder", "vae_encoder"))
+
+
+def test_inspect_json_is_the_manifest(command, bundle):
+    outcome = command("inspect", bundle, "--json")
+    assert json.loads(outcome.out) == json.loads((bundle / "edgediff.json").read_text(encoding="utf-8"))
+
+
+def test_inspect_a_derived_manifest(command, bundle_copy):
+    (bundle_copy / "edgediff.json").unlink()
+    outcome = command("inspect", bundle_copy)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "(manifest derived)" in outcome.out
+
+
+def test_inspect_a_directory_with_brackets_in_its_name(command, bundle_copy):
+    renamed = bundle_copy.rename(bundle_copy.with_name("model [bold] [/red] :cat:"))
+    outcome = command("inspect", renamed)
+    assert outcome.code == 0
+    assert "model [bold] [/red] :cat:: stable-diffusion" in outcome.out
+
+
+def test_verify(command, bundle):
+    outcome = command("verify", bundle)
+    assert outcome == type(outcome)(0, "4 files are what was exported, 4 graphs load\n", "")
+    assert json.loads(command("verify", bundle, "--json").out) == {
+        "files": 4,
+        "graphs": 4,
+        "errors": {},
+        "tolerances": {},
+    }
+
+
+def test_verify_claims_nothing_of_files_without_hashes(command, bundle_copy):
+    (bundle_copy / "edgediff.json").unlink()
+    assert command("verify", bundle_copy).out == "0 files are what was exported, 4 graphs load\n"
+
+
+def test_devices(command):
+    outcome = command("devices")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "onnxruntime" in outcome.out
+    report = json.loads(command("devices", "--json").out)
+    assert "cpu" in report["engines"]["onnxruntime"]["devices"]

@@ -1,0 +1,195 @@
+"""Bad input to the command: one sentence, perhaps a hint, the right exit code, no traceback."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from edgediff_runtimes.errors import BundleNotFoundError
+
+USAGE = [
+    (["draw"], "No such command 'draw'"),
+    (["run"], "expected a PROMPT, or --prompts FILE, or --repeat FILE.png"),
+    (["run", "a", "--prompts", "{tmp}/prompts.txt"], "expected a PROMPT, or --prompts FILE"),
+    (["run", "a", "b"], "unexpected extra argument"),
+    (["run", "a", "--colour", "red"], "No such option"),
+    (["run", "a", "--size", "64"], "'64' is not a size: expected WIDTHxHEIGHT such as 512x512"),
+    (["run", "a", "--size", "64x"], "is not a size"),
+    (["run", "a", "--size", "²x64"], "is not a size"),
+    (["run", "a", "--size", "-8x64"], "is not a size"),
+    (["run", "a", "--seed", "one"], "'one' is not a valid integer"),
+    (["run", "a", "--steps", "2.5"], "'2.5' is not a valid integer"),
+    (["run", "a", "--guidance", "much"], "'much' is not a valid float"),
+    (["run", "a", "--sampler-option", "eta"], "expected FIELD=VALUE"),
+    (["run", "a", "--repeat", "{picture}"], "--repeat takes its settings from the file"),
+    (["run", "--repeat", "{picture}", "--seed", "1"], "--repeat takes its settings from the file"),
+    (["run", "--repeat", "{picture}", "--sampler-option", "eta=1"], "--repeat takes its settings from the file"),
+    (["run", "--repeat", "{picture}", "--prompts", "{tmp}/prompts.txt"], "--repeat takes its settings"),
+    (["inspect"], "Missing argument 'BUNDLE'"),
+    (["verify"], "Missing argument 'BUNDLE'"),
+    (["export", "{tmp}"], "Missing argument 'BUNDLE'"),
+    (["export", "{tmp}", "{tmp}/x", "--precision", "fp16", "--precision", "fp32"], "--precision names fp16 and fp32"),
+]
+
+KNOWN = [
+    (["run", "a", "-m", "{tmp}/nowhere"], "nowhere` is not a bundle: expected a directory"),
+    (["run", "a", "-m", "{tmp}"], "is not a bundle"),
+    (["run", "a", "-m", ""], "is not a bundle"),
+    (["run", "a", "-m", "~nobody-of-that-name/x"], "is not a bundle"),
+    (["inspect", "{tmp}/nowhere"], "is not a bundle"),
+    (["verify", "{tmp}/nowhere"], "is not a bundle"),
+    (["run", "a", "-m", "{bundle}", "--size", "60x64"], "`width` is 60: expected a multiple of 8"),
+    (["run", "a", "-m", "{bundle}", "--size", "64x4"], "`height` is 4: expected a multiple of 8"),
+    (["run", "a", "-m", "{bundle}", "--steps", "0"], "`steps` is 0: expected a whole number of at least 1"),
+    (["run", "a", "-m", "{bundle}", "--images", "0"], "`images` is 0"),
+    (["run", "a", "-m", "{bundle}", "--threads", "0"], "`threads` is 0"),
+    (["run", "a", "-m", "{bundle}", "--seed", str(2**64)], "`seed` is 18446744073709551616"),
+    (["run", "a", "-m", "{bundle}", "--guidance", "nan"], "`guidance` is nan: expected a finite number"),
+    (["run", "a", "-m", "{bundle}", "--guidance-rescale", "2"], "`guidance_rescale` is 2.0"),
+    (["run", "a", "-m", "{bundle}", "--noise", "dice"], "`noise` is 'dice': expected one of torch-cpu"),
+    (["run", "a", "-m", "{bundle}", "--sampler", "eulr"], "`sampler` is 'eulr'"),
+    (["run", "a", "-m", "{bundle}", "--sampler-option", "colour=1"], "`colour` is 1"),
+    (["run", "a", "-m", "{bundle}", "--sampler-option", "steps=5"], "`sampler_options`"),
+    (["run", "a", "-m", "{bundle}", "--device", "npu"], "the device `npu` is not available: expected one of cpu"),
+    (["run", "a", "-m", "{bundle}", "--negative", "x", "--guidance", "1"], "`negative_prompt` is 'x'"),
+    (["run", "a", "-m", "{bundle}", "--strength", "0.5"], "`strength` is 0.5: expected nothing"),
+    (["run", "a", "-m", "{bundle}", "--image", "{picture}", "--strength", "2"], "`strength` is 2.0"),
+    (["run", "a", "-m", "{bundle}", "--image", "{tmp}/nowhere.png"], "nowhere.png` does not exist"),
+    (["run", "a", "-m", "{bundle}", "--image", "{tmp}/prompts.txt"], "prompts.txt` cannot be read: expected a picture"),
+    (["run", "--prompts", "{tmp}/empty.txt", "-m", "{bundle}"], "empty.txt': expected a file with at least one prompt"),
+    (["run", "--prompts", "{tmp}/nowhere.txt", "-m", "{bundle}"], "nowhere.txt': expected a readable text file"),
+    (["run", "--prompts", "{picture}", "-m", "{bundle}"], "picture.png': expected a readable text file"),
+    (["run", "--repeat", "{picture}", "-m", "{bundle}"], "picture.png` carries no settings"),
+    (["run", "--repeat", "{tmp}/nowhere.png", "-m", "{bundle}"], "nowhere.png` cannot be read"),
+    (["run", "--repeat", "{tmp}/prompts.txt", "-m", "{bundle}"], "prompts.txt` cannot be read"),
+    (["run", "a", "-m", "{bundle}", "-o", "{tmp}/nowhere/x.png"], "x.png` cannot be written"),
+    (["run", "a", "-m", "{bundle}", "-o", "{tmp}/x.txt"], "has the suffix `.txt`: expected .png, .jpg or .webp"),
+    (["run", "a", "-m", "{bundle}", "-o", "", "--images", "2"], "has the suffix ``"),
+    # where it cannot be written is found before anything is loaded
+    (["run", "a", "-m", "{tmp}/nowhere", "-o", "{tmp}/x.txt"], "has the suffix `.txt`"),
+    (["run", "a", "-m", "{tmp}/nowhere", "-o", "{tmp}/nowhere/x.png"], "x.png` cannot be written"),
+]
+
+
+@pytest.fixture
+def places(bundle, picture, tmp_path):
+    """Files that the tables speak of."""
+    (tmp_path / "prompts.txt").write_text("a cat\n", encoding="utf-8")
+    (tmp_path / "empty.txt").write_text("\n  \n", encoding="utf-8")
+    return {"bundle": bundle, "picture": picture, "tmp": tmp_path}
+
+
+@pytest.mark.parametrize(("args", "sentence"), USAGE, ids=lambda part: " ".join(part) if isinstance(part, list) else "")
+def test_a_mistake_in_usage_exits_2(command, places, args, sentence):
+    outcome = command(*(arg.format(**places) for arg in args))
+    assert outcome.code == 2
+    assert sentence in outcome.err
+    assert outcome.err.count("error: ") == 1
+    assert "Traceback" not in outcome.err
+    assert outcome.out == ""
+
+
+@pytest.mark.parametrize(("args", "sentence"), KNOWN, ids=lambda part: " ".join(part) if isinstance(part, list) else "")
+def test_a_known_error_is_one_sentence_and_exits_1(command, places, monkeypatch, args, sentence):
+    monkeypatch.chdir(places["tmp"])
+    before = sorted(places["tmp"].rglob("*"))
+    outcome = command(*(arg.format(**places) for arg in args))
+    assert outcome.code == 1
+    lines = outcome.err.splitlines()
+    assert sentence in lines[0]
+    assert lines[0].startswith("error: ")
+    assert [line.partition(" ")[0] for line in lines[1:]] in ([], ["hint:"])
+    assert outcome.out == ""
+    assert sorted(places["tmp"].rglob("*")) == before
+
+
+def _break(bundle_copy, harm):
+    path = bundle_copy / "edgediff.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    unet = bundle_copy / "unet" / "model.onnx"
+    if harm == "missing":
+        unet.unlink()
+    elif harm == "truncated":
+        unet.write_bytes(unet.read_bytes()[:-10])
+    elif harm == "altered":
+        unet.write_bytes(unet.read_bytes()[:-1] + b"\0")
+    elif harm == "escape":
+        values["components"]["unet"]["files"][0]["path"] = "../outside.onnx"
+    elif harm == "version":
+        values["format_version"] = "2.0"
+    elif harm == "component":
+        del values["components"]["unet"]
+    elif harm == "field":
+        values["latents"]["factor"] = "8"
+    elif harm == "graph":
+        unet.write_bytes(b"x" * unet.stat().st_size)
+        values["components"]["unet"]["files"][0]["sha256"] = None
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+
+@pytest.mark.parametrize("subcommand", ["run", "inspect", "verify"])
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [
+        ("missing", "`unet/model.onnx` is missing"),
+        ("truncated", "`unet/model.onnx` has 1,369 bytes: expected 1,379"),
+        ("escape", "the path `../outside.onnx` leaves the bundle"),
+        ("version", "the bundle's format version is 2.0"),
+        ("field", "the manifest's `latents.factor` is '8'"),
+    ],
+)
+def test_a_broken_bundle_is_one_sentence(command, bundle_copy, subcommand, harm, sentence):
+    _break(bundle_copy, harm)
+    args = ["run", "a", "-m", bundle_copy] if subcommand == "run" else [subcommand, bundle_copy]
+    outcome = command(*args)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert sentence in outcome.err.splitlines()[0]
+    assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("args", "harm", "sentence"),
+    [
+        (["verify"], "altered", "`unet/model.onnx` was altered"),
+        (["verify"], "graph", "cannot load `unet`"),
+        (["run", "a", "-m"], "graph", "cannot load `unet`"),
+        (["run", "a", "-m"], "component", "has no component `unet`"),
+    ],
+)
+def test_harm_that_only_a_closer_look_finds(command, bundle_copy, args, harm, sentence):
+    _break(bundle_copy, harm)
+    outcome = command(*args, bundle_copy)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert sentence in outcome.err.splitlines()[0]
+    assert "Traceback" not in outcome.err
+
+
+def test_debug_shows_the_traceback(process, command, tmp_path):
+    with pytest.raises(BundleNotFoundError):
+        command("--debug", "inspect", tmp_path)
+    outcome = process("inspect", tmp_path, "--debug")
+    assert outcome.code == 1
+    assert "Traceback" in outcome.err
+    assert "BundleNotFoundError" in outcome.err
+
+
+def test_a_missing_exporter_has_its_install_line(command, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "edgediff_exporters", None)
+    outcome = command("export", tmp_path, tmp_path / "out")
+    assert outcome.code == 1
+    assert outcome.err.splitlines()[0].startswith("error: the exporter is not installed")
+    assert outcome.err.splitlines()[1] == "hint: pip install 'edgediff[export]'"
+
+
+@pytest.mark.parametrize("args", [[], ["--precision", "fp7"]], ids=["no model", "bad precision"])
+def test_an_export_that_cannot_be_is_one_sentence(process, tmp_path, args):
+    """With the exporter it is no model; without it, the sentence says what to install."""
+    (tmp_path / "photos").mkdir()
+    outcome = process("export", tmp_path / "photos", tmp_path / "out", *args)
+    assert outcome.code == 1
+    assert outcome.err.startswith("error: ")
+    assert outcome.err.count("error: ") == 1
+    assert "Traceback" not in outcome.err
+    assert not (tmp_path / "out").exists()

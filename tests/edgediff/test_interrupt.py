@@ -1,0 +1,63 @@
+"""Ctrl-C in the middle of a step: exit code 130, no half file, no traceback."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+PATIENCE_S = 60  # the slow U-Net needs minutes for three steps
+# The command, with a word on stderr whenever the U-Net begins.
+DRIVER = """
+import sys
+from edgediff.cli import main
+from edgediff_runtimes.engines import onnxruntime
+run = onnxruntime._OnnxRuntimeSession.run
+def telling(session, feeds, *, cancel=None):
+    if session._role == "unet":
+        print("unet begins", file=sys.stderr, flush=True)
+    return run(session, feeds, cancel=cancel)
+onnxruntime._OnnxRuntimeSession.run = telling
+main()
+"""
+
+
+@pytest.fixture
+def slow_bundle(bundle_copy, golden):
+    """The bundle with a U-Net that takes its time."""
+    data = (golden / "slow_unet.onnx").read_bytes()
+    (bundle_copy / "unet" / "model.onnx").write_bytes(data)
+    path = bundle_copy / "edgediff.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    entry = {"path": "unet/model.onnx", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    values["components"]["unet"]["files"] = [entry]
+    path.write_text(json.dumps(values), encoding="utf-8")
+    return bundle_copy
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+@pytest.mark.parametrize("more", [[], ["--images", "2", "--low-memory"], ["--json"]], ids=["plain", "sparing", "json"])
+def test_an_interrupt_ends_the_step(slow_bundle, tmp_path, more):
+    (tmp_path / "out").mkdir()
+    args = ["run", "a cat", "-m", str(slow_bundle), "-o", str(tmp_path / "out" / "x.png"), *more]
+    with subprocess.Popen(
+        [sys.executable, "-c", DRIVER, *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ) as process:
+        try:
+            assert process.stderr.readline() == "unet begins\n"
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=PATIENCE_S)
+        finally:
+            process.kill()
+    assert err.split() == ["interrupted"]
+    assert (process.returncode, out) == (130, "")
+    assert list((tmp_path / "out").iterdir()) == []
