@@ -6,9 +6,7 @@ import dataclasses
 import json
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -27,7 +25,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     if value is None:
         return None
     width, _, height = value.lower().partition("x")
-    if not (width.isdigit() and height.isdigit()):
+    if not (width.isdecimal() and height.isdecimal()):
         raise click.BadParameter(f"{value!r} is not a size: expected WIDTHxHEIGHT such as 512x512", ctx, param)
     return int(width), int(height)
 
@@ -71,11 +69,14 @@ def command(
 ) -> None:
     """Draw PROMPT with a bundle. Paths of the pictures go to stdout."""
     from edgediff.api import load
+    from edgediff_runtimes.images import check_place
 
     if repeat is None:
         texts, options = _texts(prompt, prompts), _options(drawing)
     else:
         texts, options = _repeated(repeat, prompt, prompts, _options(drawing))
+    if output is not None:
+        check_place(output)
     residency: Residency = "sequential" if low_memory else "resident"
     with load(
         model,
@@ -106,7 +107,7 @@ def _texts(prompt: str | None, prompts: Path | None) -> list[str]:
     from edgediff_runtimes.errors import SettingError
 
     try:
-        lines = prompts.read_text(encoding="utf-8").splitlines()
+        lines = prompts.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError("prompts", got=str(prompts), expected=f"a readable text file ({error})") from error
     texts = [line.strip() for line in lines if line.strip()]
@@ -183,12 +184,12 @@ def _finish(run: Run, advance: Callable[[], None]) -> Result:
 def _wait(future: Future[Result], run: Run) -> Result:
     """The result of a run in another thread; an interrupt ends the run inside its step."""
     try:
-        while True:
-            with suppress(NotYet):
-                return future.result(_POLL_S)
+        while not future.done():
+            wait([future], timeout=_POLL_S)
     except KeyboardInterrupt:
         run.cancel()
         raise
+    return future.result()
 
 
 def _report(result: Result, files: list[Path]) -> dict[str, Any]:

@@ -59,6 +59,18 @@ def array_to_image(array: Floats) -> Image.Image:
     return Image.fromarray((pixels * 255).round().astype(np.uint8))
 
 
+def check_place(path: str | Path) -> None:
+    """Find out before a picture is drawn that ``save_image`` could not write it.
+
+    Raises:
+        ImageError: The suffix is unknown to Pillow or the directory is not there.
+    """
+    path = Path(path)
+    _format_of(path)
+    if not path.parent.is_dir():
+        raise ImageError(f"the image `{path}` cannot be written: there is no directory `{path.parent}`")
+
+
 def save_image(image: Image.Image, path: str | Path, *, metadata: dict[str, Any] | None = None) -> None:
     """Write a picture whole or not at all, in the format of its suffix.
 

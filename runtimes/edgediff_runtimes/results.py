@@ -9,7 +9,7 @@ from typing import Any, final
 from PIL import Image
 
 from edgediff_runtimes.bundle import Latents
-from edgediff_runtimes.images import save_image
+from edgediff_runtimes.images import check_place, save_image
 from edgediff_runtimes.latents import preview
 from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Floats
@@ -104,6 +104,7 @@ class Result:
             ImageError: The suffix is unknown or the place cannot be written.
         """
         path = Path(path)
+        check_place(path)
         single = len(self.images) == 1
         paths = [path if single else path.with_stem(f"{path.stem}-{i}") for i in range(len(self.images))]
         for index, (image, file) in enumerate(zip(self.images, paths, strict=True)):

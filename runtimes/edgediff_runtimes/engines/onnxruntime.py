@@ -28,7 +28,7 @@ _DTYPES = {
     "tensor(uint8)": "uint8",
     "tensor(int8)": "int8",
 }
-_ERRORS_ONLY = 3  # the library's severity: its warnings are for its developers
+_FATAL_ONLY = 4  # the library's severity: its errors are raised here, and it would print a cancelled run as an error
 
 
 @final
@@ -73,6 +73,7 @@ class _OnnxRuntimeSession(Session):
         names = list(self.outputs)
         feeds = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
         run_options = ort.RunOptions()
+        run_options.log_severity_level = _FATAL_ONLY
 
         def interrupt() -> None:
             run_options.terminate = True
@@ -94,7 +95,7 @@ class _OnnxRuntimeSession(Session):
 
 def _session_options(options: EngineOptions) -> ort.SessionOptions:
     settings = ort.SessionOptions()
-    settings.log_severity_level = _ERRORS_ONLY
+    settings.log_severity_level = _FATAL_ONLY
     settings.intra_op_num_threads = options.threads or 0
     if options.low_memory:
         settings.enable_cpu_mem_arena = False

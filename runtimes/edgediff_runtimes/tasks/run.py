@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Generator
 from types import TracebackType
@@ -17,7 +18,7 @@ class Run:
     """Yields a ``Step`` after each sampling step, then has the pictures in ``result``.
 
     A context manager: leaving the block ends the run and lets go of its components, also half-way. It is iterated from
-    one thread; ``cancel`` may be called from any.
+    one thread; ``cancel`` and ``close`` may be called from any.
 
     Attributes:
         total_steps: How many steps it has.
@@ -29,6 +30,7 @@ class Run:
         self._provenance = provenance
         self._result: Result | None = None
         self._steps = self._work()
+        self._lock = threading.RLock()  # a generator must not be closed while it computes
 
     @property
     def result(self) -> Result:
@@ -48,15 +50,17 @@ class Run:
         self._drawing.cancel.cancel()
 
     def close(self) -> None:
-        """End the run and let go of its components. A second call does nothing."""
+        """End the run and let go of its components; a step that another thread is inside of is waited for."""
         self.cancel()
-        self._steps.close()
+        with self._lock:
+            self._steps.close()
 
     def __iter__(self) -> Run:
         return self
 
     def __next__(self) -> Step:
-        return next(self._steps)
+        with self._lock:
+            return next(self._steps)
 
     def __enter__(self) -> Run:
         return self
