@@ -164,7 +164,8 @@ def verify(bundle: str | Path, *, against: str | Path | None = None, config: str
         for role, component in opened.manifest.components.items()
         if errors and component.tolerance is not None
     }
-    return Verification(sum(1 for _ in opened.files()), len(opened.manifest.components), errors, tolerances)
+    hashed = sum(entry.sha256 is not None for entry in opened.files())
+    return Verification(hashed, len(opened.manifest.components), errors, tolerances)
 
 
 def _exporters() -> ModuleType:

@@ -6,14 +6,12 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 a known er
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import warnings
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import click
-
-if TYPE_CHECKING:
-    from edgediff_runtimes.errors import EdgediffError
 
 INTERRUPTED = 130
 _COMMANDS = ("export", "run", "inspect", "verify", "devices")
@@ -42,12 +40,12 @@ def main() -> None:
     """Run the command and exit."""
     warnings.showwarning = _show_warning
     debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"] or ["--help"]
     try:
-        group.main(args=[argument for argument in sys.argv[1:] if argument != "--debug"], standalone_mode=False)
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        group.main(args=arguments, prog_name="edgediff", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        _show_error(error.format_message(), hint=None if context is None else f"see `{context.command_path} --help`")
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
@@ -57,15 +55,20 @@ def main() -> None:
 
         if debug or not isinstance(error, EdgediffError):
             raise
-        _show_error(error)
+        _show_error(error.sentence, hint=error.hint)
         sys.exit(1)
 
 
-def _show_error(error: EdgediffError) -> None:
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {error.sentence}", err=True)
-    if error.hint is not None:
-        click.echo(f"{click.style('hint:', fg='cyan', bold=True)} {error.hint}", err=True)
+def _show_error(sentence: str, *, hint: str | None) -> None:
+    click.echo(f"{_painted('error:', 'red')} {sentence}", err=True)
+    if hint is not None:
+        click.echo(f"{_painted('hint:', 'cyan')} {hint}", err=True)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    click.echo(f"{click.style('warning:', fg='yellow', bold=True)} {message}", err=True)
+    click.echo(f"{_painted('warning:', 'yellow')} {message}", err=True)
+
+
+def _painted(word: str, colour: str) -> str:
+    # click leaves colours out where there is no terminal, but does not know NO_COLOR
+    return word if os.environ.get("NO_COLOR") else click.style(word, fg=colour, bold=True)

@@ -15,7 +15,7 @@ def progress() -> Iterator[Progress]:
     console = Console(stderr=True)
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a prompt may have brackets
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -12,9 +12,9 @@ _PIPE_WIDTH = 200  # wide enough that nothing is folded
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; as wide as it needs where stdout is not a terminal, so that a pipe loses nothing."""
-    console = Console(markup=False, highlight=False)
+    console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
-        console = Console(markup=False, highlight=False, width=_PIPE_WIDTH)
+        console = Console(markup=False, highlight=False, emoji=False, width=_PIPE_WIDTH)
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")

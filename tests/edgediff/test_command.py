@@ -165,10 +165,10 @@ def test_inspect_a_derived_manifest(command, bundle_copy):
 
 
 def test_inspect_a_directory_with_brackets_in_its_name(command, bundle_copy):
-    renamed = bundle_copy.rename(bundle_copy.with_name("model [bold] [/red] :cat:"))
+    renamed = bundle_copy.rename(bundle_copy.with_name("model [bold] [red] :cat:"))
     outcome = command("inspect", renamed)
     assert outcome.code == 0
-    assert "model [bold] [/red] :cat:: stable-diffusion" in outcome.out
+    assert "model [bold] [red] :cat:: stable-diffusion" in outcome.out
 
 
 def test_verify(command, bundle):
