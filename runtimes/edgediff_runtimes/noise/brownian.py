@@ -73,6 +73,8 @@ class _Tree:
         if low <= start and end <= high:
             return change
         middle = round(0.5 * (end + start), _DIGITS)
+        if not start < middle < end:
+            return change
         left, right, width = middle - start, end - middle, 1 / (end - start)
         sequence = np.random.SeedSequence(self.seed, spawn_key=(key, depth), pool_size=_POOL)
         bridge = np.float32(math.sqrt(left * right * width)) * self._normals(int(sequence.generate_state(4)[0]))

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.sampling.prediction import Epsilon
-from edgediff_runtimes.sampling.reading import discrete_time, exploding, flow, log_snr, more_discrete_time, more_log_snr
+from edgediff_runtimes.sampling.reading import (
+    discrete_time,
+    exploding,
+    flow,
+    log_snr,
+    more_discrete_time,
+    more_log_snr,
+    preconditioned,
+    score,
+)
 from edgediff_runtimes.sampling.reading.settings import CALL
 
 if TYPE_CHECKING:
@@ -23,6 +32,8 @@ READINGS: dict[str, Reading] = {
     **log_snr.READINGS,
     **more_log_snr.READINGS,
     **flow.READINGS,
+    **preconditioned.READINGS,
+    **score.READINGS,
 }
 # Fields of older configs that no class reads any more.
 _FORGOTTEN = frozenset({"tensor_format", "timestep_values"})
@@ -46,13 +57,18 @@ def build_sampler(config: Mapping[str, Any], steps: int | None = None, **overrid
     for key, value in {**overrides, "steps": steps}.items():
         _check_override(str(name), key, value, reading)
         settings[key] = value
-    if settings["timesteps"] is not None and settings["sigmas"] is not None and "mu" not in reading.takes:
+    if settings["timesteps"] is not None and settings["sigmas"] is not None and _one_grid(str(name)):
         raise SamplerError(
             "sigmas", got="sigmas beside timesteps", expected="one of the two", hint="leave out one of them"
         )
     sampler = reading.build(settings)
     _check_first_level(sampler)
     return sampler
+
+
+def _one_grid(name: str) -> bool:
+    """Whether timesteps and sigmas exclude each other; the flow samplers take both, one for each other's levels."""
+    return name not in ("FlowMatchEulerDiscreteScheduler", "FlowMatchLCMScheduler")
 
 
 def _reading(name: object) -> Reading:

@@ -119,6 +119,78 @@ class InvertedFlow:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Preconditioned:
+    """A network within skip connections that depend on the noise (Karras et al. 2022, table 1).
+
+    Attributes:
+        sigma_data: Standard deviation of the data.
+        sign: Sign of ``c_out``: 1 as in the paper, -1 for networks trained with v-prediction.
+        sigma_min: Where the denoised sample must equal ``x`` (Song et al. 2023, appendix C); 0 for EDM.
+    """
+
+    sigma_data: float
+    sign: float = 1.0
+    sigma_min: float = 0.0
+    name: str = "edm"
+
+    def denoised(self, raw: Array, x: Array, level: Level) -> Array:
+        """``c_skip x + c_out raw``, for x brought to alpha 1."""
+        sigma, data = level.sigma / level.alpha, self.sigma_data
+        above = sigma - self.sigma_min
+        skip = data**2 / (above**2 + data**2) / level.alpha
+        out = self.sign * above * data / (sigma**2 + data**2) ** 0.5
+        clean: Array = skip * x + out * raw
+        return clean
+
+    def epsilon(self, raw: Array, x: Array, level: Level) -> Array:
+        """``(x - alpha denoised) / sigma``."""
+        return (x - level.alpha * self.denoised(raw, x, level)) / level.sigma
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TrigFlow:
+    """The velocity on a circle (Lu & Song 2024): ``x = cos(t) x0 + sin(t) z`` with noise ``z`` as wide as the data.
+
+    Attributes:
+        sigma_data: Standard deviation of the data.
+    """
+
+    sigma_data: float
+    name: str = "trigflow"
+
+    def denoised(self, raw: Array, x: Array, level: Level) -> Array:
+        """``cos(t) x - sin(t) raw``."""
+        return level.alpha * x - (level.sigma / self.sigma_data) * raw
+
+    def epsilon(self, raw: Array, x: Array, level: Level) -> Array:
+        """``(sin(t) x + cos(t) raw) / sigma_data``."""
+        return (level.sigma / self.sigma_data**2) * x + (level.alpha / self.sigma_data) * raw
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The network predicts the score, the gradient of the log density (Song et al. 2021).
+
+    Attributes:
+        times_sigma: Whether the output is the score times sigma.
+    """
+
+    times_sigma: bool = False
+    name: str = "score"
+
+    def denoised(self, raw: Array, x: Array, level: Level) -> Array:
+        """``x + sigma^2 score``, by Tweedie's formula on variance-exploding levels."""
+        return x + (level.sigma if self.times_sigma else level.sigma**2) * raw
+
+    def epsilon(self, raw: Array, x: Array, level: Level) -> Array:  # noqa: ARG002 - one seam for all kinds
+        """``-sigma score``."""
+        return raw * -(1.0 if self.times_sigma else level.sigma)
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """One answer of the network.
 

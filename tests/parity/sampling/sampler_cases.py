@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sampler_reference import Case
+from sampler_reference import SCORE, SIGMA_SCORE, Case
 
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
@@ -44,6 +44,10 @@ def grids(cls: str, **config: Any) -> list[Case]:
 
 def strengths(cls: str, **config: Any) -> list[Case]:
     return [case(cls, 10, strength=s, **{**SD, **config}) for s in (0.3, 0.75, 1.0)]
+
+
+def strengths_of(cls: str, **config: Any) -> list[Case]:
+    return [case(cls, 10, strength=s, **config) for s in (0.3, 1.0)]
 
 
 DDIM = [
@@ -362,4 +366,56 @@ LOG_SNR = [
         **SD,
     ),
 ]
-CASES = [*LOG_SNR, *DISCRETE, *EXPLODING, *DDIM, *DDPM, *LCM, *EULER, *EULER_A, *HEUN, *DPM, *FLOW_EULER]
+NETWORKS = [
+    *[
+        case("EDMEulerScheduler", n, prediction_type=p, sigma_schedule=g, final_sigmas_type=f)
+        for p, g, f in (
+            ("epsilon", "karras", "zero"),
+            ("v_prediction", "exponential", "zero"),
+            ("epsilon", "karras", "sigma_min"),
+        )
+        for n in (1, 4, 20)
+    ],
+    case("EDMEulerScheduler", call={"s_churn": 4.0, "s_noise": 1.003}),
+    *strengths_of("EDMEulerScheduler"),
+    *[
+        case("EDMDPMSolverMultistepScheduler", n, solver_order=o, solver_type=s, algorithm_type=a)
+        for o in (1, 2, 3)
+        for s in ("midpoint", "heun")
+        for a in ("dpmsolver++", "sde-dpmsolver++")
+        for n in (7, 20)
+        if (o, a) != (3, "sde-dpmsolver++")  # not defined in the reference
+    ],
+    *[
+        case(
+            "EDMDPMSolverMultistepScheduler",
+            prediction_type="v_prediction",
+            sigma_schedule="exponential",
+            final_sigmas_type=f,
+        )
+        for f in ("zero", "sigma_min")
+    ],
+    case("EDMDPMSolverMultistepScheduler", thresholding=True),
+    *[
+        case("CosineDPMSolverMultistepScheduler", n, solver_order=o, solver_type=s, tolerance=LAST_BIT)
+        for o in (1, 2)
+        for s in ("midpoint", "heun")
+        for n in (2, 7, 20)
+    ],
+    *[case("CMStochasticIterativeScheduler", n, clip_denoised=c) for n in (1, 2, 5, 40) for c in (True, False)],
+    case("CMStochasticIterativeScheduler", None, call={"timesteps": [39, 22, 0]}),
+    case("ConsistencyDecoderScheduler", 2),
+    *[case("SCMScheduler", n, call={} if n == 2 else {"intermediate_timesteps": None}) for n in (1, 2, 4)],
+    *[case("FlowMatchHeunDiscreteScheduler", n, shift=s) for n in (1, 2, 7, 20) for s in (1.0, 3.0)],
+    *[case("FlowMatchLCMScheduler", n, shift=s) for n in (1, 4, 8) for s in (1.0, 3.0)],
+    case("FlowMatchLCMScheduler", use_dynamic_shifting=True, use_beta_sigmas=True, call={"mu": 0.6}),
+    *[case("LTXEulerAncestralRFScheduler", n, eta=e) for n in (2, 8) for e in (0.0, 0.5, 1.0)],
+    case("LTXEulerAncestralRFScheduler", None, call={"sigmas": [1.0, 0.7, 0.3, 0.0]}),
+    *[case("FlowMapEulerDiscreteScheduler", n, shift=s) for n in (1, 4) for s in (1.0, 5.0)],
+    *[case("MiniMaxH3Scheduler", n) for n in (2, 9, 30)],
+    *[case("IPNDMScheduler", n) for n in (1, 2, 3, 10, 50)],
+    *[case("ScoreSdeVeScheduler", n, correct_steps=c, sigma_max=50.0, channels=SCORE) for n in (2, 20) for c in (1, 2)],
+    *[case("ScoreSdeVpScheduler", n) for n in (2, 20, 50)],
+    *[case("KarrasVeScheduler", n, sigma_max=10, channels=SIGMA_SCORE) for n in (2, 7, 20)],
+]
+CASES = [*NETWORKS, *LOG_SNR, *DISCRETE, *EXPLODING, *DDIM, *DDPM, *LCM, *EULER, *EULER_A, *HEUN, *DPM, *FLOW_EULER]

@@ -15,6 +15,7 @@ from diffusers.utils import logging
 logging.set_verbosity_error()
 
 SEED = 3
+SCORE, SIGMA_SCORE = -1, -2  # a network that contracts as a score of width t does, and that times t
 SHAPE = (2, 4, 6, 5)
 
 
@@ -28,7 +29,7 @@ class Case:
     call: dict[str, Any] = field(default_factory=dict)
     strength: float | None = None
     shape: tuple[int, ...] = SHAPE
-    channels: int = 1  # how many times the channels of x the network returns
+    channels: int = 1  # how many times the channels of x the network returns; SCORE and SIGMA_SCORE below
     tolerance: float = 1e-4  # of max |x|
     t_atol: float = 1e-4  # of fractional timesteps
 
@@ -39,6 +40,8 @@ class Case:
 def fake_torch(x: torch.Tensor, t: torch.Tensor, channels: int = 1) -> torch.Tensor:
     """A smooth, bounded, nonlinear network."""
     phase = float(t) * 0.004
+    if channels in (SCORE, SIGMA_SCORE):
+        return (0.5 * torch.tanh(x) - x) * ((float(t) if channels == SIGMA_SCORE else 1.0) / (1 + float(t) ** 2))
     out = 0.7 * torch.tanh(x + 0.3 * np.sin(phase)) + 0.2 * torch.sin(2 * x + phase)
     return out if channels == 1 else torch.cat([out, 0.5 * torch.cos(x)], dim=1)
 
@@ -46,6 +49,8 @@ def fake_torch(x: torch.Tensor, t: torch.Tensor, channels: int = 1) -> torch.Ten
 def fake_numpy(x: np.ndarray, t: Any, channels: int = 1) -> np.ndarray:
     """The same network in NumPy."""
     phase = float(t) * 0.004
+    if channels in (SCORE, SIGMA_SCORE):
+        return (0.5 * np.tanh(x) - x) * ((float(t) if channels == SIGMA_SCORE else 1.0) / (1 + float(t) ** 2))
     out = 0.7 * np.tanh(x + np.float32(0.3 * np.sin(phase))) + 0.2 * np.sin(2 * x + np.float32(phase))
     out = out.astype(np.float32)
     return out if channels == 1 else np.concatenate([out, 0.5 * np.cos(x)], axis=1).astype(np.float32)
@@ -61,7 +66,8 @@ def picture(shape: tuple[int, ...]) -> np.ndarray:
 
 def scheduler_of(case: Case) -> Any:
     config = dict(case.config)
-    cls = getattr(diffusers, config.pop("_class_name"))
+    name = config.pop("_class_name")
+    cls = getattr(diffusers.schedulers, name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return cls(**config)
@@ -106,7 +112,7 @@ def drive(scheduler: Any, case: Case) -> tuple[np.ndarray, np.ndarray]:
             x = scheduler.add_noise(start, noise, timesteps[:1])
         else:
             x = scheduler.scale_noise(start, timesteps[:1], noise)
-    step = inspect.signature(scheduler.step).parameters
+    step = inspect.signature(getattr(scheduler, "step", lambda: None)).parameters
     extra: dict[str, Any] = {k: v for k, v in case.call.items() if k in step}
     if "generator" in step:
         extra["generator"] = torch.Generator().manual_seed(SEED)
@@ -159,3 +165,51 @@ def _drive_RePaintScheduler(scheduler, case, x, extra):
             x = scheduler.undo_step(x, last, extra["generator"])
         last = t
     return np.array(told), x.numpy()
+
+
+def _drive_SCMScheduler(scheduler, case, x, extra):
+    for t in scheduler.timesteps[:-1]:
+        x = scheduler.step(fake_torch(x, t), t, x, **extra).prev_sample
+    return scheduler.timesteps[:-1].numpy(), x.numpy()
+
+
+def _drive_LTXEulerAncestralRFScheduler(scheduler, case, x, extra):
+    told = scheduler.timesteps[: scheduler.num_inference_steps]
+    for t in told:
+        x = scheduler.step(fake_torch(x, t), t, x, **extra).prev_sample
+    return told.numpy(), x.numpy()
+
+
+def _drive_ScoreSdeVeScheduler(scheduler, case, x, extra):
+    scheduler.set_sigmas(case.steps)
+    g, told = torch.Generator().manual_seed(SEED), []
+    for sigma, t in zip(scheduler.sigmas, scheduler.timesteps, strict=True):
+        for _ in range(scheduler.config.correct_steps):
+            told.append(float(sigma))
+            x = scheduler.step_correct(fake_torch(x, sigma, case.channels), x, generator=g).prev_sample
+        told.append(float(sigma))
+        x = scheduler.step_pred(fake_torch(x, sigma, case.channels), t, x, generator=g).prev_sample
+    return np.array(told, np.float32), x.numpy()
+
+
+def _drive_ScoreSdeVpScheduler(scheduler, case, x, extra):
+    g = torch.Generator().manual_seed(SEED)
+    for t in scheduler.timesteps:
+        x, _ = scheduler.step_pred(fake_torch(x, t), x, t * torch.ones(x.shape[0]), generator=g)
+    return scheduler.timesteps.numpy(), x.numpy()
+
+
+def _drive_KarrasVeScheduler(scheduler, case, x, extra):
+    g, told = torch.Generator().manual_seed(SEED), []
+    for t in scheduler.timesteps:
+        sigma = scheduler.schedule[t]
+        before = scheduler.schedule[t - 1] if t > 0 else 0
+        x_hat, raised = scheduler.add_noise_to_input(x, sigma, generator=g)
+        told.append(float(raised))
+        out = scheduler.step(fake_torch(x_hat, raised, case.channels), raised, before, x_hat)
+        if before != 0:
+            told.append(float(before))
+            raw = fake_torch(out.prev_sample, before, case.channels)
+            out = scheduler.step_correct(raw, raised, before, x_hat, out.prev_sample, out["derivative"])
+        x = out.prev_sample
+    return np.array(told, np.float32), x.numpy()

@@ -12,8 +12,11 @@ from edgediff_runtimes.sampling.levels import chain, flowing
 from edgediff_runtimes.sampling.prediction import Flow, InvertedFlow
 from edgediff_runtimes.sampling.reading.settings import GRID_SWITCHES, Reading, as_array, choose, steps_of
 from edgediff_runtimes.sampling.sampler import Sampler
+from edgediff_runtimes.sampling.schedules.betas import linspace32
 from edgediff_runtimes.sampling.schedules.sigmas import chosen_grid, regrid
 from edgediff_runtimes.sampling.solvers.ddim import Ddim
+from edgediff_runtimes.sampling.solvers.flow_ancestral import FlowAncestral
+from edgediff_runtimes.sampling.solvers.heun import Heun
 from edgediff_runtimes.sampling.solvers.renoise import Renoise
 
 if TYPE_CHECKING:
@@ -118,6 +121,65 @@ def check_flow(settings: Settings) -> None:
         raise SamplerError("mu", got=settings["mu"], expected="`use_dynamic_shifting=True` beside it")
 
 
+def _flow_heun(settings: Settings) -> Sampler:
+    return Sampler(chain(_levels(settings)), Heun(), Flow(), fractional_strength=True)
+
+
+def _flow_lcm(settings: Settings) -> Sampler:
+    check_flow(settings)
+    if settings["invert_sigmas"]:
+        raise SamplerError("invert_sigmas", got=True, expected="False: consistency steps go from noise to data")
+    if settings["scale_factors"]:
+        hint = "sample at the final size, without `scale_factors`"
+        raise SamplerError(
+            "scale_factors", got=settings["scale_factors"], expected="none: sizes stay as they are", hint=hint
+        )
+    return Sampler(chain(_levels(settings)), Renoise(), Flow(), fractional_strength=True)
+
+
+def _ltx_ancestral(settings: Settings) -> Sampler:
+    train = np.float32(settings["num_train_timesteps"])
+    given = settings["sigmas"]
+    if given is not None:
+        sigmas = as_array(given, np.float32)
+        if settings["steps"] not in (None, len(sigmas) - 1):
+            raise SamplerError("steps", got=settings["steps"], expected=f"{len(sigmas) - 1}, one less than sigmas")
+        levels = [flowing(s * train, float(s)) for s in sigmas]
+    else:
+        levels = _levels({**settings, "shift": 1.0})
+    return Sampler(chain(levels), FlowAncestral(settings["eta"], settings["s_noise"]), Flow(), fractional_strength=True)
+
+
+def _flow_map(settings: Settings) -> Sampler:
+    train = settings["num_train_timesteps"]
+    if settings["sigmas"] is not None:
+        sigmas: Array = as_array(settings["sigmas"], np.float64)
+    elif settings["timesteps"] is not None:
+        sigmas = as_array(settings["timesteps"], np.float64) / train
+    else:
+        sigmas = np.linspace(1.0, 0.0, steps_of(settings) + 1)[:-1]
+    if settings["steps"] not in (None, len(sigmas)):
+        raise SamplerError("steps", got=settings["steps"], expected=f"{len(sigmas)}, as many as levels are given")
+    sigmas = np.append(shifted(sigmas, settings["shift"]), 0.0)
+    return Sampler(chain([flowing(s * train, float(s)) for s in sigmas]), Ddim(), Flow(), fractional_strength=True)
+
+
+def _minimax(settings: Settings) -> Sampler:
+    few = 2
+    if settings["sigmas"] is not None:
+        sigmas: Array = as_array(settings["sigmas"], np.float32)
+        if len(sigmas) < few or not np.all(np.diff(sigmas) < 0) or sigmas[-1] != 0:
+            raise SamplerError("sigmas", got=list(sigmas), expected="numbers that fall to 0")
+    else:
+        points = steps_of(settings)
+        if points < few:
+            raise SamplerError("steps", got=points, expected="at least 2: this class counts the grid's points")
+        shift, base = np.float32(settings["shift"]), linspace32(1.0, 0.0, points)
+        sigmas = shift * base / (np.float32(1) + (shift - np.float32(1)) * base)
+    levels = [flowing(np.float32(1) - s, float(s)) for s in sigmas]
+    return Sampler(chain(levels), Ddim(), InvertedFlow(), fractional_strength=True)
+
+
 _FLOW_FIELDS: dict[str, Any] = {
     **GRID_SWITCHES,
     "num_train_timesteps": 1000,
@@ -134,6 +196,15 @@ _FLOW_FIELDS: dict[str, Any] = {
 }
 _TAKES = frozenset({"timesteps", "sigmas", "mu"})
 
+_LCM_FIELDS: dict[str, Any] = {**_FLOW_FIELDS, "scale_factors": None, "upscale_mode": "bicubic"}
+_LTX_FIELDS: dict[str, Any] = {"num_train_timesteps": 1000, "eta": 1.0, "s_noise": 1.0}
+_SHIFT_ONLY: dict[str, Any] = {"num_train_timesteps": 1000, "shift": 1.0}
+
 READINGS: dict[str, Reading] = {
+    "FlowMatchHeunDiscreteScheduler": Reading(_SHIFT_ONLY, _flow_heun),
+    "FlowMatchLCMScheduler": Reading(_LCM_FIELDS, _flow_lcm, _TAKES),
+    "LTXEulerAncestralRFScheduler": Reading(_LTX_FIELDS, _ltx_ancestral, frozenset({"sigmas", "eta"})),
+    "FlowMapEulerDiscreteScheduler": Reading(_SHIFT_ONLY, _flow_map, frozenset({"timesteps", "sigmas"})),
+    "MiniMaxH3Scheduler": Reading({"shift": 12.0}, _minimax, frozenset({"sigmas"})),
     "FlowMatchEulerDiscreteScheduler": Reading({**_FLOW_FIELDS, "stochastic_sampling": False}, _flow_euler, _TAKES),
 }

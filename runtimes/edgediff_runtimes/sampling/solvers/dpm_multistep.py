@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from edgediff_runtimes.noise.brownian import BrownianPath
 from edgediff_runtimes.sampling.solver import Outcome
 from edgediff_runtimes.sampling.solvers.exponential import NOISE_KINDS, exponential
 
@@ -26,7 +27,7 @@ FEW_STEPS = 15
 class DpmMultistep:
     """DPM-Solver++(1M, 2M, 3M) and relatives (Lu et al. 2022b, algorithm 2), orders 1 to 3, one call.
 
-    The history is a tuple of (half log-SNR, answer) of the last steps, newest last.
+    The state is the Brownian path or None, then (half log-SNR, answer) of the last steps, newest last.
 
     Attributes:
         order: 1, 2 or 3.
@@ -36,6 +37,7 @@ class DpmMultistep:
         euler_at_final: Make the last step of first order.
         derived: Take the noise from the limited denoised sample (noise prediction with thresholding).
         discards: Draw twice in a second-order step and use the second draw, as the reference of CogVideoX does.
+        brownian: Take the noise from a Brownian path in sigma over this span, rather than draw by draw.
     """
 
     order: int = 2
@@ -45,20 +47,22 @@ class DpmMultistep:
     euler_at_final: bool = False
     derived: bool = False
     discards: bool = False
+    brownian: tuple[float, float] | None = None
 
     def calls(self, interval: Interval) -> tuple[Level, ...]:
         """One call, at the start."""
         return (interval.start,)
 
     def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """An empty history."""
-        return ()
+        """The Brownian path, if any, and an empty history."""
+        return (None if self.brownian is None else BrownianPath(*self.brownian, x.shape, noise.seeds),)
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Integrate the answers' interpolation polynomial exactly."""
         start, end = interval.start, interval.end
         prediction = denoise(x, start)
-        history = (*state, (start.log_snr, self._answer(prediction)))[-self.order :]
+        path, *history = state
+        history = [*history, (start.log_snr, self._answer(prediction))][-self.order :]
         weights = exponential(self.kind, start, end)
         order = min(self._order(interval), len(history))
         now, newest = history[-1]
@@ -77,8 +81,9 @@ class DpmMultistep:
         if self.discards and order > 1:
             noise.standard_normal(x.shape)
         if weights.noise > 0:
-            x_next = x_next + weights.noise * noise.standard_normal(x.shape)
-        return Outcome(x_next, prediction.denoised, history)
+            fresh = noise.standard_normal(x.shape) if path is None else path.unit_increment(start.sigma, end.sigma)
+            x_next = x_next + weights.noise * fresh
+        return Outcome(x_next, prediction.denoised, (path, *history))
 
     def _answer(self, prediction: Prediction) -> Array:
         if self.kind not in NOISE_KINDS:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, final
 
 from edgediff_runtimes.sampling.prediction import Velocity
 from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solvers.ipndm import ADAMS_BASHFORTH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from edgediff_runtimes.sampling.solver import Denoise, State
     from edgediff_runtimes.tensors import Array
 
-_ADAMS_BASHFORTH = ((1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24))
+
 _RUNGE_KUTTA = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
 
 
@@ -68,8 +69,8 @@ class Pndm:
             # The first step is made again, with the mean of both slopes.
             x_next = _transfer(prediction, (raw + outputs[-1]) / 2, first, interval.via[0], interval.start)
             return Outcome(x_next, prediction.denoised, (outputs, None, None, made + 1))
-        outputs = (*outputs, raw)[-len(_ADAMS_BASHFORTH) :]
-        weights = _ADAMS_BASHFORTH[len(outputs) - 1]
+        outputs = (*outputs, raw)[-len(ADAMS_BASHFORTH) :]
+        weights = ADAMS_BASHFORTH[len(outputs) - 1]
         mixed = sum(w * output for w, output in zip(weights, reversed(outputs), strict=True))
         x_next = _transfer(prediction, mixed, x, interval.start, interval.end)
         return Outcome(x_next, prediction.denoised, (outputs, None, x if made == 0 else None, made + 1))

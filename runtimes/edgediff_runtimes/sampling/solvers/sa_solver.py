@@ -110,8 +110,6 @@ class SaSolver:
         """The second-order term that the reference replaces (its code; appendix of Xue et al. 2023)."""
         rest = (h * growth + math.expm1(-growth * h)) / growth**2
         (older, _), (newer, _) = nodes
-        if newer is start:  # the predictor: both nodes lie at or before the start
-            change = (h**2 / 2 - rest) / (start.log_snr - older.log_snr)
-        else:
-            change = h / 2 - rest / h
-        return float(math.exp(start.log_snr + h) * change)
+        # In the predictor both nodes lie at or before the start; in the corrector they are the interval's ends.
+        width = start.log_snr - older.log_snr if newer is start else h
+        return float(math.exp(start.log_snr + h) * (h**2 / 2 - rest) / width)
