@@ -1,6 +1,6 @@
 """edgediff's exporter: a trained model in, a bundle out. Needs the `export` extra."""
 
-from edgediff_exporters.export import ExportReport, export
+from edgediff_exporters.exporting import ExportReport, export
 from edgediff_exporters.precision import PRECISIONS
 from edgediff_exporters.progress import ExportProgress, OnProgress
 

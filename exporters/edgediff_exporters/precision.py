@@ -21,16 +21,15 @@ def precision_by_role(precision: str | Mapping[str, str], roles: Iterable[str]) 
     """The precision of each component.
 
     Args:
-        precision: One for all, or by component; components it does not name get ``fp32``.
+        precision: One for all, or by component; ``*`` stands for all that are not named, else they get ``fp32``.
         roles: The components there are.
 
     Raises:
         SettingError: A precision or a component is unknown.
     """
     roles = tuple(roles)
-    chosen = (
-        dict.fromkeys(roles, precision) if isinstance(precision, str) else {**dict.fromkeys(roles, "fp32"), **precision}
-    )
+    named = {"*": precision} if isinstance(precision, str) else dict(precision)
+    chosen = {**dict.fromkeys(roles, named.pop("*", "fp32")), **named}
     for role, value in chosen.items():
         if role not in roles:
             raise SettingError("precision", got=f"{role}={value}", expected=f"components among {', '.join(roles)}")

@@ -2,7 +2,7 @@
 
 The decoder runs on smooth random latents of unit variance, its pictures are averaged over the pixels that one latent
 pixel stands for, and the map is the least-squares fit of the one to the other. Smooth, because pictures are: on the
-latents of real pictures of a trained model a map fitted so explains 77 % of the colours' variance, one fitted to white
+latents of real pictures of a trained model a map fitted so explains 78 % of the colours' variance, one fitted to white
 noise 50 %, and the best linear map there is, fitted to those very pictures, 83 %.
 """
 
@@ -16,7 +16,7 @@ from edgediff_runtimes.tensors import Floats
 
 _PICTURES = 16
 _SIDE = 8  # latent pixels
-_GRID = 2  # random values along a side; the rest is interpolated
+_GRID = 3  # random values along a side; the rest is interpolated
 _SEED = 0
 
 
@@ -44,16 +44,12 @@ def smooth_noise(channels: int) -> Floats:
     places = np.linspace(0, _GRID - 1, _SIDE)
     weights = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(_GRID)))  # linear interpolation
     noise = np.einsum("ia,ncab,jb->ncij", weights, grid, weights)
-    return (noise / noise.std()).astype(np.float32)
+    return np.asarray(noise / noise.std(), np.float32)
 
 
 def _colours(decoder: Session, sample: Floats, latents: Latents) -> Floats:
     """The decoder's picture in [0, 1], averaged per latent pixel: (latent pixels, 3)."""
-    (picture,) = decoder.run(
-        {"latent_sample": sample / np.float32(latents.scaling) + np.float32(latents.shift)}
-    ).values()
-    picture = np.clip(picture[0] / 2 + 0.5, 0, 1)
-    colours: Floats = (
-        picture.reshape(3, _SIDE, latents.factor, _SIDE, latents.factor).mean(axis=(2, 4)).reshape(3, -1).T
-    )
-    return colours
+    feeds = {"latent_sample": sample / np.float32(latents.scaling) + np.float32(latents.shift)}
+    picture = np.clip(decoder.run(feeds)["sample"][0] / 2 + 0.5, 0, 1)
+    means = picture.reshape(3, _SIDE, latents.factor, _SIDE, latents.factor).mean(axis=(2, 4))
+    return np.asarray(means, np.float32).reshape(3, -1).T

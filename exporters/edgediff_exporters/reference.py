@@ -6,24 +6,24 @@ them afterwards. A checkpoint in float32 is used in place; any other dtype is co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from edgediff_exporters.families.base import ComponentPlan, Config, Outputs
 from edgediff_exporters.tracing import empty_module
+from edgediff_exporters.weights import Weights
 
 
 def run_reference(
-    plan: ComponentPlan, config: Config, tensors: Mapping[str, torch.Tensor], feeds: list[list[torch.Tensor]]
+    plan: ComponentPlan, config: Config, weights: Weights, feeds: list[list[torch.Tensor]]
 ) -> list[Outputs]:
     """Run the module in float32.
 
     Args:
         plan: The component.
         config: Its config.
-        tensors: Its parameters by name, in any floating dtype.
+        weights: Its parameters by name, in any floating dtype.
         feeds: Inputs of each run, in the plan's order.
 
     Returns:
@@ -32,22 +32,23 @@ def run_reference(
     module = empty_module(plan, config)
     for prefix, part in module.named_modules():
         if any(True for _ in part.parameters(recurse=False)):
-            _fetch_when_called(part, f"{prefix}." if prefix else "", tensors)
+            _fetch_when_called(part, f"{prefix}." if prefix else "", weights)
     with torch.no_grad():
         return [tuple(out.float() for out in plan.forward(module, *inputs)) for inputs in feeds]
 
 
-def _fetch_when_called(part: torch.nn.Module, prefix: str, tensors: Mapping[str, torch.Tensor]) -> None:
+def _fetch_when_called(part: torch.nn.Module, prefix: str, weights: Weights) -> None:
     empty = dict(part.named_parameters(recurse=False))
 
     def fetch(_module: torch.nn.Module, _inputs: Any) -> None:  # noqa: ANN401 - torch's hook
         for name, parameter in empty.items():
-            values = tensors[prefix + name].reshape(parameter.shape).to(torch.float32)
+            values = weights.tensors[prefix + name].reshape(parameter.shape).to(torch.float32)
             part.register_parameter(name, torch.nn.Parameter(values, requires_grad=False))
 
     def let_go(_module: torch.nn.Module, _inputs: Any, _output: Any) -> None:  # noqa: ANN401 - torch's hook
         for name, parameter in empty.items():
             part.register_parameter(name, parameter)
+        weights.drop_pages()
 
     part.register_forward_pre_hook(fetch)
     part.register_forward_hook(let_go)

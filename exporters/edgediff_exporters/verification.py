@@ -16,6 +16,7 @@ import torch
 
 from edgediff_exporters.families.base import ComponentPlan, Config, Outputs
 from edgediff_exporters.reference import run_reference
+from edgediff_exporters.weights import Weights
 from edgediff_runtimes.bundle import Check
 from edgediff_runtimes.engines import EngineOptions, Graph, engine_for
 from edgediff_runtimes.errors import ToleranceError
@@ -27,7 +28,7 @@ _SEED = 0
 def verify(
     plan: ComponentPlan,
     config: Config,
-    tensors: Mapping[str, torch.Tensor],
+    weights: Weights,
     path: Path,
     *,
     tolerance: float,
@@ -38,7 +39,7 @@ def verify(
     Args:
         plan: The component.
         config: Its config.
-        tensors: Its original weights by parameter name.
+        weights: Its original weights by parameter name.
         path: The graph.
         tolerance: The largest error allowed.
         on_step: Told the steps done and in all.
@@ -53,7 +54,7 @@ def verify(
     generator = torch.Generator().manual_seed(_SEED)
     feeds = [[item.draw(lengths, generator) for item in plan.inputs] for lengths in (plan.traced, plan.checked)]
     on_step(1, 4)
-    expected = run_reference(plan, config, tensors, feeds)
+    expected = run_reference(plan, config, weights, feeds)
     on_step(2, 4)
     checks = []
     # Little memory and one run are wanted here; speed is not.

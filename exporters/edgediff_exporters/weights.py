@@ -1,23 +1,24 @@
 """Weights read in place: each tensor is a view of a memory-mapped ``.safetensors`` file.
 
 Nothing is loaded until a tensor's values are looked at, and the pages that hold them can be dropped by the system at
-any time: they count as resident, never as private memory. The files are read as the format defines them
-(https://github.com/huggingface/safetensors, "Format"); no pickle is ever opened.
+any time: they count as resident, never as private memory. We drop them ourselves once they were used, so that they
+push nothing else out. The files are read as the format defines them (https://github.com/huggingface/safetensors,
+"Format"); no pickle is ever opened.
 """
 
 from __future__ import annotations
 
 import json
 import mmap
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, final
 
 import torch
 
 from edgediff_runtimes.errors import SourceError
-
-Weights: TypeAlias = Mapping[str, torch.Tensor]
 
 _DTYPES = {
     "F64": torch.float64,
@@ -34,15 +35,47 @@ _LENGTH_BYTES = 8
 _REPAIR = "download or save the model again; the file is damaged or was not fully copied"
 
 
-def map_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    """Map one ``.safetensors`` file.
+@final
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Tensors by name, as views of mapped files. A file stays mapped while any of its tensors lives.
 
-    Returns:
-        Every tensor by name, as a view of the mapped file. The file stays mapped while any of them lives.
+    Attributes:
+        tensors: The tensors.
+        maps: The mapped files.
+    """
+
+    tensors: Mapping[str, torch.Tensor]
+    maps: tuple[mmap.mmap, ...]
+
+    def renamed(self, rename: Callable[[str], str]) -> Weights:
+        """The same tensors by other names."""
+        return Weights({rename(name): tensor for name, tensor in self.tensors.items()}, self.maps)
+
+    def drop_pages(self) -> None:
+        """Let go of the memory behind the tensors; they can be used as before and are read from the files again."""
+        if sys.platform == "linux":  # elsewhere dropping may lose data or is not offered: the system decides there
+            for mapped in self.maps:
+                mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def map_weights(paths: list[Path]) -> Weights:
+    """Map one ``.safetensors`` file, or the shards of one component.
 
     Raises:
-        SourceError: The file is truncated, damaged, or holds a dtype that no model here has.
+        SourceError: A file is truncated, damaged, or holds a dtype that no model here has.
     """
+    tensors: dict[str, torch.Tensor] = {}
+    maps = []
+    for path in paths:
+        mapped, entries, start = _map(path)
+        maps.append(mapped)
+        tensors.update({name: _view(path, name, entry, mapped, start) for name, entry in entries.items()})
+    return Weights(tensors, tuple(maps))
+
+
+def _map(path: Path) -> tuple[mmap.mmap, dict[str, dict[str, Any]], int]:
+    """The mapped file, the entries of its header, and where its data start."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
@@ -53,19 +86,7 @@ def map_safetensors(path: Path) -> dict[str, torch.Tensor]:
         header = _read_header(path, file.read(header_bytes))
         # A private copy-on-write mapping: torch wants writable memory, and the file itself must never change.
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    return {name: _view(path, name, entry, mapped, start) for name, entry in header.items()}
-
-
-def map_weights(paths: list[Path]) -> dict[str, torch.Tensor]:
-    """Map the shards of one component.
-
-    Raises:
-        SourceError: As ``map_safetensors``.
-    """
-    tensors: dict[str, torch.Tensor] = {}
-    for path in paths:
-        tensors.update(map_safetensors(path))
-    return tensors
+    return mapped, header, start
 
 
 def _read_header(path: Path, text: bytes) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from diffusers.loaders.single_file_utils import (
     convert_ldm_clip_checkpoint,
     convert_ldm_unet_checkpoint,
@@ -18,7 +17,7 @@ from diffusers.loaders.single_file_utils import (
 
 from edgediff_exporters.sources.base import Source, read_json
 from edgediff_exporters.sources.directory import open_directory
-from edgediff_exporters.weights import Weights, map_safetensors
+from edgediff_exporters.weights import Weights, map_weights
 from edgediff_runtimes.errors import SourceError
 
 _UNET = "model.diffusion_model."
@@ -36,7 +35,7 @@ def open_checkpoint(path: Path, configs: Path) -> Source:
     Raises:
         SourceError: The file is damaged or of another layout.
     """
-    names = map_safetensors(path)
+    names = map_weights([path]).tensors
     for prefix, part in ((_UNET, "U-Net"), (_TEXT, "CLIP text encoder"), (_VAE, "VAE")):
         if not any(name.startswith(prefix) for name in names):
             raise SourceError(
@@ -44,16 +43,16 @@ def open_checkpoint(path: Path, configs: Path) -> Source:
                 hint="load it with diffusers' `from_single_file`, and export what `save_pretrained` writes",
             )
 
-    def weights(origin: str) -> Weights:
-        tensors = map_safetensors(path)
+    def converted(origin: str) -> Weights:
+        weights = map_weights([path])
+        tensors = dict(weights.tensors)
         config = read_json(configs / origin / "config.json")
-        converted: dict[str, torch.Tensor]
         if origin == "unet":
-            converted = convert_ldm_unet_checkpoint(tensors, config)
+            tensors = convert_ldm_unet_checkpoint(tensors, config)
         elif origin == "vae":
-            converted = convert_ldm_vae_checkpoint(tensors, config)
+            tensors = convert_ldm_vae_checkpoint(tensors, config)
         else:
-            converted = convert_ldm_clip_checkpoint(tensors)
-        return converted
+            tensors = convert_ldm_clip_checkpoint(tensors)
+        return Weights(tensors, weights.maps)
 
-    return replace(open_directory(configs, name=path.name), weights=weights, files=(path,))
+    return replace(open_directory(configs, name=path.name), weights=converted, files=(path,))

@@ -80,22 +80,26 @@ def export(
     model = open_source(source, config=config)
     family = family_of(model.index["_class_name"])
     plans = family.components(model)
+    for plan in plans:
+        model.weights(plan.origin)  # nothing is read yet, but what is missing or damaged shows now, not in ten minutes
     precisions = precision_by_role(precision, [plan.role for plan in plans])
     target = Path(bundle)
     if model.folder.resolve().is_relative_to(target.resolve()):
         raise TargetError(f"`{target.name}` holds the source itself: expected another place")
     with staged(target, overwrite=overwrite) as folder:
+        scheduler = _copy_configs(model, folder)
+        limit = model.config("text_encoder")["max_position_embeddings"]
+        tokenizer = write_tokenizer(model, "tokenizer", folder, limit=limit)
         components = {
             plan.role: _export_component(model, plan, folder, precisions[plan.role], on_progress) for plan in plans
         }
-        limit = model.config("text_encoder")["max_position_embeddings"]
         manifest = Manifest(
             family=family.name,
             tasks=family.tasks(model),
             components=components,
-            scheduler=_copy_configs(model, folder),
+            scheduler=scheduler,
             latents=_with_preview(family.latents(model), folder, on_progress),
-            tokenizers=(write_tokenizer(model, "tokenizer", folder, limit=limit),),
+            tokenizers=(tokenizer,),
             defaults=family.defaults(model),
             provenance=provenance(model, target, _options(precision, config)),
         )
@@ -107,17 +111,20 @@ def _export_component(
     source: Source, plan: ComponentPlan, folder: Path, precision: str, on_progress: OnProgress
 ) -> Component:
     config = source.config(plan.origin)
-    tensors = {plan.rename(name): tensor for name, tensor in source.weights(plan.origin).items()}
+    weights = source.weights(plan.origin).renamed(plan.rename)
     on_progress(ExportProgress(plan.role, "trace", 0, 1))
     traced = trace(plan, config, dtype=computes_in(precision))
     simplify(traced.model, traced.symbols)
     on_progress(ExportProgress(plan.role, "trace", 1, 1))
-    attach_weights(traced.model, {**traced.constants, **tensors}, half=precision == "w16", where=plan.role)
+    attach_weights(traced.model, {**traced.constants, **weights.tensors}, half=precision == "w16", where=plan.role)
     part = folder / plan.role
     part.mkdir()
-    files = write_graph(
-        traced.model, part, on_bytes=lambda done, total: on_progress(ExportProgress(plan.role, "write", done, total))
-    )
+
+    def on_bytes(done: int, total: int) -> None:
+        weights.drop_pages()
+        on_progress(ExportProgress(plan.role, "write", done, total))
+
+    files = write_graph(traced.model, part, on_bytes=on_bytes)
     del traced
     gc.collect()  # a traced graph is full of cycles; without this the next component would pile up on it
     (part / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -125,7 +132,7 @@ def _export_component(
     checks, inputs, outputs = verify(
         plan,
         config,
-        tensors,
+        weights,
         part / GRAPH_NAME,
         tolerance=tolerance,
         on_step=lambda done, total: on_progress(ExportProgress(plan.role, "check", done, total)),

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+from edgediff_exporters import export
+from edgediff_exporters.precision import precision_by_role
+from edgediff_runtimes.errors import SettingError, ToleranceError
+
+FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
+
+
+@pytest.fixture(scope="module")
+def mixed(sd1, tmp_path_factory):
+    precision = {"unet": "fp16", "vae_decoder": "w16"}
+    return export(sd1, tmp_path_factory.mktemp("mixed") / "bundle", precision=precision)
+
+
+def initialisers(made, role):
+    graph = onnx.load(made.path / role / "model.onnx").graph
+    return {tensor.name: tensor for tensor in graph.initializer}
+
+
+def test_each_component_has_the_precision_asked_for(mixed):
+    assert {role: part.precision for role, part in mixed.manifest.components.items()} == {
+        "text_encoder": "fp32",
+        "unet": "fp16",
+        "vae_decoder": "w16",
+        "vae_encoder": "fp32",
+    }
+    assert mixed.manifest.provenance.command.endswith("--precision unet=fp16,vae_decoder=w16")
+
+
+def test_fp16_computes_in_half_and_talks_in_full(mixed):
+    tensors = initialisers(mixed, "unet")
+    assert {t.data_type for name, t in tensors.items() if name.endswith(("weight", "bias", "transposed"))} == {HALF}
+    unet = mixed.manifest.components["unet"]
+    assert {item.dtype for item in (*unet.inputs, *unet.outputs)} == {"float32"}
+    assert all(1e-6 < check.error < unet.tolerance for check in unet.checks)
+
+
+def test_w16_stores_matrices_in_half_and_computes_in_full(mixed, report, tmp_path):
+    tensors = initialisers(mixed, "vae_decoder")
+    halves = [tensor for tensor in tensors.values() if tensor.data_type == HALF]
+    assert halves
+    assert all(len(tensor.dims) > 1 for tensor in halves)
+    assert all(t.data_type != FLOAT or len(t.dims) < 2 for t in tensors.values())
+    decoder = mixed.manifest.components["vae_decoder"]
+    assert all(1e-6 < check.error < 1e-2 for check in decoder.checks)
+    # Rounding the weights, and nothing else, is what it does: the fp32 graph with rounded weights says the same.
+    full = onnx.load(report[0].path / "vae_decoder" / "model.onnx")
+    for tensor in full.graph.initializer:
+        if tensor.data_type == FLOAT and len(tensor.dims) > 1:
+            array = onnx.numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
+    onnx.save(full, tmp_path / "rounded.onnx")
+    feeds = {"latent_sample": np.random.default_rng(0).standard_normal((1, 4, 8, 8), dtype=np.float32)}
+    results = [
+        ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, feeds)[0]
+        for path in (tmp_path / "rounded.onnx", mixed.path / "vae_decoder" / "model.onnx")
+    ]
+    np.testing.assert_allclose(*results, atol=1e-6)
+
+
+def test_the_engine_widens_w16_weights_once_at_load(mixed, tmp_path):
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    ort.InferenceSession(str(mixed.path / "vae_decoder" / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    graph = onnx.load(tmp_path / "optimised.onnx").graph
+    assert HALF not in {tensor.data_type for tensor in graph.initializer}
+    assert not [node for node in graph.node if node.op_type == "Cast" and node.output[0].endswith(".full")]
+
+
+def test_half_the_bytes(mixed, report):
+    for role in ("unet", "vae_decoder"):
+        half, full = (made.manifest.components[role] for made in (mixed, report[0]))
+        weights = sum(np.prod(t.dims) * 4 for t in initialisers(report[0], role).values() if t.data_type == FLOAT)
+        assert full.files[0].bytes - half.files[0].bytes > 0.4 * weights
+
+
+@pytest.mark.parametrize("precision", ["fp8", {"unet": "int3"}])
+def test_an_unknown_precision_is_refused(precision):
+    with pytest.raises(SettingError, match="expected one of fp32, fp16, w16"):
+        precision_by_role(precision, ["unet"])
+
+
+def test_a_precision_for_an_unknown_component_is_refused():
+    with pytest.raises(SettingError, match=r"transformer=fp16.*expected components among unet, vae"):
+        precision_by_role({"transformer": "fp16"}, ["unet", "vae"])
+
+
+def test_above_the_tolerance_nothing_is_left(sd1, tmp_path, monkeypatch):
+    monkeypatch.setattr("edgediff_exporters.families.stable_diffusion._TOLERANCES", {"fp32": 1e-12})
+    with pytest.raises(ToleranceError, match="text_encoder"):
+        export(sd1, tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
