@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from edgediff import api
 from edgediff_runtimes.errors import BundleNotFoundError
 
 USAGE = [
@@ -164,6 +165,18 @@ def test_harm_that_only_a_closer_look_finds(command, bundle_copy, args, harm, se
     assert (outcome.code, outcome.out) == (1, "")
     assert sentence in outcome.err.splitlines()[0]
     assert "Traceback" not in outcome.err
+
+
+def test_too_little_memory_is_one_sentence(command, bundle, monkeypatch):
+    def hungry(*_args, **_options):
+        raise MemoryError("Unable to allocate 149. GiB")
+
+    monkeypatch.setattr(api, "load", hungry)
+    outcome = command("run", "a", "-m", bundle)
+    assert (outcome.code, outcome.out) == (1, "")
+    lines = outcome.err.splitlines()
+    assert lines[0] == "error: there is not enough memory: Unable to allocate 149. GiB"
+    assert [line.partition(" ")[0] for line in lines[1:]] == ["hint:"]
 
 
 def test_debug_shows_the_traceback(process, command, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 
 import pytest
@@ -54,6 +55,13 @@ def test_the_drawing_is_the_tree():
 def test_an_error_is_one_sentence_and_perhaps_a_hint(error):
     assert "\n" not in error.sentence
     assert str(error) == error.sentence + ("" if error.hint is None else f"\nhint: {error.hint}")
+
+
+@pytest.mark.parametrize("error", LEAVES, ids=lambda error: type(error).__name__)
+def test_an_error_comes_whole_out_of_another_process(error):
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert type(again) is type(error)
+    assert (again.args, vars(again)) == (error.args, vars(error))
 
 
 def test_the_shipped_models_are_named():
