@@ -14,7 +14,7 @@ from typing import final
 import click
 
 INTERRUPTED = 130
-_COMMANDS = ("export", "run", "inspect", "verify", "devices")
+_COMMANDS = ("export", "run", "inspect", "verify", "devices", "bench")
 
 
 @final
@@ -50,6 +50,12 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
+    except MemoryError as error:
+        if debug:
+            raise
+        hint = "a smaller --size, fewer --images and --low-memory need less"
+        _show_error(f"there is not enough memory: {error}", hint=hint)
+        sys.exit(1)
     except Exception as error:
         from edgediff_runtimes.errors import EdgediffError
 

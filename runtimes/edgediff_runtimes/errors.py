@@ -26,7 +26,7 @@ sentence (what was got, what was expected) and, where there is something to do a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,8 +46,19 @@ class EdgediffError(Exception):
         self.sentence = sentence
         self.hint = hint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are pickled by their ``args``, which are not what the leaves' __init__ takes.
+        return _rebuilt, (type(self), self.args, vars(self))
+
     def __str__(self) -> str:
         return self.sentence if self.hint is None else f"{self.sentence}\nhint: {self.hint}"
+
+
+def _rebuilt(kind: type[EdgediffError], args: tuple[Any, ...], attributes: dict[str, Any]) -> EdgediffError:
+    error = kind.__new__(kind)
+    error.args = args
+    vars(error).update(attributes)
+    return error
 
 
 class BundleError(EdgediffError):
