@@ -1,0 +1,203 @@
+"""The measuring process: ``python -m edgediff.bench.child`` with a job, one line of JSON, on stdin.
+
+Each job has a process of its own, so that no phase finds memory, caches or threads that another left. It prints a line
+``{"phase": name}`` as each phase begins, and at its end one line: ``{"result": ...}`` or ``{"error": ...}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, final
+
+from edgediff.bench.energy import joules_between, read_counters
+from edgediff.bench.memory import disk_read_bytes, lifetime_peak, memory_of, reset_peak
+
+if TYPE_CHECKING:
+    from edgediff.bench.timed_engine import TimedEngine
+    from edgediff_runtimes.bundle import Bundle
+    from edgediff_runtimes.pipeline import Pipeline
+    from edgediff_runtimes.results import Result
+
+# A component is called at least so often, and on until so many seconds are over or it was called the second number.
+_CALLS, _CALLS_S, _MOST_CALLS = 3, 0.3, 30
+
+
+def _say(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+@final
+class Phases:
+    """Announces each phase and notes what it cost this process."""
+
+    def __init__(self) -> None:
+        self.done: dict[str, dict[str, Any]] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """A phase of that name; what it cost is in ``done`` when it ends."""
+        _say({"phase": name})
+        separate = reset_peak()
+        reads, energy, cpu = disk_read_bytes(), read_counters(), time.process_time()
+        began = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - began
+        cpu_s, joules = time.process_time() - cpu, joules_between(energy, read_counters())
+        memory, reads_after = memory_of(), disk_read_bytes()
+        self.done[name] = {
+            "seconds": seconds,
+            "cpu_s": cpu_s,
+            "energy_j": joules,
+            "peak_rss_bytes": memory.peak if memory is not None and separate else None,
+            "end_rss_bytes": None if memory is None else memory.resident,
+            "end_anonymous_bytes": None if memory is None else memory.anonymous,
+            "disk_read_bytes": None if reads is None or reads_after is None else reads_after - reads,
+        }
+
+
+def picture(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
+    """From an empty process to the first picture, warm-up pictures, and one that is measured."""
+    with phases.phase("import"):
+        from edgediff.api import load  # noqa: PLC0415 - the import is a phase
+        from edgediff.bench.timed_engine import TimedEngine  # noqa: PLC0415 - as above
+        from edgediff_runtimes.engines import get_engine  # noqa: PLC0415 - as above
+
+        engine = TimedEngine(get_engine(job["engine"]))
+    with (
+        _opened(phases, lambda: load(job["bundle"], device=job["device"], engine=engine, threads=job["threads"])) as it,
+    ):
+        for index in range(job["warmup"]):
+            with phases.phase("first picture" if index == 0 else f"warm-up {index + 1}"):
+                it(job["prompt"], **job["options"])
+        loads = list(engine.loads)
+        engine.calls.clear()
+        with phases.phase("measured picture"):
+            result = it(job["prompt"], **job["options"])
+    return {**_timings(result, engine), "loads_s": dict(loads or engine.loads)}
+
+
+@contextmanager
+def _opened(phases: Phases, load: Callable[[], Pipeline]) -> Iterator[Pipeline]:
+    with phases.phase("open"):
+        pipeline = load()
+    with pipeline:
+        yield pipeline
+
+
+def _timings(result: Result, engine: TimedEngine) -> dict[str, Any]:
+    timings, settings = result.timings, result.settings
+    calls: dict[str, list[float]] = {}
+    for role, seconds in engine.calls:
+        calls.setdefault(role, []).append(seconds)
+    return {
+        "text_s": timings.text_s,
+        "steps_s": timings.steps_s,
+        "decode_s": timings.decode_s,
+        "total_s": timings.total_s,
+        "engine_s": calls,
+        # The network is called in the steps alone, so what remains of them is the sampler, guidance and our own loop.
+        "overhead_step_s": (sum(timings.steps_s) - sum(calls.get("unet", []))) / len(timings.steps_s),
+        "feeds": engine.feeds,
+        "work": {
+            "width": settings.width,
+            "height": settings.height,
+            "steps": settings.steps,
+            "batch": settings.batch,
+            "guidance": settings.guidance,
+        },
+    }
+
+
+def component(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
+    """One graph alone: loaded in an empty process, called with arrays of the picture's shapes, loaded once more."""
+    with phases.phase("import"):
+        import edgediff_runtimes.pipeline  # noqa: PLC0415 - the import is a phase
+        from edgediff.api import open_bundle  # noqa: PLC0415 - as above
+        from edgediff.bench.flops import example_feeds  # noqa: PLC0415 - as above
+        from edgediff_runtimes.engines import EngineOptions, get_engine  # noqa: PLC0415 - as above
+
+        engine, options = get_engine(job["engine"]), EngineOptions(threads=job["threads"])
+        graph = open_bundle(job["bundle"]).graph(job["role"])
+        feeds = example_feeds(job["feeds"])
+    assert edgediff_runtimes.pipeline  # noqa: S101 - imported for its cost
+    with phases.phase("cold load"):
+        session = engine.load(graph, device=job["device"], options=options)
+    with phases.phase("first call"):
+        session.run(feeds)
+    times: list[float] = []
+    with phases.phase("calls"):
+        ends = time.perf_counter() + _CALLS_S
+        while len(times) < _CALLS or (time.perf_counter() < ends and len(times) < _MOST_CALLS):
+            began = time.perf_counter()
+            session.run(feeds)
+            times.append(time.perf_counter() - began)
+    session.close()
+    with phases.phase("warm load"):
+        engine.load(graph, device=job["device"], options=options).close()
+    return {"calls_s": times}
+
+
+def flops(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
+    """Count the operations of one call of each graph."""
+    from edgediff.api import open_bundle  # noqa: PLC0415 - each job imports what it needs
+    from edgediff.bench.flops import count_flops, example_feeds  # noqa: PLC0415 - as above
+
+    bundle: Bundle = open_bundle(job["bundle"])
+    counts = {}
+    for role, feeds in job["feeds"].items():
+        graph = bundle.graph(role)
+        with phases.phase(role):
+            counts[role] = count_flops(graph.path, example_feeds(feeds)) if graph.format == "onnx" else None
+    return counts
+
+
+def peak(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
+    """Measure the machine's matrix products."""
+    from edgediff.bench.peak import matmul_peak  # noqa: PLC0415 - each job imports what it needs
+
+    with phases.phase("matrix products"):
+        return {dtype: matmul_peak(dtype, threads=job["threads"]) for dtype in job["dtypes"]}
+
+
+JOBS: dict[str, Callable[[dict[str, Any], Phases], dict[str, Any]]] = {
+    "picture": picture,
+    "component": component,
+    "flops": flops,
+    "peak": peak,
+}
+
+
+def _end_with_parent() -> None:
+    """Our stdin closes when the process that asked is gone, however it went: nobody wants the answer any more."""
+    sys.stdin.read()
+    os._exit(1)
+
+
+def main() -> None:
+    """Do the job on stdin."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and decides
+    job = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    phases = Phases()
+    try:
+        result = JOBS[job["kind"]](job, phases)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent tells it
+        sentence = getattr(error, "sentence", None)
+        told = {"sentence": sentence or f"{type(error).__name__}: {error}", "hint": getattr(error, "hint", None)}
+        _say({"error": told})
+        os._exit(1)
+    _say({"result": result, "phases": phases.done, "lifetime_peak_bytes": lifetime_peak()})
+    # Not the interpreter's own end: it would wait for the thread that reads stdin.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

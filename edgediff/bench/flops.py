@@ -1,0 +1,112 @@
+"""Floating-point operations of a graph, counted from the shapes that ONNX Runtime saw while it ran it once.
+
+Counted are the multiplications and additions of convolutions and matrix products: two for each pair of numbers that is
+multiplied and added. Not counted are element-wise operations, norms, softmax and einsum, so the count is a lower bound;
+in diffusion networks it is nearly all. The graph is run as it stands in its file, without fusion or weight
+rearrangement, so that the count belongs to the model and not to an engine's tricks.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnxruntime as ort
+
+from edgediff_runtimes.tensors import Array
+
+_Shapes: TypeAlias = list[tuple[int, ...]]
+_ERRORS_ONLY = 3
+
+
+def _convolution(weight: int) -> Callable[[_Shapes, tuple[int, ...]], int]:
+    """Each output value is a dot product over one filter; the filter's shape already says how many groups there are."""
+    return lambda inputs, output: 2 * math.prod(output) * math.prod(inputs[weight][1:])
+
+
+def _matrix_product(inputs: _Shapes, output: tuple[int, ...]) -> int:
+    return 2 * math.prod(output) * inputs[0][-1]
+
+
+def _gemm(inputs: _Shapes, output: tuple[int, ...]) -> int:
+    return 2 * math.prod(output) * (math.prod(inputs[0]) // output[0])  # either operand may be transposed
+
+
+def _transposed_convolution(inputs: _Shapes, output: tuple[int, ...]) -> int:  # noqa: ARG001 - as the others
+    return 2 * math.prod(inputs[0]) * math.prod(inputs[1][1:])
+
+
+_RULES: dict[str, Callable[[_Shapes, tuple[int, ...]], int]] = {
+    "Conv": _convolution(1),
+    "ConvInteger": _convolution(1),
+    "QLinearConv": _convolution(3),
+    "ConvTranspose": _transposed_convolution,
+    "MatMul": _matrix_product,
+    "MatMulInteger": _matrix_product,
+    "QLinearMatMul": _matrix_product,
+    "MatMulNBits": _matrix_product,
+    "Gemm": _gemm,
+}
+UNCOUNTED = ("Einsum", "Attention", "MultiHeadAttention", "GroupQueryAttention", "LSTM", "GRU")
+
+
+def count_flops(graph: Path, feeds: Mapping[str, Array]) -> dict[str, Any]:
+    """Run a graph once and count.
+
+    Args:
+        graph: An ``.onnx`` file.
+        feeds: One array per input; only their shapes matter, as long as the graph can compute with their values.
+
+    Returns:
+        ``flops`` of one call, ``by_op``, the ``dtype`` that most of them are in, and ``uncounted``: how many nodes
+        there are of kinds that do multiply matrices but whose operations are not counted.
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.enable_profiling = True
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    with tempfile.TemporaryDirectory() as folder:
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        session.run(None, dict(feeds))
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    return _count(event["args"] for event in events if event.get("cat") == "Node")
+
+
+def _count(nodes: Any) -> dict[str, Any]:  # noqa: ANN401 - parsed JSON
+    by_op: Counter[str] = Counter()
+    by_dtype: Counter[str] = Counter()
+    uncounted: Counter[str] = Counter()
+    for node in nodes:
+        op = node.get("op_name", "")
+        if op in _RULES and "input_type_shape" in node:
+            inputs = [tuple(shape) for entry in node["input_type_shape"] for shape in entry.values()]
+            dtype, output = next(iter(node["output_type_shape"][0].items()))
+            flops = _RULES[op](inputs, tuple(output))
+            by_op[op] += flops
+            by_dtype[dtype] += flops
+        elif op in UNCOUNTED:
+            uncounted[op] += 1
+    dtype = by_dtype.most_common(1)[0][0] if by_dtype else "float"
+    return {"flops": by_op.total(), "by_op": dict(by_op), "dtype": _numpy_name(dtype), "uncounted": dict(uncounted)}
+
+
+def _numpy_name(dtype: str) -> str:
+    return {"float": "float32", "double": "float64"}.get(dtype, dtype)
+
+
+def example_feeds(feeds: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[str, Array]:
+    """Arrays of given dtypes and shapes that any network can compute with: normal numbers, and ones for integers."""
+    generator = np.random.default_rng(0)
+    arrays: dict[str, Array] = {}
+    for name, (dtype, shape) in feeds.items():
+        is_float = np.dtype(dtype).kind == "f"
+        arrays[name] = (generator.standard_normal(shape) if is_float else np.ones(shape)).astype(dtype)
+    return arrays

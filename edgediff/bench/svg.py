@@ -1,0 +1,185 @@
+"""Charts as SVG text: bars, lines, areas. No script, no font, nothing to fetch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TypeAlias, final
+
+Points: TypeAlias = Sequence[tuple[float, float]]
+
+WIDTH = 860
+_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 24, 34, 46
+_COLOURS = 6
+
+# Colours that stay apart for readers who see red and green alike (after Okabe and Ito), a shade darker on white.
+STYLE = """
+svg { --ink: #1d2329; --soft: #69727d; --grid: #e3e6ea; --paper: #ffffff;
+  --c0: #2f6fb0; --c1: #e08a1e; --c2: #1f9a75; --c3: #a4508b; --c4: #8a8f98; --c5: #c24a35;
+  font: 12px system-ui, sans-serif; background: var(--paper); max-width: 100%; height: auto; }
+@media (prefers-color-scheme: dark) { svg { --ink: #e8eaed; --soft: #a2abb5; --grid: #363c44; --paper: #1b1f24;
+  --c0: #6ea8e0; --c1: #f0ab55; --c2: #55c7a2; --c3: #cf86b9; --c4: #a7adb6; --c5: #e57f6b; } }
+svg text { fill: var(--ink); } svg .soft { fill: var(--soft); } svg .title { font-size: 14px; font-weight: 600; }
+svg .grid { stroke: var(--grid); } svg .line { fill: none; stroke-width: 2; } svg .mark { stroke-dasharray: 3 4; }
+""" + "".join(f"svg .f{i} {{ fill: var(--c{i}); }} svg .s{i} {{ stroke: var(--c{i}); }}\n" for i in range(_COLOURS))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line of a chart; ``dots`` marks its points, for where there are few."""
+
+    name: str
+    points: Points
+    dots: bool = False
+
+
+def bars(title: str, rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], *, unit: str) -> str:
+    """Stacked horizontal bars, a row each: ``(label, [(part, value), ...])``; every row has the same parts."""
+    parts = [name for name, _ in rows[0][1]]
+    longest = max(sum(value for _, value in row) for _, row in rows)
+    left, bar, gap = 24, 26, 26
+    scale = (WIDTH - left - 130) / (longest or 1.0)
+    body = [_legend(parts, y=52)]
+    y = 78.0
+    for label, row in rows:
+        body.append(f'<text class="soft" x="{left}" y="{y + 4:.1f}">{escape(label)}</text>')
+        x = float(left)
+        for index, (name, value) in enumerate(row):
+            width = max(value * scale, 0.0)
+            tip = f"<title>{escape(name)}: {value:.4g} {escape(unit)}</title>"
+            colour = f"f{index % _COLOURS}"
+            body.append(
+                f'<rect class="{colour}" x="{x:.1f}" y="{y + 12:.1f}" width="{width:.1f}" height="{bar}">{tip}</rect>'
+            )
+            x += width
+        total = sum(value for _, value in row)
+        body.append(f'<text x="{x + 8:.1f}" y="{y + 30:.1f}">{total:.3g} {escape(unit)}</text>')
+        y += bar + gap + 8
+    return _figure(title, body, height=y + 4)
+
+
+def lines(title: str, series: Sequence[Series], *, x_label: str, y_label: str, height: int = 320) -> str:
+    """Lines over a plane whose axes both begin at zero."""
+    frame = _Frame.around([point for one in series for point in one.points], height=height)
+    body = [frame.axes(x_label, y_label)]
+    for index, one in enumerate(series):
+        colour = index % _COLOURS
+        path = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in one.points)
+        body.append(f'<polyline class="line s{colour}" points="{path}"/>')
+        body += [_dot(frame, x, y, colour=colour, name=one.name) for x, y in one.points if one.dots]
+    body.append(_legend([one.name for one in series], y=40) if len(series) > 1 else "")
+    return _figure(title, body, height=height)
+
+
+def memory(title: str, resident: Points, anonymous: Points, marks: Sequence[tuple[float, str]]) -> str:
+    """Two areas over time, the second inside the first, and a line where each phase begins."""
+    height = 340
+    frame = _Frame.around([*resident, *anonymous], height=height, top=86)
+    body = [frame.axes("seconds since the process began", "MB")]
+    for colour, points in ((4, resident), (0, anonymous)):
+        base = frame.y(0)
+        path = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in points)
+        ends = f"{frame.x(points[-1][0]):.1f},{base:.1f} {frame.x(points[0][0]):.1f},{base:.1f}"
+        body.append(f'<polygon class="f{colour}" fill-opacity="0.45" points="{path} {ends}"/>')
+        body.append(f'<polyline class="line s{colour}" points="{path}"/>')
+    for index, (at, name) in enumerate(marks):
+        x, y = frame.x(at), 60 + 13 * (index % 2)
+        body.append(f'<line class="s4 mark" x1="{x:.1f}" x2="{x:.1f}" y1="{y + 4}" y2="{frame.y(0):.1f}"/>')
+        anchor = "end" if x > WIDTH - 120 else "start"
+        body.append(f'<text class="soft" x="{x:.1f}" y="{y}" text-anchor="{anchor}">{escape(name)}</text>')
+    body.append(
+        _legend(["anonymous: belongs to no file", "resident: with pages of mapped files"], y=40, colours=(0, 4))
+    )
+    return _figure(title, body, height=height)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Where numbers stand on the picture."""
+
+    x_max: float
+    y_max: float
+    height: int
+    top: int
+
+    @classmethod
+    def around(cls, points: Points, *, height: int, top: int = _TOP + 20) -> _Frame:
+        x_max, y_max = (max((point[axis] for point in points), default=1.0) or 1.0 for axis in (0, 1))
+        return cls(x_max, y_max * 1.08, height, top)
+
+    def x(self, value: float) -> float:
+        return _LEFT + value / self.x_max * (WIDTH - _LEFT - _RIGHT)
+
+    def y(self, value: float) -> float:
+        return self.height - _BOTTOM - value / self.y_max * (self.height - _BOTTOM - self.top)
+
+    def axes(self, x_label: str, y_label: str) -> str:
+        base, right = self.y(0), WIDTH - _RIGHT
+        body = []
+        for tick in ticks(self.y_max):
+            y = self.y(tick)
+            body.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
+            body.append(f'<text class="soft" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
+        for tick in ticks(self.x_max):
+            x = self.x(tick)
+            body.append(f'<text class="soft" x="{x:.1f}" y="{base + 17:.1f}" text-anchor="middle">{tick:g}</text>')
+        middle = (self.top + base) / 2
+        body.append(
+            f'<text class="soft" x="{(_LEFT + right) / 2}" y="{base + 36:.1f}" text-anchor="middle">'
+            f"{escape(x_label)}</text>"
+        )
+        body.append(
+            f'<text class="soft" transform="translate(16 {middle:.1f}) rotate(-90)" text-anchor="middle">'
+            f"{escape(y_label)}</text>"
+        )
+        return "\n".join(body)
+
+
+def ticks(largest: float) -> list[float]:
+    """Round numbers from 0 up to ``largest`` (above 0), four to ten of them."""
+    magnitude = 10.0 ** math.floor(math.log10(largest))
+    step = next(magnitude * factor for factor in (2, 1, 0.5, 0.2) if largest / (magnitude * factor) >= 4)  # noqa: PLR2004 - four ticks at least
+    return [round(index * step, 12) for index in range(int(largest / step + 1e-9) + 1)]
+
+
+def stacked(figures: Sequence[str]) -> str:
+    """Several figures as one SVG file, one below the other."""
+    y, body = 0.0, []
+    for figure in figures:
+        height = float(figure.split('height="', 1)[1].split('"', 1)[0])
+        body.append(figure.replace("<svg ", f'<svg y="{y:.0f}" ', 1))
+        y += height + 16
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y:.0f}" width="{WIDTH}" height="{y:.0f}">\n'
+        f'<style>{STYLE}</style>\n<rect width="100%" height="100%" style="fill: var(--paper)"/>\n'
+        + "\n".join(body)
+        + "\n</svg>\n"
+    )
+
+
+def _figure(title: str, body: Sequence[str], *, height: float) -> str:
+    inside = "\n".join(body)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" '
+        f'height="{height:.0f}" role="img" aria-label="{escape(title, quote=True)}">\n'
+        f'<text class="title" x="24" y="22">{escape(title)}</text>\n{inside}\n</svg>'
+    )
+
+
+def _legend(names: Sequence[str], *, y: int, colours: Sequence[int] | None = None) -> str:
+    x, body = 24.0, []
+    for index, name in enumerate(names):
+        colour = (colours or range(_COLOURS))[index % _COLOURS]
+        body.append(f'<rect class="f{colour}" x="{x:.0f}" y="{y - 10}" width="11" height="11" rx="2"/>')
+        body.append(f'<text x="{x + 16:.0f}" y="{y}">{escape(name)}</text>')
+        x += 40 + 6.6 * len(name)
+    return "\n".join(body)
+
+
+def _dot(frame: _Frame, x: float, y: float, *, colour: int, name: str) -> str:
+    tip = f"<title>{escape(name)}: {x:.4g}, {y:.4g}</title>"
+    return f'<circle class="f{colour}" cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="4">{tip}</circle>'

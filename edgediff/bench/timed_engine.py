@@ -1,0 +1,64 @@
+"""An engine that notes how long the engine inside it takes, and what it is asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import final
+
+from edgediff_runtimes.cancellation import CancelToken
+from edgediff_runtimes.engines import Device, Engine, EngineOptions, Graph, Session
+from edgediff_runtimes.tensors import Array
+
+
+@final
+class TimedEngine:
+    """Wraps an engine; what is left of a run's time beside its calls is the cost of our own loop.
+
+    Attributes:
+        name: The wrapped engine's.
+        version: The wrapped engine's.
+        loads: ``(role, seconds)`` of every load.
+        calls: ``(role, seconds)`` of every call.
+        feeds: For each role, dtype and shape of every input of its first call.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.name = engine.name
+        self.version = engine.version
+        self.loads: list[tuple[str, float]] = []
+        self.calls: list[tuple[str, float]] = []
+        self.feeds: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {}
+
+    def devices(self) -> tuple[Device, ...]:
+        """Those of the wrapped engine."""
+        return self._engine.devices()
+
+    def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:
+        """Load in the wrapped engine."""
+        began = time.perf_counter()
+        session = self._engine.load(graph, device=device, options=options)
+        self.loads.append((graph.role, time.perf_counter() - began))
+        return _TimedSession(graph.role, session, self)
+
+
+@final
+class _TimedSession(Session):
+    def __init__(self, role: str, session: Session, engine: TimedEngine) -> None:
+        self.inputs = session.inputs
+        self.outputs = session.outputs
+        self._role = role
+        self._session = session
+        self._engine = engine
+
+    def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
+        if self._role not in self._engine.feeds:
+            self._engine.feeds[self._role] = {name: (str(a.dtype), a.shape) for name, a in feeds.items()}
+        began = time.perf_counter()
+        outputs = self._session.run(feeds, cancel=cancel)
+        self._engine.calls.append((self._role, time.perf_counter() - began))
+        return outputs
+
+    def close(self) -> None:
+        self._session.close()

@@ -1,0 +1,171 @@
+"""``edgediff bench``."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from edgediff.bench import Progress, Request
+    from edgediff.bench.reporting import Report
+
+_TARGETS: dict[str, tuple[str, ...]] = {"json": (".json",), "html": (".html", ".htm"), "plot": (".svg",)}
+
+
+def _sizes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    sizes = []
+    for value in values:
+        width, _, height = value.lower().partition("x")
+        if not (width.isdigit() and height.isdigit()):
+            raise click.BadParameter(f"{value!r} is not a size: expected WIDTHxHEIGHT such as 512x512", ctx, param)
+        sizes.append((int(width), int(height)))
+    return tuple(sizes)
+
+
+@click.command("bench")
+@click.argument("bundles", nargs=-1, metavar="[BUNDLE]...")
+@click.option("--device", "devices", multiple=True, default=("auto",), help="See `edgediff devices`; repeatable.")
+@click.option("--engine", "engines", multiple=True, help="See `edgediff devices`; repeatable.  [default: the format's]")
+@click.option(
+    "--precision-of-execution",
+    default="graph",
+    show_default=True,
+    metavar="P",
+    help="What graphs are computed in: as exported, or a precision that the engine then must keep to.",
+)
+@click.option("--steps", type=int, multiple=True, help="Sampling steps; repeatable.  [default: the bundle's]")
+@click.option("--size", "sizes", multiple=True, metavar="WxH", callback=_sizes, help="Pixels; repeatable.")
+@click.option("--batch", "batches", type=int, multiple=True, default=(1,), help="Pictures at a time; repeatable.")
+@click.option("--guidance", type=float, help="Guidance scale; 1 turns it off.  [default: the bundle's]")
+@click.option("--threads", type=int, help="Threads per graph.  [default: the engine's choice]")
+@click.option("--repeat", type=int, default=3, show_default=True, help="Rounds, each in fresh processes.")
+@click.option("--warmup", type=int, default=1, show_default=True, help="Pictures before the one that is measured.")
+@click.option("--json", type=click.Path(path_type=Path), metavar="FILE", help="Write the report as JSON.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write it as a page with charts.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Write the charts as SVG.")
+@click.option(
+    "--compare",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="OLD.json NEW.json",
+    help="Show what changed from one JSON report to another; goes alone.",
+)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    compare: tuple[Path, Path] | None,
+    json: Path | None,
+    html: Path | None,
+    plot: Path | None,
+    **asked: Any,  # noqa: ANN401 - the fields of ``Request``
+) -> None:
+    """Measure what BUNDLE costs on this device: time, memory, energy, distance to the machine's limit.
+
+    BUNDLE is a directory or the name of a shipped model. Several bundles, devices or engines are measured in turns.
+    """
+    if compare is not None:
+        _compare(ctx, *compare)
+        return
+    from edgediff.bench import Request
+
+    if not asked["bundles"]:
+        raise click.UsageError("expected a BUNDLE to measure, or --compare OLD.json NEW.json")
+    targets = {"json": json, "html": html, "plot": plot}
+    _measure(Request(**asked), {name: path for name, path in targets.items() if path is not None})
+
+
+def _measure(request: Request, targets: dict[str, Path]) -> None:
+    """Measure with a progress bar; what there is of a report is written also when an error or a signal ends it."""
+    from edgediff.bench import bench, write_json
+    from edgediff.bench.request import check_target
+    from edgediff.cli.progress import progress
+
+    for name, path in targets.items():
+        check_target(name, path, suffixes=_TARGETS[name])
+    latest: list[Report] = []
+
+    def keep(report: Report) -> None:
+        latest[:] = [report]
+        if "json" in targets:
+            write_json(report, targets["json"])  # at once: not every end of a process can be caught
+
+    try:
+        with _terminable(), progress() as display:
+            task = display.add_task("checking", total=None)
+
+            def show(event: Progress) -> None:
+                display.update(task, description=event.now, completed=event.done, total=event.total)
+
+            bench(request, on_progress=show, on_report=keep)
+    finally:
+        for report in latest:
+            _write_pages(report, targets)
+            _print(report)
+        for path in targets.values() if latest else ():
+            click.echo(f"wrote {path}", err=True)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that partial results are kept."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _write_pages(report: Report, targets: dict[str, Path]) -> None:
+    from edgediff.bench import write_page, write_plot
+
+    if "html" in targets:
+        write_page(report, targets["html"])
+    if "plot" in targets:
+        write_plot(report, targets["plot"])
+
+
+def _print(report: Report) -> None:
+    from edgediff.bench import figures
+    from edgediff.bench.charts import label
+    from edgediff.cli.tables import print_table
+
+    mark = " (partial)" if report["partial"] else ""
+    for index, _ in enumerate(report["cases"][0]["works"]):
+        for case in report["cases"]:
+            work = case["works"][index]
+            if work["summary"]:
+                print_table(label(case, work) + mark, figures.METRIC_COLUMNS, figures.metric_rows(work))
+                print_table("\nIts graphs", figures.COMPONENT_COLUMNS, figures.component_rows(case, work))
+        if rows := figures.ratio_rows(report, index):
+            print_table("\nRatios, round by round", figures.RATIO_COLUMNS, rows)
+    print_table("\nConditions", ("condition", ""), figures.condition_lines(report))
+
+
+def _compare(ctx: click.Context, old: Path, new: Path) -> None:
+    from edgediff.bench import compare, differing_conditions, figures, read_report
+    from edgediff.cli.tables import print_table
+
+    given = [
+        parameter.opts[0]
+        for parameter in ctx.command.params
+        if parameter.name != "compare"
+        and ctx.get_parameter_source(str(parameter.name)) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(f"--compare goes alone: got {given[0]} beside it")
+    before, after = read_report(old), read_report(new)
+    rows = compare(before, after)
+    for sentence in differing_conditions(before, after):
+        click.echo(f"note: {sentence}", err=True)
+    print_table(f"{old} and {new}", figures.COMPARISON_COLUMNS, figures.comparison_rows(rows))
