@@ -51,6 +51,14 @@ class PerImageNoise:
         """
         return self._rows(shape, lambda source, row: source.uniform(row))
 
+    def exponential(self, shape: Sequence[int]) -> Floats:
+        """Draw exponentials of mean 1 for every image from its own source.
+
+        Raises:
+            SettingError: the batch has another number of images than there are sources.
+        """
+        return self._rows(shape, lambda source, row: source.exponential(row))
+
     def _rows(self, shape: Sequence[int], draw: Callable[[NoiseSource, Sequence[int]], Floats]) -> Floats:
         if not shape or shape[0] != len(self._sources):
             raise SettingError("rng", got=tuple(shape), expected=f"a batch of {len(self._sources)} images")

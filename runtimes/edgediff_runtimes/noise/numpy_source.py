@@ -41,3 +41,7 @@ class NumpyNoise:
     def uniform(self, shape: Sequence[int]) -> Floats:
         """Draw numbers from [0, 1), float32."""
         return self._generator.random(tuple(shape), dtype=np.float32)
+
+    def exponential(self, shape: Sequence[int]) -> Floats:
+        """Draw exponentials of mean 1, float32."""
+        return self._generator.standard_exponential(tuple(shape), dtype=np.float32)

@@ -30,6 +30,10 @@ class NoiseSource(Protocol):
         """Draw independent numbers from [0, 1), float32."""
         ...
 
+    def exponential(self, shape: Sequence[int]) -> Floats:
+        """Draw from the exponential distribution of mean 1, float32."""
+        ...
+
     def copy(self) -> NoiseSource:
         """A source that goes on from the same place, independently."""
         ...

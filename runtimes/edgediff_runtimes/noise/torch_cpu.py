@@ -65,6 +65,12 @@ class TorchCpuNoise:
         flat = self._blocks(count) if count >= _BLOCK else self._one_by_one(count)
         return flat.reshape(tuple(shape))
 
+    def exponential(self, shape: Sequence[int]) -> Floats:
+        """``torch.empty(shape).exponential_()``: ``-log(1 - u)`` of a double precision ``u``."""
+        words = self._words(2 * math.prod(shape)).astype(np.uint64).reshape(-1, 2)
+        unit = ((words[:, 0] << np.uint64(32) | words[:, 1]) & np.uint64(2**53 - 1)) * 2.0**-53
+        return np.asarray(-np.log1p(-unit), dtype=np.float32).reshape(tuple(shape))
+
     def _words(self, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
         return self._generator.integers(0, 2**32, size=count, dtype=np.uint32)
 

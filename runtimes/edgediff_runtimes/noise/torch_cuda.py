@@ -65,6 +65,10 @@ class TorchCudaNoise:
         unit = self._draw(math.prod(shape)).astype(np.float32) * _TO_UNIT + _TO_UNIT / 2
         return self._lay_out(np.where(unit == 1, np.float32(0), unit), shape)
 
+    def exponential(self, shape: Sequence[int]) -> Floats:
+        """Exponentials of mean 1, from the generator's uniforms; PyTorch's own kernel may round them otherwise."""
+        return np.asarray(-np.log(np.float32(1) - self.uniform(shape)), np.float32)
+
     def _draw(self, count: int) -> NDArray[np.uint32]:
         """Four words for each thread and each turn, of shape (4, turns, threads)."""
         threads = _BLOCK * min(_GRID_LIMIT, max(1, -(-count // _BLOCK)))

@@ -16,8 +16,11 @@ from edgediff_runtimes.sampling.reading import (
     more_log_snr,
     preconditioned,
     score,
+    staged_flow,
+    tokens,
 )
 from edgediff_runtimes.sampling.reading.settings import CALL
+from edgediff_runtimes.sampling.refused import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +36,9 @@ READINGS: dict[str, Reading] = {
     **more_log_snr.READINGS,
     **flow.READINGS,
     **preconditioned.READINGS,
+    **staged_flow.READINGS,
     **score.READINGS,
+    **tokens.READINGS,
 }
 # Fields of older configs that no class reads any more.
 _FORGOTTEN = frozenset({"tensor_format", "timestep_values"})
@@ -74,6 +79,8 @@ def _one_grid(name: str) -> bool:
 def _reading(name: object) -> Reading:
     if isinstance(name, str) and name in READINGS:
         return READINGS[name]
+    if isinstance(name, str) and name in REFUSED:
+        raise SamplerError("_class_name", got=name, expected=f"a sampler, and {REFUSED[name]}")
     near = get_close_matches(str(name), READINGS, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(near)}?" if near else "`_class_name` names one of diffusers' schedulers"
     raise SamplerError("_class_name", got=name, expected="a scheduler that edgediff knows", hint=hint)

@@ -54,6 +54,7 @@ class Sampler:
         limit: Bounds on the denoised sample.
         learned_variance: Whether the network's output may carry variances in a second half of its channels.
         whole: What to do instead where ``for_strength`` makes no sense.
+        discrete: Whether the samples are whole-numbered tokens; ``noise`` is then the tokens to start from.
         fractional_strength: Whether image-to-image rounds ``steps * strength`` only at the end, as flow pipelines do.
     """
 
@@ -65,6 +66,7 @@ class Sampler:
     init_noise_sigma: float = 1.0
     fractional_strength: bool = False
     whole: str = ""
+    discrete: bool = False
 
     @property
     def steps(self) -> int:
@@ -135,6 +137,8 @@ class Sampler:
             yield Step(index, interval.start.t, interval.start.nominal, x, denoised, state)
 
     def _first(self, noise: Array, start: Array | None) -> Array:
+        if self.discrete:
+            return np.asarray(noise, dtype=np.int64)
         if start is None:
             return _float32(noise) * np.float32(self.init_noise_sigma)
         level = self.intervals[0].start

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sampler_reference import SCORE, SIGMA_SCORE, Case
+from fake_network import SCORE, SIGMA_SCORE
+from sampler_reference import Case
 
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
@@ -418,4 +419,28 @@ NETWORKS = [
     *[case("ScoreSdeVpScheduler", n) for n in (2, 20, 50)],
     *[case("KarrasVeScheduler", n, sigma_max=10, channels=SIGMA_SCORE) for n in (2, 7, 20)],
 ]
-CASES = [*NETWORKS, *LOG_SNR, *DISCRETE, *EXPLODING, *DDIM, *DDPM, *LCM, *EULER, *EULER_A, *HEUN, *DPM, *FLOW_EULER]
+STAGED = [
+    case("HeliosScheduler", n, call={"stage_index": i}, scheduler_type=k)
+    for n in (2, 6, 20)
+    for i in (0, 1, 2)
+    for k in ("unipc", "euler")
+] + [
+    case("HeliosScheduler", call={"stage_index": 1, "mu": 0.7}, use_dynamic_shifting=True),
+    case("HeliosScheduler", stages=1, shift=3.0, scheduler_type="euler"),
+    case("HeliosScheduler", call={"stage_index": 2}, shift=4.0, solver_order=3, solver_type="bh1"),
+]
+CASES = [
+    *STAGED,
+    *NETWORKS,
+    *LOG_SNR,
+    *DISCRETE,
+    *EXPLODING,
+    *DDIM,
+    *DDPM,
+    *LCM,
+    *EULER,
+    *EULER_A,
+    *HEUN,
+    *DPM,
+    *FLOW_EULER,
+]

@@ -11,11 +11,10 @@ import diffusers
 import numpy as np
 import torch
 from diffusers.utils import logging
+from fake_network import SCORE, SEED, SIGMA_SCORE
 
 logging.set_verbosity_error()
 
-SEED = 3
-SCORE, SIGMA_SCORE = -1, -2  # a network that contracts as a score of width t does, and that times t
 SHAPE = (2, 4, 6, 5)
 
 
@@ -44,16 +43,6 @@ def fake_torch(x: torch.Tensor, t: torch.Tensor, channels: int = 1) -> torch.Ten
         return (0.5 * torch.tanh(x) - x) * ((float(t) if channels == SIGMA_SCORE else 1.0) / (1 + float(t) ** 2))
     out = 0.7 * torch.tanh(x + 0.3 * np.sin(phase)) + 0.2 * torch.sin(2 * x + phase)
     return out if channels == 1 else torch.cat([out, 0.5 * torch.cos(x)], dim=1)
-
-
-def fake_numpy(x: np.ndarray, t: Any, channels: int = 1) -> np.ndarray:
-    """The same network in NumPy."""
-    phase = float(t) * 0.004
-    if channels in (SCORE, SIGMA_SCORE):
-        return (0.5 * np.tanh(x) - x) * ((float(t) if channels == SIGMA_SCORE else 1.0) / (1 + float(t) ** 2))
-    out = 0.7 * np.tanh(x + np.float32(0.3 * np.sin(phase))) + 0.2 * np.sin(2 * x + np.float32(phase))
-    out = out.astype(np.float32)
-    return out if channels == 1 else np.concatenate([out, 0.5 * np.cos(x)], axis=1).astype(np.float32)
 
 
 def first_noise(shape: tuple[int, ...]) -> np.ndarray:

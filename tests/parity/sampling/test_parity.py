@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fake_network import SEED, fake_network
 from sampler_cases import CASES
-from sampler_reference import SEED, Case, fake_numpy, first_noise, mask_of, picture, run
+from sampler_reference import Case, first_noise, mask_of, picture, run
 
 from edgediff_runtimes.noise import noise_source
 from edgediff_runtimes.sampling import build_sampler
@@ -25,7 +26,7 @@ def test_equals_diffusers(case: Case) -> None:
     def model(x, t):
         told.append(t)
         assert x.dtype == np.float32
-        return fake_numpy(x, t, case.channels)
+        return fake_network(x, t, case.channels)
 
     start = None if case.strength is None else picture(case.shape)
     got = sampler.sample(model, first_noise(case.shape), rng=noise_source(SEED), start=start)

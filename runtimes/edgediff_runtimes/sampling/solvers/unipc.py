@@ -75,6 +75,8 @@ class UniPc:
             return x_next
         ratios, slopes = [], []
         for level, older in list(history)[-order:-1][::-1]:
+            if math.isinf(level.log_snr):
+                continue  # a level of pure noise says nothing about the slope
             ratios.append((level.log_snr - start.log_snr) / h)
             slopes.append((older - newest) / ratios[-1])
         width = hh if self.bh1 else grown
