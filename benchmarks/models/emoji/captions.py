@@ -5,7 +5,7 @@ training wordings mean nothing on purpose, some are even made up: the model lear
 for `evaluate.py` alone:
 
 - `UNSEEN_TEMPLATES`: ten whole wordings, half of them with words that no training wording has;
-- `held_out_synonyms`: one keyword each of every drawing that has many;
+- `Concept.held_out`: one keyword each of every drawing that has many;
 - two colours of each recoloured drawing (`recolour.py`).
 """
 
@@ -48,20 +48,6 @@ _SYLLABLES = tuple(
 )
 
 
-def held_out_synonyms(concepts: list[Concept]) -> dict[str, str]:
-    """Name -> the one keyword of it that training never pairs with it.
-
-    Drawings with six or more keywords give one away that at most three drawings share: "animal" would prove little.
-    """
-    shared = Counter(word for concept in concepts for word in concept.keywords)
-    held_out = {}
-    for concept in concepts:
-        telling = [word for word in concept.keywords if shared[word] <= 3]
-        if len(concept.keywords) >= 6 and telling:
-            held_out[concept.name] = random.Random(concept.name).choice(telling)  # noqa: S311 - a lottery
-    return held_out
-
-
 def check(templates: tuple[str, ...] = TEMPLATES) -> None:
     """Raise if a held-out wording is among the trained ones."""
     leaked = set(templates) & set(UNSEEN_TEMPLATES)
@@ -79,9 +65,8 @@ class Captions:
 
     def __init__(self, concepts: list[Concept]) -> None:
         check()
-        held_out = held_out_synonyms(concepts)
         self._concepts = concepts
-        self._keywords = [[word for word in one.keywords if word != held_out.get(one.name)] for one in concepts]
+        self._keywords = [[word for word in one.keywords if word != one.held_out] for one in concepts]
         shared = Counter(word for words in self._keywords for word in words)
         self._weights = [[1 / shared[word] for word in words] for words in self._keywords]
 

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from benchmarks.models.emoji import autoencoder, data, recolour
 from benchmarks.models.emoji.budget import plain_options
-from benchmarks.models.emoji.captions import UNSEEN_TEMPLATES, Captions, held_out_synonyms
+from benchmarks.models.emoji.captions import UNSEEN_TEMPLATES, Captions
 from benchmarks.models.emoji.training import device
 
 
@@ -93,11 +93,12 @@ def questions(work: Path, *, limit: int, seed: int) -> dict[str, list[Question]]
     names = [Question(one.name, frozenset({index})) for index, one in enumerate(concepts)]
     carriers = {word: frozenset(i for i, one in enumerate(concepts) if word in one.keywords) for word in shared}
     trained = sorted({word for i in range(len(concepts)) for word in captions.keywords(i) if shared[word] <= 3})
-    held_out, index = held_out_synonyms(concepts), {one.name: i for i, one in enumerate(concepts)}
     kinds = {
         "unseen_templates": [Question(dice.choice(UNSEEN_TEMPLATES).format(one.prompt), one.right) for one in names],
         "synonyms": [Question(word, carriers[word]) for word in trained],
-        "unseen_synonyms": [Question(word, frozenset({index[name]})) for name, word in held_out.items()],
+        "unseen_synonyms": [
+            Question(one.held_out, frozenset({index})) for index, one in enumerate(concepts) if one.held_out
+        ],
     }
     for kind, held in (("colours", False), ("unseen_colours", True)):
         kinds[kind] = [

@@ -7,9 +7,10 @@ training", eq. 4), so one learning rate serves both.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -49,18 +50,35 @@ class Muon(torch.optim.Optimizer):
         """Move every weight once; `closure` is not supported."""
         del closure
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    self._move(weight, weight.grad, group)
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            for weight, move in zip(weights, _shared(self._ahead(weights, group["momentum"])), strict=True):
+                size = 0.2 * max(weight.flatten(1).shape) ** 0.5
+                weight.add_(move.view_as(weight), alpha=-group["lr"] * size)
 
-    def _move(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[weight]
-        if not state:
-            state["momentum"] = torch.zeros_like(weight)
-        momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
-        ahead = gradient.lerp(momentum, group["momentum"]).flatten(1)
-        size = 0.2 * max(ahead.shape) ** 0.5
-        weight.add_(orthogonalise(ahead).view_as(weight), alpha=-group["lr"] * size)
+    def _ahead(self, weights: list[Tensor], momentum: float) -> list[Tensor]:
+        """Nesterov's look-ahead gradients as matrices."""
+        matrices = []
+        for weight in weights:
+            state = self.state[weight]
+            if not state:
+                state["momentum"] = torch.zeros_like(weight)
+            state["momentum"].lerp_(weight.grad, 1 - momentum)
+            matrices.append(weight.grad.lerp(state["momentum"], momentum).flatten(1))
+        return matrices
+
+
+def _shared(matrices: list[Tensor]) -> list[Tensor]:
+    """The matrices made orthogonal; each worker does its share of them and gets the others' results."""
+    workers = dist.get_world_size() if dist.is_initialized() else 1
+    if workers == 1:
+        return [orthogonalise(matrix) for matrix in matrices]
+    flat = torch.zeros(sum(matrix.numel() for matrix in matrices), dtype=torch.bfloat16, device=matrices[0].device)
+    parts = torch.split(flat, [matrix.numel() for matrix in matrices])
+    by_size = sorted(range(len(matrices)), key=lambda index: -matrices[index].numel())
+    for index in by_size[dist.get_rank() :: workers]:
+        parts[index].copy_(orthogonalise(matrices[index]).flatten())
+    dist.all_reduce(flat)
+    return [part.view(matrix.shape).to(matrix.dtype) for part, matrix in zip(parts, matrices, strict=True)]
 
 
 def split(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:

@@ -25,7 +25,7 @@ from benchmarks.models.emoji.budget import options, run_of
 from benchmarks.models.emoji.captions import Captions
 from benchmarks.models.emoji.training import autocast, device, launch, train
 
-COLOURED_SHARE = 0.15  # of the training pictures are recoloured ones
+COLOURED_SHARE = 0.1  # of the training pictures are recoloured ones
 
 
 def build(tokens: int) -> CLIPTextModel:

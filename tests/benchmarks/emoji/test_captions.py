@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from benchmarks.models.emoji import recolour
-from benchmarks.models.emoji.captions import TEMPLATES, UNSEEN_TEMPLATES, Captions, check, held_out_synonyms
-from benchmarks.models.emoji.data import Concept, distinct
+from benchmarks.models.emoji.captions import TEMPLATES, UNSEEN_TEMPLATES, Captions, check
+from benchmarks.models.emoji.data import Concept, distinct, hold_out
 from benchmarks.models.emoji.tokenizer import merges, write
 
-ZEBRA = Concept("zebra", ("stripes", "savanna", "black horse", "quagga", "grevy", "striped animal"), "animal", "z.png")
-APPLE = Concept("red apple", ("fruit", "orchard"), "food", "a.png")
+WORDS = ("stripes", "savanna", "black horse", "quagga", "grevy", "striped animal")
+ZEBRA, APPLE = hold_out(
+    [Concept("zebra", WORDS, "", "animal", "z.png"), Concept("red apple", ("fruit", "orchard"), "", "food", "a.png")]
+)
 
 
 def test_held_out_wordings_never_appear():
@@ -30,9 +32,9 @@ def test_the_check_finds_a_leak():
 
 
 def test_held_out_synonyms_never_appear():
-    word = held_out_synonyms([ZEBRA, APPLE])["zebra"]
-    assert word in ZEBRA.keywords
-    assert "red apple" not in held_out_synonyms([ZEBRA, APPLE])
+    word = ZEBRA.held_out
+    assert word in WORDS
+    assert not APPLE.held_out
     captions, dice = Captions([ZEBRA, APPLE]), random.Random(0)  # noqa: S311 - a test
     assert not any(word in captions.draw(0, dice) for _ in range(5_000))
     assert not any(word in text for text in captions.everything())

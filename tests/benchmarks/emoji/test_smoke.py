@@ -41,7 +41,7 @@ def _drawings() -> tuple[list[data.Concept], np.ndarray]:
             pen = ImageDraw.Draw(page)
             (pen.ellipse if shape == "ball" else pen.rectangle)((8, 8, 55, 55), fill=paint)
             words = ("toy", "round" if shape == "ball" else "square")
-            concepts.append(data.Concept(f"{colour} {shape}", words, "toy", f"{colour}-{shape}.png"))
+            concepts.append(data.Concept(f"{colour} {shape}", words, "", "toy", f"{colour}-{shape}.png"))
             pictures.append(np.asarray(page))
     return concepts, np.stack(pictures)
 
