@@ -119,6 +119,24 @@ def test_a_truncated_file(tmp_path, picture, suffix):
         read_image(path)
 
 
+def test_a_truncated_file_that_pillow_opened(tmp_path, picture):
+    picture.resize((64, 64)).save(tmp_path / "x.png")
+    os.truncate(tmp_path / "x.png", (tmp_path / "x.png").stat().st_size * 2 // 3)
+    with Image.open(tmp_path / "x.png") as opened, pytest.raises(ImageError, match="cannot be read"):
+        read_image(opened)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
+def test_more_than_8_bits_are_refused(tmp_path, mode):
+    image = Image.new(mode, (4, 4), 300)
+    with pytest.raises(ImageError, match="expected 8 bits per channel"):
+        read_image(image)
+    if mode == "I;16":
+        image.save(tmp_path / "deep.png")
+        with pytest.raises(ImageError, match="expected 8 bits per channel"):
+            read_image(tmp_path / "deep.png")
+
+
 def test_a_directory(tmp_path):
     with pytest.raises(ImageError, match="cannot be read"):
         read_image(tmp_path)

@@ -22,6 +22,9 @@ REFUSED = [
     ({"prompt": None}, "prompt"),
     ({"prompt": 3}, "prompt"),
     ({"prompt": b"a cat"}, "prompt"),
+    ({"prompt": "a \udcff cat"}, "prompt"),  # what POSIX makes of a byte that is no UTF-8
+    ({"prompt": ["a", "\udcff"]}, "prompt"),
+    ({"negative_prompt": "\udcff"}, "negative_prompt"),
     ({"negative_prompt": "dull", "guidance": 1}, "negative_prompt"),
     ({"negative_prompt": "", "guidance": 0.5}, "negative_prompt"),
     ({"negative_prompt": ["dull", "grey"]}, "negative_prompt"),
