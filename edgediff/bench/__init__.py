@@ -1,25 +1,6 @@
 """What a bundle costs on this device: time, memory, energy and the distance to the machine's limit.
 
-Every figure is taken in a process of its own and watched by the operating system's own accounts; ``docs/bench.md``
-says what each one means.
+``measuring.bench`` measures, ``reporting`` and ``page`` write what it found, ``comparing`` holds two reports side by
+side; ``docs/bench.md`` says what each figure means. Nothing is imported here: the measuring process, ``child``, is part
+of this package, and what it imports is among what it measures.
 """
-
-from __future__ import annotations
-
-from edgediff.bench.comparing import compare, differing_conditions
-from edgediff.bench.measuring import Progress, bench
-from edgediff.bench.page import write_page, write_plot
-from edgediff.bench.reporting import read_report, write_json
-from edgediff.bench.request import Request
-
-__all__ = [
-    "Progress",
-    "Request",
-    "bench",
-    "compare",
-    "differing_conditions",
-    "read_report",
-    "write_json",
-    "write_page",
-    "write_plot",
-]

@@ -27,6 +27,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
   max-width: 62rem; margin: 2rem auto; padding: 0 1.2rem; }
 h1 { font-size: 1.6rem; margin-bottom: 0.2rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 p.soft { color: var(--soft); margin-top: 0; } p.warn { color: var(--warn); font-weight: 600; }
+.wide { margin-bottom: 1.2rem; } .figures td { white-space: nowrap; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.87rem; }
 th { text-align: left; font-weight: 600; color: var(--soft); } td + td, th + th { text-align: right; }
 table.text td + td { text-align: left; }

@@ -11,7 +11,7 @@ from typing import TypeAlias, final
 Points: TypeAlias = Sequence[tuple[float, float]]
 
 WIDTH = 860
-_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 24, 34, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 34, 46
 _COLOURS = 6
 
 # Colours that stay apart for readers who see red and green alike (after Okabe and Ito), a shade darker on white.
@@ -40,7 +40,7 @@ def bars(title: str, rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], *,
     """Stacked horizontal bars, a row each: ``(label, [(part, value), ...])``; every row has the same parts."""
     parts = [name for name, _ in rows[0][1]]
     longest = max(sum(value for _, value in row) for _, row in rows)
-    left, bar, gap = 24, 26, 26
+    left, bar, gap = 2, 26, 26
     scale = (WIDTH - left - 130) / (longest or 1.0)
     body = [_legend(parts, y=52)]
     y = 78.0
@@ -76,17 +76,20 @@ def lines(title: str, series: Sequence[Series], *, x_label: str, y_label: str, h
 
 def memory(title: str, resident: Points, anonymous: Points, marks: Sequence[tuple[float, str]]) -> str:
     """Two areas over time, the second inside the first, and a line where each phase begins."""
-    height = 340
-    frame = _Frame.around([*resident, *anonymous], height=height, top=86)
+    height = 350
+    frame = _Frame.around([*resident, *anonymous], height=height, top=98)
     body = [frame.axes("seconds since the process began", "MB")]
     for colour, points in ((4, resident), (0, anonymous)):
         base = frame.y(0)
         path = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in points)
-        ends = f"{frame.x(points[-1][0]):.1f},{base:.1f} {frame.x(points[0][0]):.1f},{base:.1f}"
-        body.append(f'<polygon class="f{colour}" fill-opacity="0.45" points="{path} {ends}"/>')
+        base_line = f"{frame.x(points[-1][0]):.1f},{base:.1f} {frame.x(points[0][0]):.1f},{base:.1f}"
+        body.append(f'<polygon class="f{colour}" fill-opacity="0.45" points="{path} {base_line}"/>')
         body.append(f'<polyline class="line s{colour}" points="{path}"/>')
-    for index, (at, name) in enumerate(marks):
-        x, y = frame.x(at), 60 + 13 * (index % 2)
+    ends = [0.0] * 3  # where the last name on each of three lines ends
+    for at, name in marks:
+        x = frame.x(at)
+        line = next((index for index, end in enumerate(ends) if end <= x), 2)
+        ends[line], y = x + 7.0 * len(name), 60 + 13 * line
         body.append(f'<line class="s4 mark" x1="{x:.1f}" x2="{x:.1f}" y1="{y + 4}" y2="{frame.y(0):.1f}"/>')
         anchor = "end" if x > WIDTH - 120 else "start"
         body.append(f'<text class="soft" x="{x:.1f}" y="{y}" text-anchor="{anchor}">{escape(name)}</text>')
@@ -166,12 +169,12 @@ def _figure(title: str, body: Sequence[str], *, height: float) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" '
         f'height="{height:.0f}" role="img" aria-label="{escape(title, quote=True)}">\n'
-        f'<text class="title" x="24" y="22">{escape(title)}</text>\n{inside}\n</svg>'
+        f'<text class="title" x="2" y="22">{escape(title)}</text>\n{inside}\n</svg>'
     )
 
 
 def _legend(names: Sequence[str], *, y: int, colours: Sequence[int] | None = None) -> str:
-    x, body = 24.0, []
+    x, body = 2.0, []
     for index, name in enumerate(names):
         colour = (colours or range(_COLOURS))[index % _COLOURS]
         body.append(f'<rect class="f{colour}" x="{x:.0f}" y="{y - 10}" width="11" height="11" rx="2"/>')

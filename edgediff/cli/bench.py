@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from edgediff.bench import Progress, Request
+    from edgediff.bench.measuring import Progress
     from edgediff.bench.reporting import Report
+    from edgediff.bench.request import Request
 
 _TARGETS: dict[str, tuple[str, ...]] = {"json": (".json",), "html": (".html", ".htm"), "plot": (".svg",)}
 
@@ -73,7 +74,7 @@ def command(
     if compare is not None:
         _compare(ctx, *compare)
         return
-    from edgediff.bench import Request
+    from edgediff.bench.request import Request
 
     if not asked["bundles"]:
         raise click.UsageError("expected a BUNDLE to measure, or --compare OLD.json NEW.json")
@@ -83,7 +84,8 @@ def command(
 
 def _measure(request: Request, targets: dict[str, Path]) -> None:
     """Measure with a progress bar; what there is of a report is written also when an error or a signal ends it."""
-    from edgediff.bench import bench, write_json
+    from edgediff.bench.measuring import bench
+    from edgediff.bench.reporting import write_json
     from edgediff.bench.request import check_target
     from edgediff.cli.progress import progress
 
@@ -127,7 +129,7 @@ def _terminable() -> Iterator[None]:
 
 
 def _write_pages(report: Report, targets: dict[str, Path]) -> None:
-    from edgediff.bench import write_page, write_plot
+    from edgediff.bench.page import write_page, write_plot
 
     if "html" in targets:
         write_page(report, targets["html"])
@@ -153,7 +155,9 @@ def _print(report: Report) -> None:
 
 
 def _compare(ctx: click.Context, old: Path, new: Path) -> None:
-    from edgediff.bench import compare, differing_conditions, figures, read_report
+    from edgediff.bench import figures
+    from edgediff.bench.comparing import compare, differing_conditions
+    from edgediff.bench.reporting import read_report
     from edgediff.cli.tables import print_table
 
     given = [
