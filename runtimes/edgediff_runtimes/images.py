@@ -26,20 +26,13 @@ def read_image(source: ImageSource) -> Image.Image:
         source: A PIL image, or the path of a file that Pillow reads.
 
     Raises:
-        ImageError: The file is missing or is no picture.
+        ImageError: The file is missing or is no picture, or the picture has more than 8 bits per channel.
     """
-    if isinstance(source, Image.Image):
-        image = ImageOps.exif_transpose(source)
-    elif not isinstance(source, str | Path):
+    if not isinstance(source, Image.Image | str | Path):
         raise ImageError(f"the image is a {type(source).__name__}: expected a PIL image or a path")
-    else:
-        try:
-            with Image.open(source) as file:
-                image = ImageOps.exif_transpose(file)
-        except FileNotFoundError as error:
-            raise ImageError(f"the image `{source}` does not exist") from error
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise ImageError(f"the image `{source}` cannot be read: expected a picture such as PNG or JPEG") from error
+    image = _upright(source)
+    if image.mode.startswith(("I", "F")):  # Pillow would cut such values off at 255
+        raise ImageError(f"the image has the mode `{image.mode}`: expected 8 bits per channel")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -119,6 +112,19 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ImageError(f"the image `{path}` carries no settings: expected a PNG written by edgediff")
     return values
+
+
+def _upright(source: ImageSource) -> Image.Image:
+    name = "" if isinstance(source, Image.Image) else f" `{source}`"
+    try:
+        if isinstance(source, Image.Image):
+            return ImageOps.exif_transpose(source)
+        with Image.open(source) as file:
+            return ImageOps.exif_transpose(file)
+    except FileNotFoundError as error:
+        raise ImageError(f"the image{name} does not exist") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageError(f"the image{name} cannot be read: expected a picture such as PNG or JPEG") from error
 
 
 def _format_of(path: Path) -> str:

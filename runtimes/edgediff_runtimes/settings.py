@@ -158,9 +158,9 @@ def resolve_settings(
     known = Options.__annotations__.keys()
     if unknown := sorted(options.keys() - known):
         raise SettingError("options", got=unknown[0], expected=f"one of {', '.join(known)}")
-    prompts = (prompt,) if isinstance(prompt, str) else _texts(prompt)
+    prompts = _texts([prompt] if isinstance(prompt, str) else prompt)
     if not prompts:
-        raise SettingError("prompt", got=prompt, expected="a text or a sequence of at least one")
+        raise SettingError("prompt", got=prompt, expected="a Unicode text or a sequence of at least one")
     defaults = manifest.defaults
     guidance = _number("guidance", _or(options.get("guidance"), defaults.guidance))
     negatives = _negatives(options.get("negative_prompt"), prompts, guided=guidance > 1 and not distilled_guidance)
@@ -191,7 +191,12 @@ def _or(value: T | None, default: T) -> T:
 def _texts(value: object) -> tuple[str, ...]:
     """The texts of a list of texts; none where it is anything else."""
     items = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
-    return items if all(isinstance(item, str) for item in items) else ()
+    return items if all(isinstance(item, str) and _is_unicode(item) for item in items) else ()
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text has no surrogates, which stand for bytes of a command line that are no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _noise(value: str) -> str:
@@ -254,10 +259,11 @@ def _negatives(negative: str | Sequence[str] | None, prompts: tuple[str, ...], *
                 hint="raise `guidance`",
             )
         return ()
-    texts = (negative or "",) * len(prompts) if negative is None or isinstance(negative, str) else _texts(negative)
+    each = [negative or ""] * len(prompts) if negative is None or isinstance(negative, str) else negative
+    texts = _texts(each)
     if len(texts) != len(prompts):
         raise SettingError(
-            "negative_prompt", got=negative, expected=f"one text, or {len(prompts)} as there are prompts"
+            "negative_prompt", got=negative, expected=f"one Unicode text, or {len(prompts)} as there are prompts"
         )
     return texts
 
