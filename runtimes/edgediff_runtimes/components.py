@@ -34,21 +34,22 @@ class Loaded:
         return self._session.inputs
 
     def run(
-        self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None, step: int | None = None
-    ) -> dict[str, Array]:
+        self, output: str, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None, step: int | None = None
+    ) -> Array:
         """Compute the graph on arrays of any float or integer dtype.
 
         Args:
+            output: Name of the output that is wanted.
             feeds: One array per input; each is cast to the dtype the graph declares.
             cancel: Ends the run early.
             step: The sampling step this run belongs to, from 0, for the error.
 
         Returns:
-            One array per output.
+            That output.
 
         Raises:
-            EngineError: Inputs are missing or too many, or the engine failed.
-            NonFiniteError: An output has NaN or infinity.
+            EngineError: Inputs are missing or too many, the output is missing, or the engine failed.
+            NonFiniteError: The output has NaN or infinity.
             Cancelled: ``cancel`` was cancelled.
         """
         if feeds.keys() != self.inputs.keys():
@@ -57,10 +58,12 @@ class Loaded:
             )
         cast = {name: array.astype(self.inputs[name].dtype, copy=False) for name, array in feeds.items()}
         outputs = self._session.run(cast, cancel=cancel)
-        for array in outputs.values():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise NonFiniteError(self.role, step=step)
-        return outputs
+        if output not in outputs:
+            raise EngineError(f"the graph of `{self.role}` gives {', '.join(sorted(outputs))}: expected `{output}`")
+        array = outputs[output]
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise NonFiniteError(self.role, step=step)
+        return array
 
 
 @final

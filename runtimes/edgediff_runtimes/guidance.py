@@ -92,8 +92,8 @@ class GuidedNetwork:
         condition = self.unet.inputs.get("timestep_cond")
         if condition is not None:
             feeds["timestep_cond"] = guidance_embedding(self.scale, batch=len(x), dim=int(condition.shape[1]))
-        outputs = self.unet.run(feeds, cancel=self.cancel, step=self.step)
-        return outputs["out_sample"].astype(np.float32, copy=False)
+        prediction = self.unet.run("out_sample", feeds, cancel=self.cancel, step=self.step)
+        return prediction.astype(np.float32, copy=False)
 
     def _timestep(self, t: float) -> Array:
         """``t`` in the rank the graph declares: a scalar, or one entry that stands for the whole batch."""

@@ -32,7 +32,7 @@ def decode(decoder: Loaded, latents: Floats, space: Latents, *, cancel: CancelTo
     """
     encoded = latents / np.float32(space.scaling) + np.float32(space.shift)
     return [
-        array_to_image(decoder.run({"latent_sample": encoded[i : i + 1]}, cancel=cancel)["sample"][0])
+        array_to_image(decoder.run("sample", {"latent_sample": encoded[i : i + 1]}, cancel=cancel)[0])
         for i in range(len(encoded))
     ]
 
@@ -61,7 +61,7 @@ def encode(
     Returns:
         ``(batch, channels, height / factor, width / factor)``, float32.
     """
-    moments = encoder.run({"sample": pixels}, cancel=cancel)["latent_parameters"]
+    moments = encoder.run("latent_parameters", {"sample": pixels}, cancel=cancel)
     mean, logvar = np.split(moments.astype(np.float32, copy=False), 2, axis=1)
     encoded = np.repeat(mean, batch, axis=0)
     if mode == "sample":

@@ -128,7 +128,7 @@ def test_a_fresh_pipeline_draws_bit_equal(bundle):
 
 def test_an_engine_by_name_or_as_an_object(bundle):
     fake = edgediff.FakeEngine(lambda _role, _feeds: {})
-    with edgediff.load(bundle, engine=fake) as pipeline, pytest.raises(KeyError):
+    with edgediff.load(bundle, engine=fake) as pipeline, pytest.raises(EngineError, match="`text_encoder` gives"):
         pipeline("a")
     with edgediff.load(bundle, engine="onnxruntime") as pipeline:
         assert pipeline("a", seed=0).images

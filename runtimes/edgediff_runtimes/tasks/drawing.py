@@ -124,7 +124,7 @@ class Drawing:
         texts = self.settings.prompts + self.settings.negative_prompts
         with self._timed("text_s"), self.components.use("text_encoder") as encoder:
             ids = self.tokenizer.encode(texts)
-            hidden = encoder.run({"input_ids": ids}, cancel=self.cancel)["last_hidden_state"]
+            hidden = encoder.run("last_hidden_state", {"input_ids": ids}, cancel=self.cancel)
         rows = np.repeat(hidden.astype(np.float32, copy=False), self.settings.images_per_prompt, axis=0)
         return rows[: self.settings.batch], rows[self.settings.batch :] if self.settings.negative_prompts else None
 
