@@ -50,11 +50,16 @@ def samplers() -> None:
         if case.config["_class_name"] == "RePaintScheduler":
             arrays[f"mask_{i}"] = mask_of(case.shape)
         row = {"name": str(case), "config": case.config, "steps": case.steps, "call": case.call}
-        row |= {"strength": case.strength, "channels": case.channels, "tolerance": case.tolerance, "t_atol": case.t_atol}
+        row |= {
+            "strength": case.strength,
+            "channels": case.channels,
+            "tolerance": case.tolerance,
+            "t_atol": case.t_atol,
+        }
         rows.append(row)
     about = json.dumps({"made_by": "tests/parity/sampling/make_goldens.py", "versions": PROVENANCE, "cases": rows})
     np.savez_compressed(GOLDEN / "samplers.npz", about=np.array(about), **arrays)
-    print(f"{len(rows)} cases, {(GOLDEN / 'samplers.npz').stat().st_size / 1024:.0f} KiB")
+    print(f"{len(rows)} cases, {(GOLDEN / 'samplers.npz').stat().st_size / 1024:.0f} KiB")  # noqa: T201 - a script reports by printing
 
 
 def noise() -> None:
@@ -65,7 +70,9 @@ def noise() -> None:
         draws.append(torch.rand((4, 3), generator=generator).numpy())
         draws.append(torch.empty((4, 3)).exponential_(1, generator=generator).numpy())
         arrays |= {f"{seed}_{i}": draw for i, draw in enumerate(draws)}
-    about = json.dumps({"made_by": "tests/parity/sampling/make_goldens.py", "versions": PROVENANCE, "seeds": NOISE_SEEDS})
+    about = json.dumps(
+        {"made_by": "tests/parity/sampling/make_goldens.py", "versions": PROVENANCE, "seeds": NOISE_SEEDS}
+    )
     np.savez_compressed(GOLDEN / "noise.npz", about=np.array(about), **arrays)
 
 

@@ -32,6 +32,13 @@ class Case:
     tolerance: float = 1e-4  # of max |x|
     t_atol: float = 1e-4  # of fractional timesteps
 
+    def needs(self) -> tuple[str, ...]:
+        """What diffusers imports for this case, beside torch."""
+        name = self.config["_class_name"]
+        if name in ("DPMSolverSDEScheduler", "CosineDPMSolverMultistepScheduler"):
+            return ("scipy", "torchsde")
+        return ("scipy",) if name.startswith("LMS") or self.config.get("use_beta_sigmas") else ()
+
     def __str__(self) -> str:
         return f"{self.config['_class_name']}-{self.name}"
 
@@ -63,7 +70,7 @@ def scheduler_of(case: Case) -> Any:
 
 
 def set_timesteps(scheduler: Any, case: Case) -> None:
-    given = {k: v for k, v in case.call.items() if k not in ("eta",)}
+    given = {k: v for k, v in case.call.items() if k != "eta"}
     accepted = inspect.signature(scheduler.set_timesteps).parameters
     arguments = {k: v for k, v in given.items() if k in accepted}
     if "timesteps" not in arguments and "sigmas" not in arguments:
@@ -105,7 +112,7 @@ def drive(scheduler: Any, case: Case) -> tuple[np.ndarray, np.ndarray]:
     extra: dict[str, Any] = {k: v for k, v in case.call.items() if k in step}
     if "generator" in step:
         extra["generator"] = torch.Generator().manual_seed(SEED)
-    special = globals().get(f"_drive_{type(scheduler).__name__}")
+    special = DRIVERS.get(type(scheduler).__name__)
     if special is not None:
         return special(scheduler, case, x, extra)
     for t in timesteps:
@@ -115,7 +122,7 @@ def drive(scheduler: Any, case: Case) -> tuple[np.ndarray, np.ndarray]:
     return timesteps.numpy(), x.numpy()
 
 
-def _drive_CogVideoXDPMScheduler(scheduler, case, x, extra):
+def drive_cog_videoxdpm(scheduler, _case, x, extra):
     old = None
     for i, t in enumerate(scheduler.timesteps):
         back = scheduler.timesteps[i - 1] if i > 0 else None
@@ -123,7 +130,7 @@ def _drive_CogVideoXDPMScheduler(scheduler, case, x, extra):
     return scheduler.timesteps.numpy(), x.numpy()
 
 
-def _drive_UnCLIPScheduler(scheduler, case, x, extra):
+def drive_unclip(scheduler, case, x, extra):
     ts = scheduler.timesteps
     for i, t in enumerate(ts):
         before = ts[i + 1] if i + 1 < len(ts) else None
@@ -131,7 +138,7 @@ def _drive_UnCLIPScheduler(scheduler, case, x, extra):
     return ts.numpy(), x.numpy()
 
 
-def _drive_DDPMWuerstchenScheduler(scheduler, case, x, extra):
+def drive_ddpm_wuerstchen(scheduler, _case, x, extra):
     for t in scheduler.timesteps[:-1]:
         x = scheduler.step(fake_torch(x, t), t.expand(x.shape[0]), x, **extra).prev_sample
     return scheduler.timesteps[:-1].numpy(), x.numpy()
@@ -143,7 +150,7 @@ def mask_of(shape):
     return mask
 
 
-def _drive_RePaintScheduler(scheduler, case, x, extra):
+def drive_re_paint(scheduler, case, x, extra):
     original, mask = torch.from_numpy(picture(case.shape)), torch.from_numpy(mask_of(case.shape))
     told, last = [], scheduler.timesteps[0] + 1
     for t in scheduler.timesteps:
@@ -156,20 +163,20 @@ def _drive_RePaintScheduler(scheduler, case, x, extra):
     return np.array(told), x.numpy()
 
 
-def _drive_SCMScheduler(scheduler, case, x, extra):
+def drive_scm(scheduler, _case, x, extra):
     for t in scheduler.timesteps[:-1]:
         x = scheduler.step(fake_torch(x, t), t, x, **extra).prev_sample
     return scheduler.timesteps[:-1].numpy(), x.numpy()
 
 
-def _drive_LTXEulerAncestralRFScheduler(scheduler, case, x, extra):
+def drive_ltx_euler_ancestralrf(scheduler, _case, x, extra):
     told = scheduler.timesteps[: scheduler.num_inference_steps]
     for t in told:
         x = scheduler.step(fake_torch(x, t), t, x, **extra).prev_sample
     return told.numpy(), x.numpy()
 
 
-def _drive_ScoreSdeVeScheduler(scheduler, case, x, extra):
+def drive_score_sde_ve(scheduler, case, x, _extra):
     scheduler.set_sigmas(case.steps)
     g, told = torch.Generator().manual_seed(SEED), []
     for sigma, t in zip(scheduler.sigmas, scheduler.timesteps, strict=True):
@@ -181,14 +188,14 @@ def _drive_ScoreSdeVeScheduler(scheduler, case, x, extra):
     return np.array(told, np.float32), x.numpy()
 
 
-def _drive_ScoreSdeVpScheduler(scheduler, case, x, extra):
+def drive_score_sde_vp(scheduler, _case, x, _extra):
     g = torch.Generator().manual_seed(SEED)
     for t in scheduler.timesteps:
         x, _ = scheduler.step_pred(fake_torch(x, t), x, t * torch.ones(x.shape[0]), generator=g)
     return scheduler.timesteps.numpy(), x.numpy()
 
 
-def _drive_KarrasVeScheduler(scheduler, case, x, extra):
+def drive_karras_ve(scheduler, case, x, _extra):
     g, told = torch.Generator().manual_seed(SEED), []
     for t in scheduler.timesteps:
         sigma = scheduler.schedule[t]
@@ -202,3 +209,16 @@ def _drive_KarrasVeScheduler(scheduler, case, x, extra):
             out = scheduler.step_correct(raw, raised, before, x_hat, out.prev_sample, out["derivative"])
         x = out.prev_sample
     return np.array(told, np.float32), x.numpy()
+
+
+DRIVERS = {
+    "CogVideoXDPMScheduler": drive_cog_videoxdpm,
+    "UnCLIPScheduler": drive_unclip,
+    "DDPMWuerstchenScheduler": drive_ddpm_wuerstchen,
+    "RePaintScheduler": drive_re_paint,
+    "SCMScheduler": drive_scm,
+    "LTXEulerAncestralRFScheduler": drive_ltx_euler_ancestralrf,
+    "ScoreSdeVeScheduler": drive_score_sde_ve,
+    "ScoreSdeVpScheduler": drive_score_sde_vp,
+    "KarrasVeScheduler": drive_karras_ve,
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import diffusers.schedulers as theirs
 import pytest
 from sampler_cases import CASES
@@ -10,6 +12,9 @@ from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.sampling import build_sampler, sampler_config, sampler_names
 from edgediff_runtimes.sampling.building import READINGS
 from edgediff_runtimes.sampling.refused import REFUSED
+
+pytest.importorskip("scipy")
+pytest.importorskip("torchsde")
 
 
 def exported() -> set[str]:
@@ -35,8 +40,6 @@ def test_refusal_names_the_reason(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(READINGS))
 def test_fields_and_defaults_are_those_of_diffusers(name: str) -> None:
-    import inspect
-
     signature = inspect.signature(getattr(theirs, name).__init__).parameters
     fields = {k: p.default for k, p in signature.items() if k not in ("self", "kwargs")}
     known = dict(READINGS[name].fields)

@@ -14,6 +14,8 @@ from edgediff_runtimes.sampling import build_sampler
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_equals_diffusers(case: Case) -> None:
+    for package in case.needs():
+        pytest.importorskip(package)
     timesteps, expected = run(case)
     given = {}
     if case.config["_class_name"] == "RePaintScheduler":

@@ -44,7 +44,7 @@ def test_vq_diffusion(steps: int, train: int) -> None:
 @pytest.mark.parametrize("schedule", ["cosine", "linear"])
 @pytest.mark.parametrize("temperature", [(2, 0), (4, 1), 1])
 @pytest.mark.parametrize("two_dimensions", [True, False])
-def test_amused(schedule: str, temperature, two_dimensions: bool) -> None:
+def test_amused(schedule: str, temperature, two_dimensions) -> None:
     classes, mask, steps = 16, 15, 6
     scheduler = diffusers.AmusedScheduler(mask_token_id=mask, masking_schedule=schedule)
     scheduler.set_timesteps(steps, temperature=temperature)

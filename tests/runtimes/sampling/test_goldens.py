@@ -1,4 +1,4 @@
-"""Every class against diffusers' results, kept as whole arrays: the same comparison as the parity tests, without torch."""
+"""Every class against diffusers' results, kept as whole arrays: what the parity tests compare, without torch."""
 
 from __future__ import annotations
 

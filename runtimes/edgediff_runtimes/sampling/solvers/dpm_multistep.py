@@ -25,7 +25,10 @@ FEW_STEPS = 15
 @final
 @dataclass(frozen=True, slots=True)
 class DpmMultistep:
-    """DPM-Solver++(1M, 2M, 3M) and relatives (Lu et al. 2022b, algorithm 2), orders 1 to 3, one call.
+    """DPM-Solver++(1M, 2M, 3M) and relatives (Lu et al. 2022b, algorithm 2), one call.
+
+    Orders 1 and 2. The third-order rule is kept as its authors published it; its last term takes half of the second
+    derivative, so that it converges with order 2 and a smaller constant.
 
     The state is the Brownian path or None, then (half log-SNR, answer) of the last steps, newest last.
 

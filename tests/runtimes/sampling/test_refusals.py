@@ -1,0 +1,130 @@
+"""Settings that cannot be applied are refused in one sentence that says what would work."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgediff_runtimes.errors import SamplerError, SettingError
+from edgediff_runtimes.noise import noise_source
+from edgediff_runtimes.sampling import build_sampler, sampler_config
+
+SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+EULER = {"_class_name": "EulerDiscreteScheduler", **SD}
+DPM = {"_class_name": "DPMSolverMultistepScheduler", **SD}
+FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
+
+REFUSED = [
+    ("unknown class", {"_class_name": "EulerDiskreteScheduler"}, {"steps": 4}, "EulerDiscreteScheduler"),
+    ("no class", {}, {"steps": 4}, "_class_name"),
+    ("unknown keyword", EULER, {"steps": 4, "use_karas_sigmas": True}, "use_karras_sigmas"),
+    ("foreign keyword", EULER, {"steps": 4, "solver_order": 2}, "solver_order"),
+    ("unknown field", {**EULER, "zigzag": 1}, {"steps": 4}, "zigzag"),
+    ("no steps", EULER, {}, "whole number"),
+    ("no step", EULER, {"steps": 0}, "at least 1"),
+    ("steps as text", EULER, {"steps": "10"}, "whole number"),
+    ("too many steps", {"_class_name": "DDIMScheduler"}, {"steps": 1001}, "at most 1000"),
+    ("order 3 in 2 steps", DPM, {"steps": 2, "solver_order": 3}, "solver_order=2"),
+    ("timesteps and sigmas", EULER, {"timesteps": [999, 1], "sigmas": [14.0, 1.0, 0.0]}, "one of the two"),
+    ("rising timesteps", {"_class_name": "DDPMScheduler"}, {"timesteps": [10, 20]}, "fall"),
+    ("rising sigmas", EULER, {"sigmas": [1.0, 2.0]}, "fall"),
+    ("timesteps beside a grid", EULER, {"timesteps": [999, 1], "use_karras_sigmas": True}, "custom timesteps"),
+    ("two grids", EULER, {"steps": 4, "use_karras_sigmas": True, "use_beta_sigmas": True}, "at most one grid"),
+    ("steps beside other timesteps", EULER, {"steps": 3, "timesteps": [999, 1]}, "2, one for each"),
+    ("timesteps where none are taken", {"_class_name": "DDIMScheduler"}, {"timesteps": [999, 1]}, "does not take"),
+    ("eta where none is taken", EULER, {"steps": 4, "eta": 0.5}, "eta"),
+    ("eta out of range", {"_class_name": "DDIMScheduler"}, {"steps": 4, "eta": 1.5}, "0 to 1"),
+    ("unknown spacing", EULER, {"steps": 4, "timestep_spacing": "even"}, "leading"),
+    ("unknown betas", EULER, {"steps": 4, "beta_schedule": "cubic"}, "scaled_linear"),
+    ("unknown prediction", EULER, {"steps": 4, "prediction_type": "score"}, "epsilon"),
+    ("flow model in an epsilon sampler", EULER, {"steps": 4, "prediction_type": "flow_prediction"}, "flow_euler"),
+    ("flow prediction without flow levels", DPM, {"steps": 4, "prediction_type": "flow_prediction"}, "use_flow_sigmas"),
+    ("noise down to sigma 0", DPM, {"steps": 4, "algorithm_type": "dpmsolver"}, "sigma_min"),
+    ("mu without dynamic shift", FLOW, {"steps": 4, "mu": 0.5}, "use_dynamic_shifting"),
+    ("dynamic shift without mu", FLOW, {"steps": 4, "use_dynamic_shifting": True}, "`mu`"),
+    (
+        "epsilon at zero SNR",
+        {"_class_name": "DDIMScheduler", **SD},
+        {"steps": 4, "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"},
+        "v-prediction",
+    ),
+    ("offset above the schedule", {"_class_name": "DDIMScheduler"}, {"steps": 1000, "steps_offset": 1}, "steps_offset"),
+    ("repaint without a picture", {"_class_name": "RePaintScheduler"}, {"steps": 4}, "original_image"),
+    ("tokens without a mask", {"_class_name": "AmusedScheduler"}, {"steps": 4}, "mask_token_id"),
+    ("a decoder of text", {"_class_name": "DiscreteDDIMScheduler"}, {"steps": 4}, "text"),
+]
+
+
+@pytest.mark.parametrize(("config", "given", "says"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_refused_in_one_sentence(config, given, says: str) -> None:
+    with pytest.raises(SamplerError) as caught:
+        build_sampler(config, **given)
+    assert says in str(caught.value)
+    assert "\n" not in caught.value.sentence
+    assert isinstance(caught.value, SettingError)
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "says"),
+    [
+        ("eulr", EULER, "euler"),
+        ("flow_euler", EULER, "`euler`"),
+        ("ddim", FLOW, "flow_euler"),
+        ("ddim_karras", EULER, "without that grid"),
+        ("", EULER, "name of a sampler"),
+    ],
+)
+def test_names_refused(name: str, base, says: str) -> None:
+    with pytest.raises(SamplerError, match="sampler") as caught:
+        sampler_config(name, base)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("DPM++ 2M Karras", "dpmpp_2m_karras"),
+        ("Euler a", "euler_a"),
+        ("euler_ancestral", "euler_a"),
+        ("DPM++ 2M SDE", "dpmpp_2m_sde"),
+        ("DPM2 a", "dpm2_a"),
+        ("uni_pc", "unipc"),
+        ("k_lms", "lms"),
+        ("DPM++ SDE Karras", "dpmpp_sde_karras"),
+        ("heun_exponential", "Heun Exponential"),
+    ],
+)
+def test_spellings_mean_the_same(spelling: str, name: str) -> None:
+    assert sampler_config(spelling, EULER) == sampler_config(name, EULER)
+
+
+def test_a_name_replaces_the_fields_that_make_it_and_keeps_the_rest() -> None:
+    base = {**EULER, "prediction_type": "v_prediction", "use_karras_sigmas": True, "solver_order": 3}
+    plain, trailing = sampler_config("dpmpp_2m", base), sampler_config("dpmpp_2m_trailing", base)
+    assert (plain["prediction_type"], plain["solver_order"]) == ("v_prediction", 2)
+    assert sampler_config("dpmpp_2m_exponential", base)["use_karras_sigmas"] is False
+    assert trailing["timestep_spacing"] == "trailing"
+    assert build_sampler(trailing, 4).parametrisation.name == "v_prediction"
+
+
+def test_flow_models_take_the_samplers_that_know_flow_levels() -> None:
+    sampler = build_sampler(sampler_config("unipc", FLOW), 6)
+    assert sampler.parametrisation.name == "flow_prediction"
+    assert all(abs(i.start.alpha + i.start.sigma - 1) < 1e-9 for i in sampler.intervals)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.04, -0.1, 1.1])
+def test_a_strength_that_leaves_no_step_is_refused(strength: float) -> None:
+    with pytest.raises(SamplerError, match="strength"):
+        build_sampler(EULER, 10).for_strength(strength)
+
+
+def test_a_sampler_that_has_no_strength_says_what_to_do() -> None:
+    with pytest.raises(SamplerError, match="as `noise`"):
+        build_sampler({"_class_name": "DDIMInverseScheduler"}, 10).for_strength(0.5)
+
+
+def test_a_network_without_variances_is_refused_when_they_are_needed() -> None:
+    sampler = build_sampler({"_class_name": "DDPMScheduler", "variance_type": "learned_range"}, 4)
+    noise = noise_source(0).standard_normal((1, 2, 4, 4))
+    with pytest.raises(SamplerError, match="twice the channels"):
+        sampler.sample(lambda x, _t: x, noise, rng=noise_source(0))
