@@ -8,7 +8,7 @@ those of torchsde's ``BrownianInterval`` (Kidger et al. 2021) with ``halfway_tre
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _DIGITS = 6
 _POOL = 24
+_REMEMBERED = 96
 
 
 @final
@@ -38,6 +39,8 @@ class BrownianPath:
     last: float
     shape: tuple[int, ...]
     seeds: tuple[int, ...]
+    # The latest draws by seed: neighbouring questions go down the same branches. Forgetting changes no number.
+    _kept: dict[int, Floats] = field(default_factory=dict, repr=False, compare=False)
 
     def unit_increment(self, start: float, end: float) -> Floats:
         """``W(end) - W(start)`` over the root of the distance: normals of variance 1; falling times flip the sign."""
@@ -49,7 +52,7 @@ class BrownianPath:
     def _increment(self, low: float, high: float) -> Floats:
         single = len(self.seeds) == 1
         shape = self.shape if single else self.shape[1:]
-        paths = [_Tree(seed & 0xFFFFFFFFFFFFFFFF, shape).increment(self, low, high) for seed in self.seeds]
+        paths = [_Tree(seed & 0xFFFFFFFFFFFFFFFF, shape, self._kept).increment(self, low, high) for seed in self.seeds]
         return paths[0] if single else np.stack(paths)
 
 
@@ -58,6 +61,7 @@ class BrownianPath:
 class _Tree:
     seed: int
     shape: Sequence[int]
+    kept: dict[int, Floats]
 
     def increment(self, path: BrownianPath, low: float, high: float) -> Floats:
         """The path's change over [low, high], both rounded."""
@@ -87,4 +91,8 @@ class _Tree:
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
     def _normals(self, seed: int) -> Floats:
-        return TorchCpuNoise(seed).standard_normal(self.shape)
+        if seed not in self.kept:
+            if len(self.kept) >= _REMEMBERED:
+                del self.kept[next(iter(self.kept))]
+            self.kept[seed] = TorchCpuNoise(seed).standard_normal(self.shape)
+        return self.kept[seed]

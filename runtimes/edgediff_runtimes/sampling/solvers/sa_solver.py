@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, final
 
 import numpy as np
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 def middle_tau(t: float) -> float:
     """The default of the reference: full noise from timestep 200 to 800, none elsewhere."""
     return 1.0 if 200 <= t <= 800 else 0.0  # noqa: PLR2004 - the reference's own bounds
+
+
+@cache
+def _quadrature() -> tuple[Array, Array]:
+    """Gauss-Legendre points and weights on [-1, 1], exact up to degree 31."""
+    points, shares = np.polynomial.legendre.leggauss(16)
+    return points, shares
 
 
 @final
@@ -96,7 +104,7 @@ class SaSolver:
 
     def _weights(self, nodes: Sequence[float], start: float, end: float, growth: float) -> list[float]:
         """Integrals of the Lagrange polynomials against the exponential kernel, by Gauss-Legendre quadrature."""
-        points, shares = np.polynomial.legendre.leggauss(16)
+        points, shares = _quadrature()
         times = (start + end) / 2 + (end - start) / 2 * points
         # exp(-tau^2 end) exp((1 + tau^2) time) in data prediction, exp(-time) in noise prediction.
         kernel = np.exp(growth * times - (growth - 1) * end) if self.data else np.exp(-times)
