@@ -6,20 +6,23 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, final
 
+from edgediff.bench.watch import watch
+
 RESULTS = Path(__file__).parent / "results"
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_SAMPLE_S = 0.02
 _PACKAGES = ("edgediff", "numpy", "onnxruntime", "torch", "diffusers", "onnx", "onnxscript", "tokenizers", "pillow")
+
+
+class ChildError(RuntimeError):
+    """A child process ended without a result."""
 
 
 @final
@@ -27,42 +30,30 @@ _PACKAGES = ("edgediff", "numpy", "onnxruntime", "torch", "diffusers", "onnx", "
 class Child:
     """What a child process gave: the JSON of its last line of stdout, and its peaks of memory in bytes.
 
-    ``peak_rss`` is the kernel's own high-water mark as last seen; ``peak_anonymous`` is resident minus shared, sampled
-    every 20 ms: what cannot be dropped, unlike pages of mapped files.
+    ``peak_rss`` is the kernel's own high-water mark as last seen; ``peak_anonymous`` belongs to no file, sampled every
+    20 ms: what cannot be dropped, unlike pages of mapped files. ``marks`` are the phases it announced, see ``watch``.
     """
 
     output: dict[str, Any]
     peak_rss: int
     peak_anonymous: int
     wall_s: float
+    marks: list[tuple[float, str]]
 
 
-def run_child(arguments: Sequence[str]) -> Child:
-    """Run ``python ARGUMENTS`` and watch its memory; a child that fails ends the experiment with its own words."""
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
-    peaks = {"rss": 0, "anonymous": 0}
-    watcher = threading.Thread(target=_watch, args=(process, peaks), daemon=True)
-    watcher.start()
-    stdout, _ = process.communicate()
-    watcher.join()
-    if process.returncode:
-        sys.exit(f"the child process ended with {process.returncode}: {' '.join(arguments)}")
-    return Child(json.loads(stdout.splitlines()[-1]), peaks["rss"], peaks["anonymous"], time.perf_counter() - began)
+def run_child(
+    arguments: Sequence[str], *, python: str | Path = sys.executable, environment: Mapping[str, str] | None = None
+) -> Child:
+    """Run ``python ARGUMENTS`` and watch its memory; its stderr goes where ours goes.
 
-
-def _watch(process: subprocess.Popen[str], peaks: dict[str, int]) -> None:
-    statm, status = Path(f"/proc/{process.pid}/statm"), Path(f"/proc/{process.pid}/status")
-    while process.poll() is None:
-        try:
-            resident, shared = (int(field) * _PAGE_BYTES for field in statm.read_text().split()[1:3])
-            high = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM")), None)
-        except (OSError, ValueError):
-            break
-        peaks["anonymous"] = max(peaks["anonymous"], resident - shared)
-        if high is not None:
-            peaks["rss"] = max(peaks["rss"], int(high.split()[1]) * 1024)
-        time.sleep(_SAMPLE_S)
+    Raises:
+        ChildError: It failed.
+    """
+    watched = watch([str(python), *arguments], environment=environment)
+    if watched.returncode or not watched.lines:
+        raise ChildError(f"the child process ended with {watched.returncode}: {Path(arguments[0]).name}")
+    anonymous = max((memory.anonymous for _, memory in watched.samples), default=0)
+    return Child(json.loads(watched.lines[-1]), watched.peak or 0, anonymous, watched.seconds, watched.marks)
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:

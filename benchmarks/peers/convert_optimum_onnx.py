@@ -1,0 +1,11 @@
+"""Optimum's own export of a pipeline, in its environment: ``python convert_optimum_onnx.py PIPELINE BUNDLE TARGET``."""
+
+from __future__ import annotations
+
+import sys
+
+from optimum.onnxruntime import ORTStableDiffusionPipeline
+
+if __name__ == "__main__":
+    pipeline, _, target = sys.argv[1:]
+    ORTStableDiffusionPipeline.from_pretrained(pipeline, export=True).save_pretrained(target)

@@ -1,0 +1,72 @@
+"""diffusers with PyTorch, eager."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
+from driving import PROMPT, SEED, Picture
+
+VERSIONS = {"torch": torch.__version__, "diffusers": diffusers.__version__, "transformers": transformers.__version__}
+
+
+def load(job: dict[str, Any]) -> Callable[..., Picture]:
+    """The pipeline in the job's dtype; bfloat16 in the memory format that suits it."""
+    torch.set_num_threads(job["threads"])
+    dtype = getattr(torch, job["dtype"])
+    pipeline = StableDiffusionPipeline.from_pretrained(job["pipeline"], torch_dtype=dtype)
+    pipeline.scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config)
+    pipeline.set_progress_bar_config(disable=True)
+    if dtype is torch.bfloat16:
+        pipeline.unet.to(memory_format=torch.channels_last)
+        pipeline.vae.to(memory_format=torch.channels_last)
+    network: list[float] = []
+    _time_calls(pipeline.unet, network)
+    return partial(draw, pipeline, network)
+
+
+def draw(
+    pipeline: Any,  # noqa: ANN401 - diffusers' and optimum's pipelines alike
+    network: list[float],
+    *,
+    width: int,
+    height: int,
+    steps: int,
+    guidance: float,
+) -> Picture:
+    """Draw with a pipeline that has diffusers' call."""
+    network.clear()
+    ends: list[float] = []
+
+    def step_ended(_: Any, __: int, ___: Any, values: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - diffusers' call
+        ends.append(time.perf_counter())
+        return values
+
+    result = pipeline(
+        PROMPT,
+        width=width,
+        height=height,
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+        generator=torch.Generator("cpu").manual_seed(SEED),
+        callback_on_step_end=step_ended,
+    )
+    return Picture(ends, list(network), result.images[0].save)
+
+
+def _time_calls(module: torch.nn.Module, seconds: list[float]) -> None:
+    forward = module.forward
+
+    def timed(*values: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever the module takes
+        began = time.perf_counter()
+        result = forward(*values, **named)
+        seconds.append(time.perf_counter() - began)
+        return result
+
+    module.forward = timed

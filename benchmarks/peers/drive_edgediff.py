@@ -1,0 +1,35 @@
+"""edgediff, from its wheel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from driving import PROMPT, SEED, Picture
+
+import edgediff
+from edgediff.bench.timed_engine import TimedEngine
+from edgediff_runtimes.engines import get_engine
+from edgediff_runtimes.pipeline import Pipeline
+
+VERSIONS = {"edgediff": edgediff.__version__, "onnxruntime": onnxruntime.__version__, "numpy": np.__version__}
+
+
+def load(job: dict[str, Any]) -> Callable[..., Picture]:
+    """Components are loaded by the first picture, as for every user; so ``load_s`` is small and cold start is not."""
+    engine = TimedEngine(get_engine("onnxruntime"))
+    pipeline = edgediff.load(job["bundle"], engine=engine, threads=job["threads"])
+    return partial(_draw, pipeline, engine)
+
+
+def _draw(pipeline: Pipeline, engine: TimedEngine, *, width: int, height: int, steps: int, guidance: float) -> Picture:
+    engine.calls.clear()
+    ends: list[float] = []
+    options = {"width": width, "height": height, "steps": steps, "guidance": guidance}
+    result = pipeline(PROMPT, seed=SEED, sampler="euler", on_step=lambda _: ends.append(time.perf_counter()), **options)
+    network = [seconds for role, seconds in engine.calls if role == "unet"]
+    return Picture(ends, network, result.images[0].save)

@@ -1,0 +1,111 @@
+"""Each peer in a virtual environment of its own, and the model in the form that each peer reads.
+
+    python benchmarks/peers/environments.py CACHE [--only NAME ...]
+    python benchmarks/peers/environments.py CACHE --prepare PIPELINE BUNDLE
+
+The first line makes the environments in CACHE (about 6 GB, outside of the repository) with the versions below. The
+second converts: optimum-onnx exports PIPELINE (a diffusers directory) itself; OpenVINO converts the graphs of BUNDLE,
+which was exported from the same pipeline; the others read the one or the other as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# The versions that pip finds beside each other: optimum-onnx 0.1.0 wants transformers below 4.58.
+REQUIREMENTS: dict[str, tuple[str, ...]] = {
+    "edgediff": (str(ROOT),),
+    "diffusers": ("torch==2.13.0", "diffusers==0.42.1", "transformers==5.23.0", "accelerate", "pillow"),
+    "optimum-onnx": (
+        "torch==2.13.0",
+        "optimum-onnx[onnxruntime]==0.1.0",
+        "onnxruntime==1.32.0",
+        "diffusers==0.39.0",
+        "transformers==4.57.6",
+        "accelerate",
+        "pillow",
+    ),
+    # transformers is not asked for at run time, only to convert the tokenizer.
+    "openvino-genai": ("openvino-genai==2026.4.1.0", "openvino-tokenizers", "transformers==5.23.0", "pillow"),
+    "sdcpp": ("stable-diffusion-cpp-python", "pillow"),  # compiled here, with this machine's instructions
+}
+# peer -> (environment, settings for its driver)
+PEERS: dict[str, tuple[str, dict[str, str]]] = {
+    "edgediff": ("edgediff", {}),
+    "diffusers fp32": ("diffusers", {"dtype": "float32"}),
+    "diffusers bf16": ("diffusers", {"dtype": "bfloat16"}),
+    "optimum-onnx": ("optimum-onnx", {}),
+    "openvino-genai f32": ("openvino-genai", {"precision": "f32"}),
+    "openvino-genai bf16": ("openvino-genai", {"precision": "bf16"}),
+    "sdcpp": ("sdcpp", {}),
+}
+
+
+def python_of(cache: Path, environment: str) -> Path:
+    """The interpreter of an environment."""
+    return cache / environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def installed_bytes(cache: Path, environment: str) -> int:
+    """Bytes of what an environment has beside the tools that every environment has."""
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    done = subprocess.run([str(python_of(cache, environment)), "-c", code], capture_output=True, text=True, check=True)
+    packages = Path(done.stdout.strip())
+    tools = ("pip", "setuptools", "pkg_resources", "_distutils_hack")
+    ours = [entry for entry in packages.iterdir() if not entry.name.startswith(tools)]
+    files = [file for entry in ours for file in ([entry] if entry.is_file() else entry.rglob("*"))]
+    # Compiled Python is left out: it comes with use, and is there for one peer and not for another.
+    return sum(file.stat().st_size for file in files if file.is_file() and file.suffix != ".pyc")
+
+
+def make(cache: Path, environment: str) -> None:
+    """Make one environment; one that is there is brought up to date."""
+    cache.mkdir(parents=True, exist_ok=True)
+    subprocess.run([sys.executable, "-m", "venv", str(cache / environment)], check=True)
+    extra = ("--force-reinstall", "--no-deps") if environment == "edgediff" and _is_there(cache) else ()
+    pip = [str(python_of(cache, environment)), "-m", "pip", "install", "--quiet", *extra]
+    subprocess.run([*pip, *REQUIREMENTS[environment]], check=True)
+
+
+def _is_there(cache: Path) -> bool:
+    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('edgediff') is None)"
+    command = [str(python_of(cache, "edgediff")), "-c", code]
+    return subprocess.run(command, check=False).returncode == 0
+
+
+def prepared(cache: Path, pipeline: Path) -> dict[str, Path]:
+    """Where the converted models are."""
+    return {name: cache / "models" / pipeline.name / name for name in ("optimum-onnx", "openvino-genai")}
+
+
+def prepare(cache: Path, pipeline: Path, bundle: Path) -> None:
+    """Convert the model for the peers that need it; what is there stays."""
+    for name, target in prepared(cache, pipeline).items():
+        if python_of(cache, name).exists() and not (target / "model_index.json").exists():
+            script = Path(__file__).with_name(f"convert_{name.replace('-', '_')}.py")
+            command = [str(python_of(cache, name)), str(script), str(pipeline), str(bundle), str(target)]
+            subprocess.run(command, check=True)
+
+
+def main() -> None:
+    """Make environments, or prepare a model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cache", type=Path)
+    parser.add_argument("--only", nargs="+", choices=REQUIREMENTS, default=list(REQUIREMENTS))
+    parser.add_argument("--prepare", nargs=2, type=Path, metavar=("PIPELINE", "BUNDLE"))
+    given = parser.parse_args()
+    cache = given.cache.resolve()
+    if given.prepare:
+        prepare(cache, *(path.resolve() for path in given.prepare))
+        return
+    for environment in given.only:
+        make(cache, environment)
+        print(f"{environment}: {installed_bytes(cache, environment) / 1e6:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
