@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.sampling.prediction import Epsilon
 from edgediff_runtimes.sampling.reading import (
+    beyond,
     discrete_time,
     exploding,
     flow,
@@ -39,6 +40,7 @@ READINGS: dict[str, Reading] = {
     **staged_flow.READINGS,
     **score.READINGS,
     **tokens.READINGS,
+    **beyond.READINGS,
 }
 # Fields of older configs that no class reads any more.
 _FORGOTTEN = frozenset({"tensor_format", "timestep_values"})

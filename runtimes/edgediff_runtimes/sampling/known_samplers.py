@@ -24,7 +24,8 @@ class SamplerInfo:
         steps: Recommended numbers of steps, from and to.
         source: The paper.
         aliases: Other spellings.
-        needs: ``flow`` for flow models only, ``distilled`` for models trained for it, else ``any``.
+        needs: ``flow`` for flow models only, ``distilled`` for models trained for it, ``cfg++`` where the network must
+            return its guided and its unguided output, else ``any``.
     """
 
     name: str
@@ -159,6 +160,31 @@ _ROWS = (
         "Xue et al. 2023, SA-Solver",
         stochastic=True,
         fields={"algorithm_type": "data_prediction"},
+    ),
+    SamplerInfo(
+        "dpmpp_2s_a",
+        "EdgediffDPM2SAncestral",
+        2,
+        2,
+        (10, 30),
+        _LU_B,
+        stochastic=True,
+        aliases=("dpmpp_2s_ancestral", "k_dpmpp_2s_a"),
+    ),
+    SamplerInfo("er_sde", "EdgediffERSDE", 3, 1, (10, 30), "Cui et al. 2023, ER-SDE", stochastic=True),
+    # The refined exponential solver's multistep rule is DPM-Solver++(2M)'s rule of Heun type, term by term.
+    SamplerInfo("res_multistep", _DPM, 2, 1, (10, 30), "Zhang et al. 2023, RES", fields=_dpm("dpmsolver++", 2, "heun")),
+    SamplerInfo("euler_cfg_pp", "EdgediffEulerCFGPlusPlus", 1, 1, (20, 50), "Chung et al. 2024, CFG++", needs="cfg++"),
+    SamplerInfo(
+        "euler_a_cfg_pp",
+        "EdgediffEulerAncestralCFGPlusPlus",
+        1,
+        1,
+        (20, 50),
+        "Chung et al. 2024, CFG++",
+        stochastic=True,
+        aliases=("euler_ancestral_cfg_pp",),
+        needs="cfg++",
     ),
     SamplerInfo("lcm", "LCMScheduler", 1, 1, (2, 8), "Luo et al. 2023", stochastic=True, needs="distilled"),
     SamplerInfo("tcd", "TCDScheduler", 1, 1, (2, 8), "Zheng et al. 2024", stochastic=True, needs="distilled"),

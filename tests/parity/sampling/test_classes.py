@@ -9,10 +9,12 @@ import pytest
 from sampler_cases import CASES
 
 from edgediff_runtimes.errors import SamplerError
-from edgediff_runtimes.sampling import build_sampler, sampler_config, sampler_names
-from edgediff_runtimes.sampling.building import READINGS
+from edgediff_runtimes.sampling import build_sampler, sampler_config, sampler_table
+from edgediff_runtimes.sampling.building import READINGS as ALL
+from edgediff_runtimes.sampling.reading.beyond import READINGS as BEYOND
 from edgediff_runtimes.sampling.refused import REFUSED
 
+READINGS = {name: reading for name, reading in ALL.items() if name not in BEYOND}
 pytest.importorskip("scipy")
 pytest.importorskip("torchsde")
 
@@ -66,7 +68,9 @@ BASE = {
 
 
 @pytest.mark.filterwarnings("ignore")  # diffusers' own
-@pytest.mark.parametrize("name", [n for n in sampler_names() if not n.startswith("flow")])
+@pytest.mark.parametrize(
+    "name", [row.name for row in sampler_table() if row.needs != "flow" and row.class_name not in BEYOND]
+)
 def test_names_carry_over_as_from_config_does(name: str) -> None:
     config = sampler_config(name, BASE)
     old = theirs.PNDMScheduler.from_config(BASE)

@@ -8,15 +8,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.noise import image_seeds, noise_source, per_image
 from edgediff_runtimes.sampling import build_sampler, sampler_config, sampler_names, sampler_table
 from edgediff_runtimes.sampling.levels import Interval, Level, exploding, flowing, preserving_at
 from edgediff_runtimes.sampling.prediction import Clean, Denoiser
+from edgediff_runtimes.sampling.solvers.cfg_plus_plus import CfgPlusPlus
 from edgediff_runtimes.sampling.solvers.churn import ChurnedEuler
 from edgediff_runtimes.sampling.solvers.ddim import Ddim
 from edgediff_runtimes.sampling.solvers.deis import Deis
 from edgediff_runtimes.sampling.solvers.dpm_multistep import DpmMultistep
 from edgediff_runtimes.sampling.solvers.dpm_singlestep import DpmSinglestep, singlestep_orders
+from edgediff_runtimes.sampling.solvers.er_sde import ErSde
 from edgediff_runtimes.sampling.solvers.flow_ancestral import FlowAncestral
 from edgediff_runtimes.sampling.solvers.heun import Heun
 from edgediff_runtimes.sampling.solvers.kdpm2 import Kdpm2
@@ -144,6 +147,8 @@ def gaussian_network(sampler):
         x = seen * level.scale
         clean = posterior(x, level)
         noise = (x - level.alpha * clean) / level.sigma
+        if isinstance(sampler.solver, CfgPlusPlus):
+            return np.concatenate([noise, noise], axis=1).astype(np.float32)
         return (noise - clean if sampler.parametrisation.name == "flow_prediction" else noise).astype(np.float32)
 
     return model
@@ -256,3 +261,27 @@ def test_a_batch_of_images_is_the_images_one_by_one() -> None:
         alone = noise_source(seed)
         image = sampler.sample(network, alone.standard_normal((1, 2, 4, 4)), rng=alone)
         np.testing.assert_allclose(batch[i : i + 1], image, atol=1e-6)
+
+
+def test_cfg_plus_plus_without_guidance_is_euler() -> None:
+    plain, guided = sampler_of("euler", 6), sampler_of("euler_cfg_pp", 6)
+    noise = noise_source(1).standard_normal((1, 2, 4, 4))
+    runs = [s.sample(gaussian_network(s), noise, rng=noise_source(0)) for s in (plain, guided)]
+    np.testing.assert_allclose(runs[0], runs[1], atol=1e-5)
+
+
+def test_er_sde_draws_the_variance_that_its_drift_leaves() -> None:
+    # From a sample whose clean part is known exactly, one step must give the end level's variance.
+    start, end = exploding(np.float64(0), 4.0), exploding(np.float64(1), 1.5)
+    rng = noise_source(0)
+    x = 4.0 * rng.standard_normal((200, 500))
+    denoise = Denoiser(lambda seen, _t: np.zeros_like(seen), Clean())
+    out = ErSde().step(denoise, x, Interval(start, end, 0, 2), (), rng)
+    assert abs(float(out.x.std()) / 1.5 - 1) < 0.01
+
+
+@pytest.mark.parametrize("name", ["euler_cfg_pp", "euler_a_cfg_pp"])
+def test_cfg_plus_plus_refuses_a_network_with_one_output(name: str) -> None:
+    sampler, noise = sampler_of(name, 4), noise_source(1).standard_normal((1, 2, 4, 4))
+    with pytest.raises(SamplerError, match="unguided"):
+        sampler.sample(lambda x, _t: x, noise, rng=noise_source(0))

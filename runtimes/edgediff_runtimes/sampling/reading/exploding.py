@@ -80,6 +80,15 @@ def first_std(settings: Settings, sigmas: Array) -> float:
 
 
 def _euler(settings: Settings) -> Sampler:
+    return euler_levels(settings, churned(settings, reread=settings["prediction_type"] != "v_prediction"))
+
+
+def euler_levels(settings: Settings, solver: Solver) -> Sampler:
+    """A solver on the schedule of ``EulerDiscreteScheduler``.
+
+    Raises:
+        SamplerError: a setting of the schedule cannot be applied.
+    """
     table = training_sigmas(alphas_cumprod(settings, keep_finite=True))
     continuous = (
         choose(settings, "timestep_type", ("discrete", "continuous")) == "continuous"
@@ -99,7 +108,7 @@ def _euler(settings: Settings) -> Sampler:
     told = (0.25 * np.log(sigmas[:-1])) if continuous else timesteps
     return Sampler(
         intervals=chain(levels_of(sigmas, told.astype(np.float32))),
-        solver=churned(settings, reread=settings["prediction_type"] != "v_prediction"),
+        solver=solver,
         parametrisation=parametrisation(settings, WITH_SAMPLE),
         init_noise_sigma=first_std(settings, sigmas),
     )
@@ -194,7 +203,7 @@ def _kdpm2(settings: Settings, *, ancestral: bool) -> Sampler:
     start, end = sigmas[:-1], sigmas[1:]
     up = np.sqrt(end**2 * (start**2 - end**2) / start**2)
     down = np.sqrt(end**2 - up**2) if ancestral else end
-    via = [_midpoint(levels[i], float(sigma), table, timesteps.dtype) for i, sigma in enumerate(down)]
+    via = [midpoint(levels[i], float(sigma), table, timesteps.dtype) for i, sigma in enumerate(down)]
     intervals = chain(levels, via)
     if ancestral:
         intervals = tuple(replace(v, extra=(float(down[i]), float(up[i]))) for i, v in enumerate(intervals))
@@ -206,7 +215,7 @@ def _kdpm2(settings: Settings, *, ancestral: bool) -> Sampler:
     )
 
 
-def _midpoint(start: Level, end: float, table: Floats, dtype: np.dtype[Any]) -> tuple[Level, ...]:
+def midpoint(start: Level, end: float, table: Floats, dtype: np.dtype[Any]) -> tuple[Level, ...]:
     """The level halfway in log(sigma), or none before the clean end."""
     if end <= 0:
         return ()
@@ -220,7 +229,7 @@ def _dpm_sde(settings: Settings) -> Sampler:
     levels = levels_of(np.append(sigmas, 0.0).astype(np.float32), timesteps)
     seed = settings["noise_sampler_seed"]
     return Sampler(
-        intervals=chain(levels, [_midpoint(a, b.sigma, table, timesteps.dtype) for a, b in pairwise(levels)]),
+        intervals=chain(levels, [midpoint(a, b.sigma, table, timesteps.dtype) for a, b in pairwise(levels)]),
         solver=DpmSde(span=(levels[-2].sigma, levels[0].sigma), seed=seed, s_noise=settings["s_noise"]),
         parametrisation=parametrisation(settings, PREDICTIONS),
         init_noise_sigma=first_std(settings, np.array([level.sigma for level in levels])),
@@ -228,7 +237,7 @@ def _dpm_sde(settings: Settings) -> Sampler:
 
 
 _SPACING: dict[str, Any] = {"prediction_type": "epsilon", "timestep_spacing": "linspace", "steps_offset": 0}
-_EULER_FIELDS: dict[str, Any] = {
+EULER_FIELDS: dict[str, Any] = {
     **BETAS,
     **_SPACING,
     **GRID_SWITCHES,
@@ -251,7 +260,7 @@ _HEUN_FIELDS: dict[str, Any] = {**_KDPM2_FIELDS, "clip_sample": False, "clip_sam
 CHURN: dict[str, Any] = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
 
 READINGS: dict[str, Reading] = {
-    "EulerDiscreteScheduler": Reading(_EULER_FIELDS, _euler, frozenset({"timesteps", "sigmas"}), CHURN),
+    "EulerDiscreteScheduler": Reading(EULER_FIELDS, _euler, frozenset({"timesteps", "sigmas"}), CHURN),
     "EulerAncestralDiscreteScheduler": Reading(_ANCESTRAL_FIELDS, _euler_ancestral),
     "LMSDiscreteScheduler": Reading({**BETAS, **_SPACING, **GRID_SWITCHES}, _lms),
     "KDPM2DiscreteScheduler": Reading(_KDPM2_FIELDS, partial(_kdpm2, ancestral=False)),
