@@ -20,8 +20,11 @@ from edgediff_runtimes.sampling.reading import (
     staged_flow,
     tokens,
 )
-from edgediff_runtimes.sampling.reading.settings import CALL
+from edgediff_runtimes.sampling.reading.settings import CALL, steps_of
 from edgediff_runtimes.sampling.refused import REFUSED
+from edgediff_runtimes.sampling.schedules.betas import alphas_cumprod
+from edgediff_runtimes.sampling.schedules.named_grids import VIDEO_GRID, named_timesteps, video_sigmas
+from edgediff_runtimes.sampling.schedules.sigmas import training_sigmas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +45,8 @@ READINGS: dict[str, Reading] = {
     **tokens.READINGS,
     **beyond.READINGS,
 }
+# Classes whose networks are told fractional timesteps.
+FRACTIONAL = frozenset({*beyond.READINGS, "EulerDiscreteScheduler", "HeunDiscreteScheduler"})
 # Fields of older configs that no class reads any more.
 _FORGOTTEN = frozenset({"tensor_format", "timestep_values"})
 
@@ -53,13 +58,15 @@ def build_sampler(config: Mapping[str, Any], steps: int | None = None, **overrid
         config: The dict of a ``scheduler_config.json``, with ``_class_name``.
         steps: How many steps; left out where custom ``timesteps`` or ``sigmas`` say it.
         **overrides: Fields of the config, which they replace, and ``timesteps``, ``sigmas``, ``mu`` (dynamic shift) and
-            ``eta`` (share of fresh noise) where the class takes them.
+            ``eta`` (share of fresh noise) where the class takes them; ``grid``, one of ``NAMED_GRIDS``, where it takes
+            timesteps.
 
     Raises:
         SamplerError: the class, a field or a combination is unknown or impossible.
     """
     name = config.get("_class_name")
     reading = _reading(name)
+    grid = overrides.pop("grid", config.get("grid"))
     settings = {**dict.fromkeys(CALL), **reading.fields, **reading.keywords, **_of_config(config, reading)}
     for key, value in {**overrides, "steps": steps}.items():
         _check_override(str(name), key, value, reading)
@@ -68,6 +75,8 @@ def build_sampler(config: Mapping[str, Any], steps: int | None = None, **overrid
         raise SamplerError(
             "sigmas", got="sigmas beside timesteps", expected="one of the two", hint="leave out one of them"
         )
+    if grid is not None:
+        settings |= _named_grid(str(name), str(grid), settings, reading)
     sampler = reading.build(settings)
     _check_first_level(sampler)
     return sampler
@@ -94,10 +103,34 @@ def _of_config(config: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
     for key, value in config.items():
         if key in reading.fields:
             fields[key] = value
-        elif not key.startswith("_") and key not in _FORGOTTEN and not any(key in r.fields for r in READINGS.values()):
+        elif (
+            key != "grid"
+            and not key.startswith("_")
+            and key not in _FORGOTTEN
+            and not any(key in r.fields for r in READINGS.values())
+        ):
             hint = "a newer diffusers may have written it; remove the field if it changes nothing"
             raise SamplerError(key, got=value, expected="a field of one of diffusers' schedulers", hint=hint)
     return fields
+
+
+def _named_grid(name: str, grid: str, settings: Mapping[str, Any], reading: Reading) -> dict[str, list[float]]:
+    """Custom timesteps of a named grid, whole where the class has whole timesteps; or custom sigmas."""
+    takes = "sigmas" if grid == VIDEO_GRID else "timesteps"
+    if takes not in reading.takes or "beta_schedule" not in reading.fields:
+        raise SamplerError("grid", got=grid, expected=f"no grid by name, for {name} has its own")
+    if settings["timesteps"] is not None or settings["sigmas"] is not None:
+        raise SamplerError("grid", got=grid, expected="no custom timesteps or sigmas beside it")
+    if grid == VIDEO_GRID:
+        return {"sigmas": video_sigmas(steps_of(settings))}
+    table = training_sigmas(alphas_cumprod(settings, keep_finite=True))
+    timesteps = named_timesteps(grid, steps_of(settings), table)
+    if name in FRACTIONAL:
+        return {"timesteps": timesteps}
+    whole: list[float] = [round(t) for t in timesteps]
+    if len(set(whole)) < len(whole):
+        raise SamplerError("steps", got=len(whole), expected=f"fewer steps: `{grid}` repeats a timestep")
+    return {"timesteps": whole}
 
 
 def _check_override(name: str, key: str, value: object, reading: Reading) -> None:

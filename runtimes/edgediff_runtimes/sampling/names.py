@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.sampling.building import READINGS
 from edgediff_runtimes.sampling.known_samplers import KNOWN
+from edgediff_runtimes.sampling.schedules.named_grids import NAMED_GRIDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +52,8 @@ def sampler_config(name: str, base_config: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         name: A name of ``sampler_names()``, an alias (A1111's and ComfyUI's spellings), or either with the suffix
-            ``_karras``, ``_exponential``, ``_beta``, ``_trailing``, ``_leading`` or ``_linspace``.
+            ``_karras``, ``_exponential``, ``_beta``, ``_trailing``, ``_leading``, ``_linspace`` or one of
+            ``NAMED_GRIDS`` (``_ays``, ``_sgm_uniform`` ...).
         base_config: The dict of the model's ``scheduler_config.json``.
 
     Raises:
@@ -83,6 +85,9 @@ def _find(name: str) -> _Named:
         stem, _, suffix = spelled.rpartition("_")
         if suffix in _GRID_SUFFIXES:
             fields[_GRID_SUFFIXES[suffix]] = True
+        elif any(spelled.endswith(f"_{grid}") for grid in NAMED_GRIDS):
+            fields["grid"] = max((g for g in NAMED_GRIDS if spelled.endswith(f"_{g}")), key=len)
+            stem = spelled.removesuffix(f"_{fields['grid']}")
         elif suffix in _SPACING_SUFFIXES:
             fields["timestep_spacing"] = _SPACING_SUFFIXES[suffix]
         else:
@@ -93,7 +98,9 @@ def _find(name: str) -> _Named:
         hint = f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(KNOWN)}"
         raise SamplerError("sampler", got=name, expected="the name of a sampler", hint=hint)
     info = by_alias[spelled]
-    missing = [field for field in fields if field not in READINGS[info.class_name].fields]
+    reading = READINGS[info.class_name]
+    has = {*reading.fields, *({"grid"} if "timesteps" in reading.takes and "beta_schedule" in reading.fields else ())}
+    missing = [field for field in fields if field not in has]
     if missing:
         raise SamplerError("sampler", got=name, expected=f"`{info.name}` without that grid, which it does not have")
     # The name says which grid it means; a switch that the model's config carries must not change it.

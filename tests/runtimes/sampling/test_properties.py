@@ -13,6 +13,7 @@ from edgediff_runtimes.noise import image_seeds, noise_source, per_image
 from edgediff_runtimes.sampling import build_sampler, sampler_config, sampler_names, sampler_table
 from edgediff_runtimes.sampling.levels import Interval, Level, exploding, flowing, preserving_at
 from edgediff_runtimes.sampling.prediction import Clean, Denoiser
+from edgediff_runtimes.sampling.schedules.named_grids import NAMED_GRIDS, VIDEO_GRID
 from edgediff_runtimes.sampling.solvers.cfg_plus_plus import CfgPlusPlus
 from edgediff_runtimes.sampling.solvers.churn import ChurnedEuler
 from edgediff_runtimes.sampling.solvers.ddim import Ddim
@@ -285,3 +286,35 @@ def test_cfg_plus_plus_refuses_a_network_with_one_output(name: str) -> None:
     sampler, noise = sampler_of(name, 4), noise_source(1).standard_normal((1, 2, 4, 4))
     with pytest.raises(SamplerError, match="unguided"):
         sampler.sample(lambda x, _t: x, noise, rng=noise_source(0))
+
+
+@pytest.mark.parametrize("grid", [grid for grid in NAMED_GRIDS if grid != VIDEO_GRID])
+@pytest.mark.parametrize("name", ["euler", "heun", "dpmpp_2m", "dpmpp_2s_a", "er_sde"])
+@pytest.mark.parametrize("steps", [4, 10, 15])
+def test_named_grids_fall_from_noise_and_recover_a_gaussian(grid: str, name: str, steps: int) -> None:
+    sampler = sampler_of(f"{name}_{grid}", steps)
+    starts = [interval.start.nominal for interval in sampler.intervals]
+    assert len(starts) == steps
+    assert all(a > b for a, b in pairwise(starts))
+    assert starts[0] > 10
+    x = sampler.sample(gaussian_network(sampler), noise_source(1).standard_normal((1, 1, 64, 64)), rng=noise_source(2))
+    assert abs(float(x.mean()) - MEAN) < 0.25
+
+
+def test_align_your_steps_is_the_published_table() -> None:
+    told = sampler_of("dpmpp_2m_ays", 10).timesteps.tolist()
+    assert told == [999, 850, 736, 645, 545, 455, 343, 233, 124, 24]
+    assert sampler_of("euler_ays_sdxl", 10).timesteps.tolist() == [999, 845, 730, 587, 443, 310, 193, 116, 53, 13]
+
+
+def test_align_your_steps_for_video_leaves_the_training_schedule() -> None:
+    config = {
+        "_class_name": "EulerDiscreteScheduler",
+        "prediction_type": "v_prediction",
+        "timestep_type": "continuous",
+        **SD,
+    }
+    sampler = build_sampler(config, 10, grid=VIDEO_GRID)
+    assert sampler.intervals[0].start.sigma == pytest.approx(700.0)
+    assert sampler.intervals[-1].end.sigma == 0
+    np.testing.assert_allclose(sampler.timesteps[0], 0.25 * math.log(700), rtol=1e-6)

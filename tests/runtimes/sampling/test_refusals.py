@@ -50,6 +50,9 @@ REFUSED = [
     ("offset above the schedule", {"_class_name": "DDIMScheduler"}, {"steps": 1000, "steps_offset": 1}, "steps_offset"),
     ("repaint without a picture", {"_class_name": "RePaintScheduler"}, {"steps": 4}, "original_image"),
     ("tokens without a mask", {"_class_name": "AmusedScheduler"}, {"steps": 4}, "mask_token_id"),
+    ("unknown grid", EULER, {"steps": 4, "grid": "zigzag"}, "sgm_uniform"),
+    ("grid where none is taken", {"_class_name": "DDIMScheduler"}, {"steps": 4, "grid": "ays"}, "its own"),
+    ("grid beside timesteps", EULER, {"timesteps": [999, 1], "grid": "ays"}, "beside it"),
     ("a decoder of text", {"_class_name": "DiscreteDDIMScheduler"}, {"steps": 4}, "text"),
 ]
 
