@@ -27,13 +27,15 @@ def shipped_models() -> tuple[str, ...]:
 
 
 def open_bundle(bundle: str | Path) -> Bundle:
-    """Open a bundle by the name of a shipped model or by its directory (``./emoji`` where the two are the same).
+    """Open a bundle by the name of a shipped model or by its directory.
+
+    A ``Path``, and a text with a separator such as ``./emoji``, is a directory.
 
     Raises:
         BundleError: There is none, or it is not valid.
     """
-    if str(bundle) in shipped_models():
-        return Bundle.open(_MODELS / str(bundle))
+    if isinstance(bundle, str) and bundle in shipped_models():
+        return Bundle.open(_MODELS / bundle)
     try:
         return Bundle.open(bundle)
     except BundleNotFoundError as error:

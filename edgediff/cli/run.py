@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -90,13 +91,21 @@ def command(
             _check_fingerprint(pipeline, repeat)
         reports = []
         for index, result in enumerate(_draw(pipeline, texts, options)):
-            target = output or Path(f"edgediff-{result.seed}.png")
+            target = output or _free(Path(f"edgediff-{result.seed}.png"), len(result.images))
             files = result.save(target if len(texts) == 1 else target.with_stem(f"{target.stem}-{index}"))
             reports.append(_report(result, files))
             if not as_json:
                 click.echo("\n".join(map(str, files)))
     if as_json:
         click.echo(json.dumps(reports, indent=2))
+
+
+def _free(path: Path, images: int) -> Path:
+    """The path, or the first counted one, under which saving overwrites nothing."""
+    from edgediff_runtimes.results import numbered
+
+    candidates = (path if i == 1 else path.with_stem(f"{path.stem}_{i}") for i in count(1))
+    return next(place for place in candidates if not any(file.exists() for file in numbered(place, images)))
 
 
 def _texts(prompt: str | None, prompts: Path | None) -> list[str]:

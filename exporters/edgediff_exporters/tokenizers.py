@@ -8,7 +8,7 @@ from pathlib import Path
 from transformers import CLIPTokenizer
 
 from edgediff_exporters.sources.base import Source, read_json
-from edgediff_runtimes.bundle import Tokenizer
+from edgediff_runtimes.bundle import FileEntry, Tokenizer, sha256_of
 from edgediff_runtimes.errors import SourceError
 
 _FILES = (
@@ -47,4 +47,7 @@ def write_tokenizer(source: Source, origin: str, folder: Path, *, limit: int) ->
             raise SourceError(f"the tokenizer in `{origin}` cannot be read: {str(error).splitlines()[0]}") from error
         tokenizer.backend_tokenizer.save(str(here / "tokenizer.json"))
     stated = read_json(here / "tokenizer_config.json").get("model_max_length")
-    return Tokenizer(origin, min(int(stated), limit) if isinstance(stated, int | float) else limit)
+    files = tuple(
+        FileEntry(f"{origin}/{path.name}", path.stat().st_size, sha256_of(path)) for path in sorted(here.iterdir())
+    )
+    return Tokenizer(origin, min(int(stated), limit) if isinstance(stated, int | float) else limit, files)

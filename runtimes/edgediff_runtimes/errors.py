@@ -102,7 +102,10 @@ class UnsafePathError(BundleError, ValueError):
     """A path named by a bundle points outside of it."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"the path `{path}` leaves the bundle: expected a relative path to a file inside it")
+        super().__init__(
+            f"the path `{path}` leaves the bundle: expected a relative path to a file inside it",
+            hint="put the file itself in place of a link to it",
+        )
 
 
 class ComponentFileError(BundleError, OSError):

@@ -30,7 +30,9 @@ def combine(unconditional: Floats, conditional: Floats, *, scale: float, rescale
     if rescale == 0:
         return guided
     axes = tuple(range(1, guided.ndim))
-    deviation = conditional.std(axes, ddof=1, keepdims=True) / guided.std(axes, ddof=1, keepdims=True)
+    wanted, got = (array.std(axes, ddof=1, keepdims=True) for array in (conditional, guided))
+    # A constant prediction has no deviation to restore.
+    deviation = np.divide(wanted, got, out=np.ones_like(got), where=got > 0)
     rescaled: Floats = guided * deviation
     return np.float32(rescale) * rescaled + np.float32(1 - rescale) * guided
 

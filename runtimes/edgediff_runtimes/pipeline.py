@@ -72,6 +72,7 @@ class Pipeline:
         )
         tokenizer = manifest.tokenizers[0]
         self._tokenizer = ClipTokenizer(bundle.locate(tokenizer.path), max_tokens=tokenizer.max_tokens)
+        self._unet_inputs = tuple(spec.name for spec in manifest.components["unet"].inputs) or None
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
         # A set must not grow while it is gone through; re-entrant, because a signal handler may call ``cancel``.
         self._runs_lock = threading.RLock()
@@ -122,6 +123,8 @@ class Pipeline:
         picture = None if source is None else read_image(source)
         if picture is not None:
             self.bundle.graph("vae_encoder")
+            if "image-to-image" not in self.bundle.manifest.tasks:
+                raise SettingError("image", got=source, expected="nothing, because the bundle only draws from text")
         settings = resolve_settings(
             self.bundle.manifest,
             prompt,
@@ -169,8 +172,8 @@ class Pipeline:
         self.close()
 
     def _distilled_guidance(self) -> bool:
-        unet = self.bundle.manifest.components["unet"]
-        if unet.inputs:
-            return any(spec.name == "timestep_cond" for spec in unet.inputs)
-        with self._components.use("unet") as loaded:
-            return "timestep_cond" in loaded.inputs
+        """Whether the network takes the guidance scale as an input; where the manifest is derived, it is loaded to see."""
+        if self._unet_inputs is None:
+            with self._components.use("unet") as loaded:
+                self._unet_inputs = tuple(loaded.inputs)
+        return "timestep_cond" in self._unet_inputs

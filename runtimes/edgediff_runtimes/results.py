@@ -15,6 +15,11 @@ from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Floats
 
 
+def numbered(path: Path, images: int) -> list[Path]:
+    """The file of each picture of a run: the path itself, or ``-0``, ``-1`` ... before its suffix."""
+    return [path] if images == 1 else [path.with_stem(f"{path.stem}-{i}") for i in range(images)]
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -95,7 +100,7 @@ class Result:
         """Write the pictures; PNG carries the settings.
 
         Args:
-            path: The file; several pictures get ``-0``, ``-1`` ... before the suffix.
+            path: The file; several pictures get numbers, see ``numbered``.
 
         Returns:
             The files written.
@@ -105,8 +110,7 @@ class Result:
         """
         path = Path(path)
         check_place(path)
-        single = len(self.images) == 1
-        paths = [path if single else path.with_stem(f"{path.stem}-{i}") for i in range(len(self.images))]
+        paths = numbered(path, len(self.images))
         for index, (image, file) in enumerate(zip(self.images, paths, strict=True)):
             save_image(image, file, metadata=self.metadata(index))
         return paths

@@ -175,7 +175,7 @@ def resolve_settings(
         steps=_at_least_one("steps", _or(options.get("steps"), defaults.steps)),
         guidance=guidance,
         guidance_rescale=_rescale(_or(options.get("guidance_rescale"), 0.0), guided=bool(negatives)),
-        sampler=_sampler(_or(options.get("sampler"), defaults.sampler)),
+        sampler=_sampler(options.get("sampler")),
         sampler_options=_sampler_options(_or(options.get("sampler_options"), {})),
         width=width,
         height=height,

@@ -143,7 +143,7 @@ def test_load_refuses_unknown_options(bundle, options):
 
 
 def test_verify_a_good_bundle(bundle):
-    assert edgediff.verify(bundle) == api.Verification(files=4, graphs=4)
+    assert edgediff.verify(bundle) == api.Verification(files=8, graphs=4)
 
 
 def test_verify_an_altered_file(bundle_copy):

@@ -173,7 +173,7 @@ def test_inspect_a_directory_with_brackets_in_its_name(command, bundle_copy):
 
 def test_verify(command, bundle):
     outcome = command("verify", bundle)
-    assert outcome == type(outcome)(0, "4 files are what was exported, 4 graphs load\n", "")
+    assert outcome == type(outcome)(0, "8 files are what was exported, 4 graphs load\n", "")
     assert json.loads(command("verify", bundle, "--json").out) == {
         "files": 4,
         "graphs": 4,
@@ -193,3 +193,10 @@ def test_devices(command):
     assert "onnxruntime" in outcome.out
     report = json.loads(command("devices", "--json").out)
     assert "cpu" in report["engines"]["onnxruntime"]["devices"]
+
+
+def test_the_default_file_overwrites_nothing(command, bundle, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command("run", "a", "-m", str(bundle), "--seed", "5")
+    command("run", "b", "-m", str(bundle), "--seed", "5")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["edgediff-5.png", "edgediff-5_2.png"]

@@ -172,21 +172,22 @@ def component(graph: onnx.GraphProto) -> dict[str, Any]:
     """A component of the manifest."""
     path = BUNDLE / graph.name / "model.onnx"
     save(graph, path)
-    data = path.read_bytes()
-    entry = {
-        "path": f"{graph.name}/model.onnx",
-        "bytes": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
     return {
         "format": "onnx",
         "precision": "fp32",
-        "files": [entry],
+        "files": [file_entry(path)],
         "inputs": [tensor(value) for value in graph.input],
         "outputs": [tensor(value) for value in graph.output],
         "tolerance": 1e-4,
         "checks": [],
     }
+
+
+def file_entry(path: Path) -> dict[str, Any]:
+    """A file of the bundle as the manifest has it."""
+    data = path.read_bytes()
+    relative = path.relative_to(BUNDLE).as_posix()
+    return {"path": relative, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def tensor(value: onnx.ValueInfoProto) -> dict[str, Any]:
@@ -212,6 +213,7 @@ SCHEDULER = {
 def main() -> None:
     """Write the bundle and the slow U-Net."""
     shutil.rmtree(BUNDLE, ignore_errors=True)
+    shutil.copytree(HERE / "tokenizer" / "pad-end", BUNDLE / "tokenizer")
     graphs = [text_encoder(), unet(slow=False), vae_decoder(), vae_encoder()]
     manifest = {
         "family": "stable-diffusion",
@@ -225,8 +227,14 @@ def main() -> None:
             "shift": 0.0,
             "preview": [[0.1, 0.0, 0.0], [0.0, 0.1, 0.0], [0.0, 0.0, 0.1], [0.05, 0.05, 0.05], [0.5, 0.5, 0.5]],
         },
-        "tokenizers": [{"path": "tokenizer", "max_tokens": 12}],
-        "defaults": {"steps": 3, "guidance": 3.0, "width": 64, "height": 64, "sampler": None},
+        "tokenizers": [
+            {
+                "path": "tokenizer",
+                "max_tokens": 12,
+                "files": [file_entry(path) for path in sorted((BUNDLE / "tokenizer").iterdir())],
+            }
+        ],
+        "defaults": {"steps": 3, "guidance": 3.0, "width": 64, "height": 64},
         "provenance": {
             "source": "tests/golden/make_tiny_bundle.py",
             "source_sha256": None,
@@ -238,7 +246,6 @@ def main() -> None:
         "quality": None,
         "format_version": "1.0",
     }
-    shutil.copytree(HERE / "tokenizer" / "pad-end", BUNDLE / "tokenizer")
     (BUNDLE / "scheduler").mkdir()
     (BUNDLE / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULER, indent=2) + "\n")
     (BUNDLE / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}, indent=2) + "\n")

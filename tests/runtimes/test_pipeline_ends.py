@@ -314,3 +314,14 @@ def test_runs_may_begin_while_others_are_cancelled(pipeline):
         sys.setswitchinterval(interval)
     assert beginner.join() is None
     assert len(alive) == 150
+
+
+def test_the_result_of_a_run_that_failed_is_its_error(pipeline, answers):
+    def broken(feeds):
+        raise EngineError(f"no text from {sorted(feeds)}")
+
+    answers["text_encoder"] = broken
+    run = pipeline.stream("a")
+    for _ in range(2):
+        with pytest.raises(EngineError, match="no text"):
+            _ = run.result

@@ -110,12 +110,6 @@ def test_defaults_are_the_manifests(resolve, manifest):
     assert (settings.strength, settings.encode) == (None, None)
 
 
-def test_the_default_sampler_is_the_manifests(manifest):
-    manifest = dataclasses.replace(manifest, defaults=dataclasses.replace(manifest.defaults, sampler="euler"))
-    settings = resolve_settings(manifest, "a", {}, image_size=None, distilled_guidance=False)
-    assert settings.sampler == "euler"
-
-
 def test_what_is_given_replaces_the_default(resolve):
     given = {"steps": 7, "guidance": 2.5, "width": 128, "height": 8, "sampler": "euler", "seed": 5, "noise": "numpy"}
     settings = resolve(**given, guidance_rescale=0.25, sampler_options={"eta": 1.0})

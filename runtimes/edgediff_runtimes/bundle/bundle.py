@@ -64,9 +64,11 @@ class Bundle:
         return bundle
 
     def files(self) -> Iterator[FileEntry]:
-        """Every file of every component."""
+        """Every file of every component and tokenizer."""
         for component in self.manifest.components.values():
             yield from component.files
+        for tokenizer in self.manifest.tokenizers:
+            yield from tokenizer.files
 
     def locate(self, relative: str) -> Path:
         """The absolute path of something inside the bundle.

@@ -27,6 +27,7 @@ FAMILIES = {
     "StableDiffusionPipeline": "stable-diffusion",
     "StableDiffusionImg2ImgPipeline": "stable-diffusion",
     "LatentConsistencyModelPipeline": "stable-diffusion",
+    "LatentConsistencyModelImg2ImgPipeline": "stable-diffusion",
 }
 REQUIRED = ("text_encoder", "unet", "vae_decoder")
 _DEFAULT_SCALING = 0.18215  # diffusers' AutoencoderKL default, which early configs leave out
@@ -59,7 +60,7 @@ def derive_manifest(root: Path) -> Manifest:
     size = _sample_size(_read_config(root / "unet" / "config.json")) * factor
     scheduler = _read_config(root / "scheduler" / "scheduler_config.json")
     scheduler.string("_class_name")
-    distilled = class_name == "LatentConsistencyModelPipeline"
+    distilled = class_name.startswith("LatentConsistencyModel")
     return Manifest(
         family=family,
         tasks=("text-to-image", "image-to-image") if "vae_encoder" in components else ("text-to-image",),

@@ -147,34 +147,34 @@ class Latents:
 @final
 @dataclass(frozen=True, slots=True)
 class Tokenizer:
-    """A tokenizer: its directory inside the bundle and the tokens a prompt may have, first and last marks included."""
+    """A tokenizer: its directory inside the bundle, the tokens of a prompt with both marks, and its files."""
 
     path: str
     max_tokens: int
+    files: tuple[FileEntry, ...] = ()
 
     @classmethod
     def read(cls, fields: Fields) -> Tokenizer:
         """Read one tokenizer."""
-        return cls(fields.string("path"), fields.integer("max_tokens", minimum=2))
+        files = tuple(FileEntry.read(item) for item in fields.objects("files"))
+        return cls(fields.string("path"), fields.integer("max_tokens", minimum=2), files)
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What a run uses where the user says nothing: network steps, guidance scale, pixels, sampler name or None."""
+    """What a run uses where the user says nothing: sampling steps, guidance scale, pixels."""
 
     steps: int
     guidance: float
     width: int
     height: int
-    sampler: str | None = None
 
     @classmethod
     def read(cls, fields: Fields) -> Defaults:
         """Read the defaults."""
         sizes = fields.integer("width", minimum=1), fields.integer("height", minimum=1)
-        sampler = fields.optional_string("sampler")
-        return cls(fields.integer("steps", minimum=1), fields.number("guidance"), *sizes, sampler)
+        return cls(fields.integer("steps", minimum=1), fields.number("guidance"), *sizes)
 
 
 @final

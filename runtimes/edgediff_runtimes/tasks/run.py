@@ -29,6 +29,7 @@ class Run:
         self._drawing = drawing
         self._provenance = provenance
         self._result: Result | None = None
+        self._failure: Exception | None = None
         self._steps = self._work()
         self._lock = threading.RLock()  # a generator must not be closed while it computes
 
@@ -37,12 +38,13 @@ class Run:
         """The pictures; steps that were not iterated yet are run first.
 
         Raises:
-            Cancelled: The run was cancelled before it was done.
+            Cancelled: The run was cancelled or closed before it was done.
+            EdgediffError: The error that ended the run, again.
         """
         for _ in self:
             pass
-        if self._result is None:  # closed, or ended by an error that was raised before
-            raise Cancelled
+        if self._result is None:
+            raise self._failure or Cancelled()
         return self._result
 
     def cancel(self) -> None:
@@ -60,7 +62,13 @@ class Run:
 
     def __next__(self) -> Step:
         with self._lock:
-            return next(self._steps)
+            try:
+                return next(self._steps)
+            except StopIteration:
+                raise
+            except Exception as error:
+                self._failure = error
+                raise
 
     def __enter__(self) -> Run:
         return self
@@ -77,5 +85,6 @@ class Run:
             latents = step.latents
             yield step
         images = drawing.pictures(latents)
+        drawing.cancel.check()
         drawing.timings.total_s = time.perf_counter() - began
         self._result = Result(images, latents, drawing.settings, drawing.timings, self._provenance)

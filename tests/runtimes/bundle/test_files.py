@@ -106,9 +106,16 @@ def test_an_altered_file_of_the_same_length(bundle_dir):
         bundle.check_hashes()
 
 
+def test_an_altered_tokenizer(bundle_dir):
+    merges = bundle_dir / "tokenizer" / "merges.txt"
+    merges.write_bytes(merges.read_bytes()[::-1])
+    with pytest.raises(ComponentFileError, match=r"`tokenizer/merges\.txt` was altered"):
+        Bundle.open(bundle_dir).check_hashes()
+
+
 def test_a_missing_tokenizer(bundle_dir):
     (bundle_dir / "tokenizer").rename(bundle_dir / "elsewhere")
-    with pytest.raises(ComponentFileError, match="`tokenizer` is missing"):
+    with pytest.raises(ComponentFileError, match=r"`tokenizer/merges\.txt` is missing"):
         Bundle.open(bundle_dir)
 
 

@@ -60,7 +60,7 @@ WRONG_FIELDS = [
     (("defaults", "steps"), 0, "defaults.steps"),
     (("defaults", "guidance"), None, "defaults.guidance"),
     (("defaults", "width"), 0, "defaults.width"),
-    (("defaults", "sampler"), "", "defaults.sampler"),
+    (("tokenizers", 0, "files"), MISSING, "tokenizers[0].files"),
     (("provenance", "source"), MISSING, "provenance.source"),
     (("provenance", "tools"), {"onnx": 1}, "provenance.tools"),
     (("provenance", "licence"), 2, "provenance.licence"),
@@ -87,7 +87,6 @@ def test_a_full_manifest_is_read_back(manifest_values):
     ]
     manifest_values["quality"] = {"psnr": 41.5, "prompts": ["a red apple"], "seeds": [0, 1]}
     manifest_values["provenance"] |= {"source_sha256": "0" * 64, "command": "edgediff export é b", "date": "2026-11-23"}
-    manifest_values["defaults"]["sampler"] = "ddim"
     manifest_values["latents"]["preview"] = None
     manifest = Manifest.from_json(json.dumps(manifest_values))
     assert manifest.components["unet"].checks == (Check({"sample": (2, 4, 8, 8), "timestep": ()}, 1e-6),)
