@@ -175,7 +175,7 @@ def test_verify(command, bundle):
     outcome = command("verify", bundle)
     assert outcome == type(outcome)(0, "8 files are what was exported, 4 graphs load\n", "")
     assert json.loads(command("verify", bundle, "--json").out) == {
-        "files": 4,
+        "files": 8,
         "graphs": 4,
         "errors": {},
         "tolerances": {},
