@@ -6,6 +6,7 @@ them afterwards. A checkpoint in float32 is used in place; any other dtype is co
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -33,8 +34,11 @@ def run_reference(
     for prefix, part in module.named_modules():
         if any(True for _ in part.parameters(recurse=False)):
             _fetch_when_called(part, f"{prefix}." if prefix else "", weights)
-    with torch.no_grad():
-        return [tuple(out.float() for out in plan.forward(module, *inputs)) for inputs in feeds]
+    # Without oneDNN: it would keep a second, rearranged copy of the largest convolution's weights for each call.
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.filterwarnings("ignore", message="TF32")  # the switch sets another one back and warns of it
+        with torch.backends.mkldnn.flags(enabled=False):
+            return [tuple(out.float() for out in plan.forward(module, *inputs)) for inputs in feeds]
 
 
 def _fetch_when_called(part: torch.nn.Module, prefix: str, weights: Weights) -> None:
