@@ -11,6 +11,7 @@ which was exported from the same pipeline; the others read the one or the other 
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -83,9 +84,10 @@ def prepared(cache: Path, pipeline: Path) -> dict[str, Path]:
 
 
 def prepare(cache: Path, pipeline: Path, bundle: Path) -> None:
-    """Convert the model for the peers that need it; what is there stays."""
+    """Convert the model for the peers that need it and are installed."""
     for name, target in prepared(cache, pipeline).items():
-        if python_of(cache, name).exists() and not (target / "model_index.json").exists():
+        if python_of(cache, name).exists():
+            shutil.rmtree(target, ignore_errors=True)  # of an older state of the model
             script = Path(__file__).with_name(f"convert_{name.replace('-', '_')}.py")
             command = [str(python_of(cache, name)), str(script), str(pipeline), str(bundle), str(target)]
             subprocess.run(command, check=True)

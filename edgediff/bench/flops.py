@@ -64,7 +64,8 @@ def count_flops(graph: Path, feeds: Mapping[str, Array]) -> dict[str, Any]:
         feeds: One array per input; only their shapes matter, as long as the graph can compute with their values.
 
     Returns:
-        ``flops`` of one call, ``by_op``, the ``dtype`` that most of them are in, and ``uncounted``: how many nodes
+        ``flops`` of one call, ``by_op``, the ``dtype`` that most of them ran in (float32 where the processor has no
+        half precision arithmetic, whatever the file says), and ``uncounted``: how many nodes
         there are of kinds that do multiply matrices but whose operations are not counted.
     """
     options = ort.SessionOptions()

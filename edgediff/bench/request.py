@@ -148,18 +148,21 @@ def _case(text: str, engine_name: str | None, device: str, *, works: tuple[Optio
 
 def _check_precision(bundle: Bundle, precision: str, *, engine: str) -> None:
     """Our engines compute in the precision of the graph: any other wish is refused, not ignored."""
-    computed = {_ARITHMETIC.get(part.precision, part.precision) for part in bundle.manifest.components.values()}
+    computed = {_ARITHMETIC.get(part.precision) for part in bundle.manifest.components.values()}
     if precision != AS_EXPORTED and computed != {precision}:
+        sure = [known for known in computed if known is not None and len(computed) == 1]
         raise SettingError(
             "precision-of-execution",
             got=precision,
-            expected=f"{AS_EXPORTED} or {' and '.join(sorted(computed))}, because `{engine}` computes the graphs of "
+            expected=f"{' or '.join([AS_EXPORTED, *sure])}, because `{engine}` computes the graphs of "
             f"`{bundle.path.name}` as they were exported",
             hint="export the model again with `--precision`",
         )
 
 
-_ARITHMETIC = {"w16": "fp32"}  # precisions that name how weights are stored, and what is computed in
+# What graphs of a precision are computed in. Half precision is not among them: a processor without arithmetic for it
+# computes in fp32.
+_ARITHMETIC = {"fp32": "fp32", "w16": "fp32"}
 
 
 def _named(cases: list[Case]) -> list[Case]:

@@ -1,0 +1,149 @@
+"""``edgediff bench`` from the outside: what it measures, refuses, and leaves when it is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+DOCS = (Path(__file__).parents[3] / "docs" / "bench.md").read_text("utf-8")
+QUICK = ("--repeat", "1", "--steps", "2")
+
+
+def test_two_cases_in_turns(bundle, process, tmp_path):
+    """The one measurement of these tests; all that a report has is looked at here."""
+    files = [tmp_path / name for name in ("r.json", "r.html", "r.svg")]
+    done = process("bench", bundle, bundle, *QUICK, "--json", files[0], "--html", files[1], "--plot", files[2])
+    assert (done.code, done.err.count("error")) == (0, 0), done.err
+    report = json.loads(files[0].read_text("utf-8"))
+    assert report["partial"] is False
+    assert [case["name"] for case in report["cases"]] == ["bundle", "bundle #2"]
+    for case in report["cases"]:
+        (work,) = case["works"]
+        assert work["work"] == {"width": 64, "height": 64, "steps": 2, "batch": 1, "guidance": work["work"]["guidance"]}
+        assert {role: part["calls_per_picture"] for role, part in work["components"].items()} == {
+            "text_encoder": 1,
+            "unet": 2,
+            "vae_decoder": 1,
+        }
+        (one,) = work["rounds"]
+        assert len(one["steps_s"]) == 2
+        assert one["total_s"] <= one["cold_start_s"]
+        assert sum(one["engine_s"]["unet"]) < sum(one["steps_s"])
+        assert one["text_s"] + sum(one["steps_s"]) + one["decode_s"] <= one["total_s"]
+        assert list(one["phases"]) == ["import", "open", "first picture", "measured picture"]
+        assert work["flops"]["unet"]["flops"] > 0
+    assert {row["metric"] for row in report["ratios"]} >= {"total_s", "step_s", "cold_start_s"}
+    assert "bundle #2" in done.out
+    assert "<svg" in files[1].read_text("utf-8")
+    assert files[2].read_text("utf-8").startswith("<svg")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cwd", "r.html", "r.json", "r.svg"]
+    assert _undocumented(report) == set()
+    compared = process("bench", "--compare", files[0], files[0])
+    assert compared.code == 0
+    assert "1.000" in compared.out
+
+
+# Keys that are names: of roles, operations, inputs, packages, precisions, phases.
+_NAMED = {"feeds", "by_op", "uncounted", "packages", "matmul_peak_gflops", "precision", "export_error", "loads_s"}
+_OF_ROLES = {"flops", "components", "engine_s", "phases"}
+
+
+def _undocumented(value, parent=""):
+    """Fields of a report that docs/bench.md does not name."""
+    if isinstance(value, list):
+        return set().union(*(_undocumented(item, parent) for item in value))
+    if not isinstance(value, dict) or parent in _NAMED:
+        return set()
+    own = set() if parent in _OF_ROLES else {key for key in value if f"`{key}`" not in DOCS}
+    inner = (_undocumented(item, "" if parent in _OF_ROLES else key) for key, item in value.items())
+    return own.union(*inner)
+
+
+def test_the_documentation_check_can_fail():
+    assert _undocumented({"cases": [{"nonsense": 1}]}) == {"nonsense"}
+    assert _undocumented({"flops": {"unet": {"nonsense": 1}}}) == {"nonsense"}
+
+
+REFUSED = {
+    "no bundle": (("nowhere",), 1, "`nowhere` is not a bundle"),
+    "nothing": ((), 2, "expected a BUNDLE to measure"),
+    "no such device": (("BUNDLE", "--device", "gpu7"), 1, "the device `gpu7` is not available: expected one of cpu"),
+    "no such engine": (("BUNDLE", "--engine", "steam"), 1, "`engine` is 'steam': expected one of"),
+    "zero repeats": (("BUNDLE", "--repeat", "0"), 1, "`repeat` is 0: expected a whole number of at least 1"),
+    "negative warm-up": (("BUNDLE", "--warmup", "-1"), 1, "`warmup` is -1: expected a whole number of at least 0"),
+    "zero steps": (("BUNDLE", "--steps", "0"), 1, "`steps` is 0"),
+    "zero threads": (("BUNDLE", "--threads", "0"), 1, "`threads` is 0"),
+    "zero batch": (("BUNDLE", "--batch", "0"), 1, "`images` is 0"),
+    "odd size": (("BUNDLE", "--size", "65x64"), 1, "`width` is 65: expected a multiple of 8"),
+    "second size odd": (("BUNDLE", "--size", "64x64", "--size", "64x65"), 1, "`height` is 65"),
+    "no size": (("BUNDLE", "--size", "large"), 2, "'large' is not a size"),
+    "other precision": (("BUNDLE", "--precision-of-execution", "bf16"), 1, "expected graph or fp32"),
+    "no folder": (("BUNDLE", "--json", "no/such/r.json"), 1, "`json` is 'no/such/r.json': expected a file that can be"),
+    "a folder": (("BUNDLE", "--html", "folder.html"), 1, "expected a file that can be written (folder.html is a fold"),
+    "other suffix": (("BUNDLE", "--plot", "p.png"), 1, "`plot` is 'p.png': expected a file that ends in .svg"),
+    "compare and measure": (("BUNDLE", "--compare", "a.json", "b.json"), 2, "--compare goes alone"),
+    "compare nothing": (("--compare", "a.json", "b.json"), 1, "`compare` is 'a.json': expected a report"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_is_one_sentence_before_anything_is_measured(bundle, command, monkeypatch, tmp_path, case):
+    arguments, code, sentence = REFUSED[case]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.html").mkdir()
+    monkeypatch.setattr("edgediff.bench.measuring.run_job", None)  # would fail if it were reached
+    done = command("bench", *(bundle if part == "BUNDLE" else part for part in arguments))
+    assert done.code == code
+    assert sentence in done.err
+    assert done.err.count("error:") == 1
+    assert "Traceback" not in done.err
+    assert done.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.html"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_what_a_killed_measurement_has_is_kept_and_marked(bundle, tmp_path, kill):
+    target, page = tmp_path / "r.json", tmp_path / "r.html"
+    command = [sys.executable, "-c", "from edgediff.cli import main; main()", "bench", str(bundle), "--repeat", "500"]
+    started = subprocess.Popen(
+        [*command, "--steps", "1", "--json", str(target), "--html", str(page)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not target.exists():
+        assert started.poll() is None, started.stderr.read()
+        time.sleep(0.02)
+    started.send_signal(kill)
+    out, err = started.communicate(timeout=60)
+    report = json.loads(target.read_text("utf-8"))
+    assert report["partial"] is True
+    assert report["cases"][0]["works"][0]["summary"]["total_s"]["n"] >= 1
+    if kill is signal.SIGKILL:
+        assert started.returncode == -kill
+    else:
+        assert started.returncode == 130
+        assert "(partial)" in out
+        assert "interrupted" in err
+        assert "Traceback" not in err
+        assert "Partial:" in page.read_text("utf-8")
+    assert not re.findall(r"\.part$", " ".join(path.name for path in tmp_path.iterdir()))
+
+
+def test_a_measuring_process_that_fails_is_one_sentence(bundle_copy, command):
+    """The graph is of the length that the manifest says, and no graph."""
+    graph = bundle_copy / "unet" / "model.onnx"
+    graph.write_bytes(b"\xff" * graph.stat().st_size)
+    done = command("bench", bundle_copy, *QUICK)
+    assert done.code == 1
+    assert "ONNX Runtime cannot load `unet`" in done.err
+    assert "Traceback" not in done.err
