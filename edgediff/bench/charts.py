@@ -17,7 +17,7 @@ def charts(report: Report) -> list[str]:
     if not measured:
         return []
     figures = [_breakdown(measured), _over_steps(measured), *_over_size(report), *_against_quality(measured)]
-    return figures + [_memory(case, work) for case, work in measured if work["memory"]["samples"]]
+    return figures + [figure for case in report["cases"] for figure in _memory(case)]
 
 
 def label(case: dict[str, Any], work: dict[str, Any]) -> str:
@@ -45,13 +45,18 @@ def _breakdown(measured: list[tuple[dict[str, Any], dict[str, Any]]]) -> str:
 
 
 def _over_steps(measured: list[tuple[dict[str, Any], dict[str, Any]]]) -> str:
-    series = []
+    """A line for each case, size and batch: that of the most steps, which shows the fewer ones as well."""
+    longest: dict[str, tuple[int, Series]] = {}
     for case, work in measured:
-        rounds = work["rounds"]
+        rounds, what = work["rounds"], work["work"]
         steps = [summarise(column)["median"] for column in zip(*(one["steps_s"] for one in rounds), strict=True)]
         times = accumulate([work["summary"]["text_s"]["median"], *steps])
-        series.append(Series(label(case, work), list(enumerate(times))))
-    return lines("Time until a step is done (medians)", series, x_label="steps done", y_label="seconds")
+        series = Series(label(case, work), list(enumerate(times)))
+        place = f"{case['name']} {what['width']}x{what['height']} {what['batch']}"
+        if place not in longest or longest[place][0] < what["steps"]:
+            longest[place] = what["steps"], series
+    drawn = [series for _, series in longest.values()]
+    return lines("Time until a step is done (medians)", drawn, x_label="steps done", y_label="seconds")
 
 
 def _over_size(report: Report) -> Iterator[str]:
@@ -71,13 +76,12 @@ def _over_size(report: Report) -> Iterator[str]:
 
 def _against_quality(measured: list[tuple[dict[str, Any], dict[str, Any]]]) -> Iterator[str]:
     """A chart for every figure of quality that all cases have in their manifests; none is worked out here."""
-    figures = [numbers(case["quality"]) for case, _ in measured]
-    common = set.intersection(*(set(one) for one in figures))
-    for name in sorted(common):
-        series = [
-            Series(label(case, work), [(work["summary"]["total_s"]["median"], one[name])], dots=True)
-            for (case, work), one in zip(measured, figures, strict=True)
-        ]
+    figures = {case["name"]: numbers(case["quality"]) for case, _ in measured}
+    for name in sorted(set.intersection(*(set(found) for found in figures.values()))):
+        points: dict[str, list[tuple[float, float]]] = {case: [] for case in figures}
+        for case, work in measured:
+            points[case["name"]].append((work["summary"]["total_s"]["median"], figures[case["name"]][name]))
+        series = [Series(case, sorted(those), dots=True) for case, those in points.items()]
         yield lines(
             f"Quality in the manifest, {name}, against time", series, x_label="seconds per picture", y_label=name
         )
@@ -95,8 +99,11 @@ def numbers(value: object, path: str = "") -> dict[str, float]:
     return {path: float(value)} if is_number and path else {}  # type: ignore[arg-type]
 
 
-def _memory(case: dict[str, Any], work: dict[str, Any]) -> str:
-    seen = work["memory"]
-    resident = [(at, bytes_ / 1e6) for at, bytes_, _ in seen["samples"]]
-    anonymous = [(at, bytes_ / 1e6) for at, _, bytes_ in seen["samples"]]
-    return memory(f"Memory over time: {label(case, work)}", resident, anonymous, seen["phases"])
+def _memory(case: dict[str, Any]) -> Iterator[str]:
+    """The work of a case that took most memory."""
+    seen = [work for work in case["works"] if work["summary"] and work["memory"]["samples"]]
+    if seen:
+        work = max(seen, key=lambda work: max(resident for _, resident, _ in work["memory"]["samples"]))
+        resident = [(at, bytes_ / 1e6) for at, bytes_, _ in work["memory"]["samples"]]
+        anonymous = [(at, bytes_ / 1e6) for at, _, bytes_ in work["memory"]["samples"]]
+        yield memory(f"Memory over time: {label(case, work)}", resident, anonymous, work["memory"]["phases"])

@@ -92,9 +92,13 @@ def resolve(request: Request) -> tuple[Case, ...]:
     Raises:
         EdgediffError: A bundle, a device, an engine or an option is not there or cannot be applied.
     """
-    for name, least in (("repeat", 1), ("warmup", 0)):
-        if getattr(request, name) < least:
-            raise SettingError(name, got=getattr(request, name), expected=f"a whole number of at least {least}")
+    for name, got, least in (
+        ("repeat", request.repeat, 1),
+        ("warmup", request.warmup, 0),
+        ("batch", min(request.batches), 1),
+    ):
+        if got < least:
+            raise SettingError(name, got=got, expected=f"a whole number of at least {least}")
     if not request.bundles:
         raise SettingError("bundle", got="none", expected="at least one")
     works = _works(request)

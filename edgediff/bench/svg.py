@@ -11,8 +11,9 @@ from typing import TypeAlias, final
 Points: TypeAlias = Sequence[tuple[float, float]]
 
 WIDTH = 860
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 34, 46
+_LEFT, _RIGHT, _BOTTOM = 64, 24, 46
 _COLOURS = 6
+_LETTER, _ROW = 6.6, 18  # about the width of a letter; the height of a row of a legend
 
 # Colours that stay apart for readers who see red and green alike (after Okabe and Ito), a shade darker on white.
 STYLE = """
@@ -42,8 +43,9 @@ def bars(title: str, rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], *,
     longest = max(sum(value for _, value in row) for _, row in rows)
     left, bar, gap = 2, 26, 26
     scale = (WIDTH - left - 130) / (longest or 1.0)
-    body = [_legend(parts, y=52)]
-    y = 78.0
+    legend, more = _legend(parts, y=52)
+    body = [legend]
+    y = 78.0 + more
     for label, row in rows:
         body.append(f'<text class="soft" x="{left}" y="{y + 4:.1f}">{escape(label)}</text>')
         x = float(left)
@@ -63,14 +65,16 @@ def bars(title: str, rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], *,
 
 def lines(title: str, series: Sequence[Series], *, x_label: str, y_label: str, height: int = 320) -> str:
     """Lines over a plane whose axes both begin at zero."""
-    frame = _Frame.around([point for one in series for point in one.points], height=height)
-    body = [frame.axes(x_label, y_label)]
+    legend, more = _legend([one.name for one in series], y=44)
+    height += more
+    frame = _Frame.around([point for one in series for point in one.points], height=height, top=62 + more)
+    body = [frame.axes(x_label, y_label), legend]
     for index, one in enumerate(series):
         colour = index % _COLOURS
         path = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in one.points)
-        body.append(f'<polyline class="line s{colour}" points="{path}"/>')
+        dashes = ' stroke-dasharray="6 4"' if index >= _COLOURS else ""  # the colours begin again
+        body.append(f'<polyline class="line s{colour}"{dashes} points="{path}"/>')
         body += [_dot(frame, x, y, colour=colour, name=one.name) for x, y in one.points if one.dots]
-    body.append(_legend([one.name for one in series], y=40) if len(series) > 1 else "")
     return _figure(title, body, height=height)
 
 
@@ -88,14 +92,15 @@ def memory(title: str, resident: Points, anonymous: Points, marks: Sequence[tupl
     ends = [0.0] * 3  # where the last name on each of three lines ends
     for at, name in marks:
         x = frame.x(at)
-        line = next((index for index, end in enumerate(ends) if end <= x), 2)
-        ends[line], y = x + 7.0 * len(name), 60 + 13 * line
+        width = _LETTER * len(name) + 8
+        starts = x if x + width < WIDTH else x - width
+        line = next((index for index, end in enumerate(ends) if end <= starts), len(ends) - 1)
+        ends[line], y = starts + width, 62 + 13 * line
         body.append(f'<line class="s4 mark" x1="{x:.1f}" x2="{x:.1f}" y1="{y + 4}" y2="{frame.y(0):.1f}"/>')
-        anchor = "end" if x > WIDTH - 120 else "start"
+        anchor = "start" if starts == x else "end"
         body.append(f'<text class="soft" x="{x:.1f}" y="{y}" text-anchor="{anchor}">{escape(name)}</text>')
-    body.append(
-        _legend(["anonymous: belongs to no file", "resident: with pages of mapped files"], y=40, colours=(0, 4))
-    )
+    names = ["anonymous: belongs to no file", "resident: with pages of mapped files"]
+    body.append(_legend(names, y=44, colours=(0, 4))[0])
     return _figure(title, body, height=height)
 
 
@@ -110,7 +115,7 @@ class _Frame:
     top: int
 
     @classmethod
-    def around(cls, points: Points, *, height: int, top: int = _TOP + 20) -> _Frame:
+    def around(cls, points: Points, *, height: int, top: int) -> _Frame:
         x_max, y_max = (max((point[axis] for point in points), default=1.0) or 1.0 for axis in (0, 1))
         return cls(x_max, y_max * 1.08, height, top)
 
@@ -173,14 +178,19 @@ def _figure(title: str, body: Sequence[str], *, height: float) -> str:
     )
 
 
-def _legend(names: Sequence[str], *, y: int, colours: Sequence[int] | None = None) -> str:
-    x, body = 2.0, []
+def _legend(names: Sequence[str], *, y: int, colours: Sequence[int] = tuple(range(_COLOURS))) -> tuple[str, int]:
+    """Names with their colours, in as many rows as they need, and the height of all rows but the first."""
+    x, row, body = 2.0, 0, []
     for index, name in enumerate(names):
-        colour = (colours or range(_COLOURS))[index % _COLOURS]
-        body.append(f'<rect class="f{colour}" x="{x:.0f}" y="{y - 10}" width="11" height="11" rx="2"/>')
-        body.append(f'<text x="{x + 16:.0f}" y="{y}">{escape(name)}</text>')
-        x += 40 + 6.6 * len(name)
-    return "\n".join(body)
+        width = 40 + _LETTER * len(name)
+        if x > 2 and x + width > WIDTH:  # noqa: PLR2004 - the left edge
+            x, row = 2.0, row + 1
+        at = y + _ROW * row
+        colour = colours[index % len(colours)]
+        body.append(f'<rect class="f{colour}" x="{x:.0f}" y="{at - 10}" width="11" height="11" rx="2"/>')
+        body.append(f'<text x="{x + 16:.0f}" y="{at}">{escape(name)}</text>')
+        x += width
+    return "\n".join(body), _ROW * row
 
 
 def _dot(frame: _Frame, x: float, y: float, *, colour: int, name: str) -> str:

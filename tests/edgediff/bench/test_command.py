@@ -81,7 +81,7 @@ REFUSED = {
     "negative warm-up": (("BUNDLE", "--warmup", "-1"), 1, "`warmup` is -1: expected a whole number of at least 0"),
     "zero steps": (("BUNDLE", "--steps", "0"), 1, "`steps` is 0"),
     "zero threads": (("BUNDLE", "--threads", "0"), 1, "`threads` is 0"),
-    "zero batch": (("BUNDLE", "--batch", "0"), 1, "`images` is 0"),
+    "zero batch": (("BUNDLE", "--batch", "0"), 1, "`batch` is 0: expected a whole number of at least 1"),
     "odd size": (("BUNDLE", "--size", "65x64"), 1, "`width` is 65: expected a multiple of 8"),
     "second size odd": (("BUNDLE", "--size", "64x64", "--size", "64x65"), 1, "`height` is 65"),
     "no size": (("BUNDLE", "--size", "large"), 2, "'large' is not a size"),
