@@ -1,7 +1,8 @@
 """edgediff's exporter: a trained model in, a bundle out. Needs the `export` extra."""
 
+from edgediff_exporters.comparing import compare
 from edgediff_exporters.exporting import ExportReport, export
 from edgediff_exporters.precision import PRECISIONS
 from edgediff_exporters.progress import ExportProgress, OnProgress
 
-__all__ = ["PRECISIONS", "ExportProgress", "ExportReport", "OnProgress", "export"]
+__all__ = ["PRECISIONS", "ExportProgress", "ExportReport", "OnProgress", "compare", "export"]
