@@ -62,7 +62,7 @@ def write_plot(report: Report, path: Path) -> None:
 def page(report: Report) -> str:
     """The HTML."""
     names = ", ".join(case["name"] for case in report["cases"])
-    body = [f"<h1>What {escape(names)} costs here</h1>"]
+    body = [f"<h1>What {escape(names)} {'costs' if len(report['cases']) == 1 else 'cost'} here</h1>"]
     body.append(f'<p class="soft">Measured by edgediff on {escape(report["machine"]["date"])}</p>')
     if report["partial"]:
         body.append('<p class="warn">Partial: the measurement was ended before it was done.</p>')

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from edgediff.bench.summaries import paired_ratios, summarise
-from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.errors import EdgediffError, SettingError
 
 Report: TypeAlias = dict[str, Any]
 FORMAT = "edgediff-bench"
@@ -122,10 +122,18 @@ def write_json(report: Report, path: Path) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write beside the target and rename."""
+    """Write beside the target and rename.
+
+    Raises:
+        EdgediffError: It cannot be written.
+    """
     part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise EdgediffError(f"`{path}` cannot be written ({error.strerror or error})") from error
 
 
 def read_report(path: Path) -> Report:

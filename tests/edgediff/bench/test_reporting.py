@@ -14,7 +14,7 @@ from edgediff.bench.figures import metric_rows
 from edgediff.bench.page import page, write_plot
 from edgediff.bench.reporting import read_report, write_json
 from edgediff.bench.svg import ticks
-from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.errors import EdgediffError, SettingError
 
 
 def test_summaries_are_those_of_the_rounds(make_report):
@@ -150,3 +150,15 @@ def test_an_empty_report_gives_a_page(make_report):
     assert charts(report) == []
     assert "Conditions" in page(report)
     json.dumps(report, allow_nan=False)
+
+
+def test_a_place_that_went_away_is_one_sentence(make_report, tmp_path):
+    with pytest.raises(EdgediffError, match=r"gone/r\.json` cannot be written \(No such file"):
+        write_json(make_report({"a": [1.0]}), tmp_path / "gone" / "r.json")
+
+
+def test_what_cannot_be_written_leaves_nothing(make_report, tmp_path):
+    (tmp_path / "r.json").mkdir()
+    with pytest.raises(EdgediffError, match="cannot be written"):
+        write_json(make_report({"a": [1.0]}), tmp_path / "r.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
