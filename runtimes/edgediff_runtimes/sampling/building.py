@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from edgediff_runtimes.errors import SamplerError
-from edgediff_runtimes.sampling.prediction import Epsilon
+from edgediff_runtimes.sampling.prediction import Clean, Epsilon
 from edgediff_runtimes.sampling.reading import (
     beyond,
     discrete_time,
@@ -145,13 +145,17 @@ def _check_override(name: str, key: str, value: object, reading: Reading) -> Non
 
 
 def _check_first_level(sampler: Sampler) -> None:
-    """Refuse to divide by an alpha of 0: at zero terminal SNR the noise says nothing about the sample."""
-    if isinstance(sampler.parametrisation, Epsilon) and any(
-        interval.start.alpha == 0 for interval in sampler.intervals
-    ):
+    """Refuse to divide by 0: pure noise says nothing about the sample, and the clean sample nothing about the noise."""
+    starts = [interval.start for interval in sampler.intervals]
+    if isinstance(sampler.parametrisation, Epsilon) and any(level.alpha == 0 for level in starts):
         raise SamplerError(
             "rescale_betas_zero_snr",
             got=True,
             expected="a v-prediction or sample-prediction model, for epsilon cannot be used at zero SNR",
             hint="set `rescale_betas_zero_snr=False`, or a spacing that leaves out the last timestep",
+        )
+    if isinstance(sampler.parametrisation, Clean) and any(level.sigma == 0 for level in starts):
+        hint = "set `set_alpha_to_one=False`"
+        raise SamplerError(
+            "prediction_type", got="sample", expected="another one where the first level is clean", hint=hint
         )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from edgediff_runtimes.tensors import Array
 
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
-VARIANCES = ("fixed_small", "fixed_small_log", "fixed_large", "learned", "learned_range")
+VARIANCES = (None, "fixed_small", "fixed_small_log", "fixed_large", "learned", "learned_range")
 
 
 def level_at(products: Array, t: int, final: float = 1.0) -> Level:
@@ -110,7 +110,8 @@ def _ddpm(settings: Settings) -> Sampler:
     else:
         timesteps = spaced_timesteps(settings, steps).tolist()
     ends = [*timesteps[1:], -1]
-    variance = choose(settings, "variance_type", VARIANCES)
+    # No variance type at all, as in configs of other samplers, is the posterior's own.
+    variance = choose(settings, "variance_type", VARIANCES) or "fixed_small"
     return Sampler(
         intervals=tuple(
             Interval(level_at(products, t), level_at(products, ends[i]), i, len(timesteps))

@@ -46,8 +46,14 @@ def dynamically_shifted(settings: Settings, sigmas: Array) -> Array:
 
 
 def stretched(sigmas: Array, terminal: float) -> Array:
-    """Stretch a grid so that its last level is ``terminal``."""
+    """Stretch a grid so that its last level is ``terminal``.
+
+    Raises:
+        SamplerError: the grid is its noisiest level alone.
+    """
     rest = 1 - sigmas
+    if rest[-1] == 0:
+        raise SamplerError("shift_terminal", got=terminal, expected="a grid of at least 2 steps")
     return np.asarray(1 - rest / (rest[-1] / (1 - terminal)))
 
 

@@ -101,15 +101,27 @@ def whole_timesteps(settings: Settings, steps: int, *, last: int) -> Array:
     return grid.round().astype(np.int64)
 
 
+def no_grid_on_flow(settings: Settings, name: str | None) -> None:
+    """Refuse a grid between training sigmas on flow levels, which end at 1.
+
+    Raises:
+        SamplerError: as said.
+    """
+    if name is not None and settings["use_flow_sigmas"]:
+        hint = "leave out one of them, or take UniPC with Karras' grid"
+        raise SamplerError(name, got=True, expected="no flow noise levels beside it: it reaches above 1", hint=hint)
+
+
 def noise_levels(settings: Settings, table: Floats, timesteps: Array, *, rounded: bool = True) -> tuple[Array, Array]:
     """Noise levels in float64 without their end, and the timesteps that go with them."""
     steps, logs = len(timesteps), np.log(table)
-    name = chosen_grid(settings)
-    if name is not None:
+    name = chosen_grid(settings) or ("use_lu_lambdas" if settings.get("use_lu_lambdas") else None)
+    no_grid_on_flow(settings, name)
+    if name is not None and name != "use_lu_lambdas":
         sigmas = regrid(name, settings, table[::-1], steps)
         told = sigma_to_t(sigmas, logs)
         return sigmas, told.round() if rounded and name == "use_karras_sigmas" else told
-    if settings.get("use_lu_lambdas"):
+    if name is not None:
         if settings["timesteps"] is not None:
             raise SamplerError("use_lu_lambdas", got=True, expected="no grid beside custom timesteps")
         sigmas = np.exp(np.linspace(float(logs[-1]), float(logs[0]), steps))

@@ -16,6 +16,7 @@ from edgediff_runtimes.sampling.reading.log_snr import (
     check_kind,
     intervals_of,
     learned,
+    no_grid_on_flow,
     noise_levels,
     noisiest,
     predicted,
@@ -60,6 +61,9 @@ def _unipc(settings: Settings) -> Sampler:
         raise SamplerError("solver_p", got=settings["solver_p"], expected="nothing: the predictor is UniP's own")
     table = training_sigmas(alphas_cumprod(settings, keep_finite=True))
     sigmas, timesteps, last = _unipc_grid(settings, table)
+    if not settings["predict_x0"] and last == 0:
+        hint = "set `final_sigmas_type=sigma_min`, or `predict_x0=True`"
+        raise SamplerError("predict_x0", got=False, expected="a schedule that does not end at sigma 0", hint=hint)
     enough_steps(settings, "solver_order", len(sigmas))
     rule = choose(settings, "solver_type", ("bh1", "bh2", "midpoint", "heun", "logrho"))
     return Sampler(
@@ -250,9 +254,10 @@ def _inverse_levels(settings: Settings, table: Floats, timesteps: Array) -> tupl
     name = chosen_grid(settings)
     if name is None:
         return noise_levels({**settings, "use_dynamic_shifting": False}, table, timesteps)
+    no_grid_on_flow(settings, name)
     sigmas = regrid(name, settings, table, len(timesteps))
     told = sigma_to_t(sigmas, np.log(table))
-    return sigmas, (told.round() if name == "use_karras_sigmas" else told).astype(np.int64)
+    return sigmas, told.round() if name == "use_karras_sigmas" else told
 
 
 _SHARED: dict[str, Any] = {

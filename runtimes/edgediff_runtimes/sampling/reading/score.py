@@ -54,8 +54,8 @@ def _sde_vp(settings: Settings) -> Sampler:
     def level(told: np.float32) -> Level:
         # In float32, as in the reference: near the clean end the last bits of 1 - alpha^2 decide the score's size.
         log_alpha = np.float32(-0.25) * told**2 * np.float32(high - low) - np.float32(0.5) * told * np.float32(low)
-        alpha = float(np.exp(log_alpha))
-        sigma = float(np.sqrt(np.float32(1) - np.exp(np.float32(2) * log_alpha)))
+        alpha = math.exp(float(log_alpha))
+        sigma = float(np.sqrt(np.float32(1) - np.float32(math.exp(2 * float(log_alpha)))))
         return Level(told, alpha, sigma, 1.0, sigma / alpha)
 
     levels = [level(t) for t in (*times, np.float32(0))]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+import numpy as np
+
 from edgediff_runtimes.noise.brownian import BrownianPath
 from edgediff_runtimes.sampling.solver import Outcome
 from edgediff_runtimes.sampling.solvers.exponential import NOISE_KINDS, exponential
@@ -67,7 +69,8 @@ class DpmMultistep:
         path, *history = state
         history = [*history, (start.log_snr, self._answer(prediction))][-self.order :]
         weights = exponential(self.kind, start, end)
-        order = min(self._order(interval), len(history))
+        # Over no distance at all the slopes have no weight.
+        order = 1 if weights.h == 0 else min(self._order(interval), len(history))
         now, newest = history[-1]
         x_next = weights.carry * x + weights.first * newest
         if order > 1:
@@ -94,8 +97,9 @@ class DpmMultistep:
         return prediction.derived_epsilon() if self.derived else prediction.epsilon()
 
     def _order(self, interval: Interval) -> int:
-        """The order wanted at this place of the schedule; only a first-order step to a clean end is defined."""
+        """The order at this place; to a clean end, or below whole timestep 0, a first-order step is made."""
         left, few = interval.total - interval.index, self.lower_order_final and interval.total < FEW_STEPS
-        if interval.end.sigma <= 0 or (left == 1 and (self.euler_at_final or few)):
+        below = np.issubdtype(interval.end.t.dtype, np.integer) and interval.end.t.item() < 0
+        if interval.end.sigma <= 0 or below or (left == 1 and (self.euler_at_final or few)):
             return 1
         return min(self.order, 2) if few and left == 2 else self.order  # noqa: PLR2004 - the last but one

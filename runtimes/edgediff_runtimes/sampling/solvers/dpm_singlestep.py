@@ -75,6 +75,8 @@ class DpmSinglestep:
         (first, oldest), (newest_level, newest) = group[0], group[-1]
         weights = exponential(self.kind, first, end)
         x_next: Array = weights.carry * x + weights.first * oldest
+        if weights.h == 0:
+            group = group[:1]  # over no distance at all the slopes have no weight
         if len(group) > 1:
             r0 = (newest_level.log_snr - first.log_snr) / weights.h
             d0 = (newest - oldest) / r0

@@ -67,6 +67,8 @@ class UniPc:
         """From the newest level of the history to ``end``; with the answer there, the corrector's move."""
         start, newest = history[-1]
         h = end.log_snr - start.log_snr
+        if h == 0:
+            return x
         hh = -h if self.data else h
         grown = math.expm1(hh)
         carry, scale = (end.sigma / start.sigma, end.alpha) if self.data else (end.alpha / start.alpha, end.sigma)
