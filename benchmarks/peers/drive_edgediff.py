@@ -20,7 +20,7 @@ VERSIONS = {"edgediff": edgediff.__version__, "onnxruntime": onnxruntime.__versi
 
 
 def load(job: dict[str, Any]) -> Callable[..., Picture]:
-    """Components are loaded here and not, as they would be, by the first picture: so its time is that of the others'."""
+    """Components are loaded here, where a user's first picture would do it: so its time compares with the others'."""
     engine = TimedEngine(get_engine("onnxruntime"))
     pipeline = edgediff.load(job["bundle"], engine=engine, threads=job["threads"])
     for role in ("text_encoder", "unet", "vae_decoder"):
