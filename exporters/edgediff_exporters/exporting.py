@@ -6,7 +6,7 @@ import gc
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import final
 
@@ -14,7 +14,7 @@ from edgediff_exporters.families import ComponentPlan, family_of
 from edgediff_exporters.graph_file import GRAPH_NAME, write_graph
 from edgediff_exporters.passes import simplify
 from edgediff_exporters.passes.attach_weights import attach_weights
-from edgediff_exporters.precision import computes_in, precision_by_role
+from edgediff_exporters.precision import computes_in, precision_by_role, precision_options
 from edgediff_exporters.preview import fit_preview
 from edgediff_exporters.progress import ExportProgress, OnProgress, ignore
 from edgediff_exporters.provenance import provenance
@@ -24,9 +24,10 @@ from edgediff_exporters.staging import staged
 from edgediff_exporters.tokenizers import write_tokenizer
 from edgediff_exporters.tracing import trace
 from edgediff_exporters.verification import verify
-from edgediff_runtimes.bundle import MANIFEST_NAME, Component, FileEntry, Latents, Manifest
+from edgediff_runtimes.bundle import MANIFEST_NAME, Component, Defaults, FileEntry, Latents, Manifest
+from edgediff_runtimes.bundle.fields import Fields
 from edgediff_runtimes.engines import EngineOptions, Graph, engine_for
-from edgediff_runtimes.errors import SettingError, SourceError, TargetError
+from edgediff_runtimes.errors import ManifestError, SettingError, SourceError, TargetError
 
 _FORMATS = ("onnx",)
 
@@ -47,6 +48,7 @@ def export(
     format: str = "onnx",  # noqa: A002 - the word users know; the builtin is not needed here
     precision: str | Mapping[str, str] = "fp32",
     config: str | Path | None = None,
+    defaults: Mapping[str, float] | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = ignore,
 ) -> ExportReport:
@@ -60,9 +62,10 @@ def export(
             Stable Diffusion 1.x layout, or the name of a model on the Hugging Face hub.
         bundle: The directory to make. It appears complete or not at all.
         format: The graphs' format: ``onnx``.
-        precision: ``fp32``, ``fp16`` or ``w16``, for all components or by component (others: ``fp32``).
+        precision: ``fp32``, ``fp16`` or ``w16``, for all components or by component (``*``: all others).
         config: For a single checkpoint: a directory in diffusers' layout, or a hub name, that gives the configs and
             the tokenizer that the checkpoint lacks. Its weights are not read.
+        defaults: ``steps``, ``guidance``, ``width`` and ``height`` that the bundle recommends, in place of the family's.
         overwrite: Replace a bundle that is there, once the new one is complete.
         on_progress: Told every step.
 
@@ -70,7 +73,7 @@ def export(
         The bundle's directory and manifest.
 
     Raises:
-        SettingError: The format or a precision is unknown.
+        SettingError: The format or a precision is unknown, or a default is not of its kind.
         SourceError: The source is no model that can be exported.
         TargetError: The bundle cannot be written there.
         ToleranceError: A graph strays too far from its module.
@@ -83,6 +86,7 @@ def export(
     for plan in plans:
         model.weights(plan.origin)  # nothing is read yet, but what is missing or damaged shows now, not in ten minutes
     precisions = precision_by_role(precision, [plan.role for plan in plans])
+    recommended = _recommended(family.defaults(model), defaults or {})
     target = Path(bundle)
     if model.folder.resolve().is_relative_to(target.resolve()):
         raise TargetError(f"`{target.name}` holds the source itself: expected another place")
@@ -100,7 +104,7 @@ def export(
             scheduler=scheduler,
             latents=_with_preview(family.latents(model), folder, on_progress),
             tokenizers=(tokenizer,),
-            defaults=family.defaults(model),
+            defaults=recommended,
             provenance=provenance(model, target, _options(precision, config)),
         )
         (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
@@ -165,6 +169,15 @@ def _with_preview(latents: Latents, folder: Path, on_progress: OnProgress) -> La
     return fitted
 
 
+def _recommended(defaults: Defaults, given: Mapping[str, float]) -> Defaults:
+    values = asdict(defaults)
+    try:
+        if unknown := sorted(given.keys() - values.keys()):
+            raise SettingError("defaults", got=unknown[0], expected=f"one of {', '.join(values)}")
+        return Defaults.read(Fields({**values, **given}, "defaults"))
+    except ManifestError as error:
+        raise SettingError("defaults", got=dict(given), expected="a number for guidance and whole ones else") from error
+
+
 def _options(precision: str | Mapping[str, str], config: str | Path | None) -> list[str]:
-    text = precision if isinstance(precision, str) else ",".join(f"{role}={value}" for role, value in precision.items())
-    return ["--precision", text, *([] if config is None else ["--config", Path(config).name])]
+    return [*precision_options(precision), *([] if config is None else ["--config", Path(config).name])]

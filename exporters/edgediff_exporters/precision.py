@@ -15,27 +15,36 @@ import torch
 from edgediff_runtimes.errors import SettingError
 
 PRECISIONS = ("fp32", "fp16", "w16")
+EVERY = "*"
 
 
 def precision_by_role(precision: str | Mapping[str, str], roles: Iterable[str]) -> dict[str, str]:
     """The precision of each component.
 
     Args:
-        precision: One for all, or by component; ``*`` stands for all that are not named, else they get ``fp32``.
+        precision: One for all, or by component; ``*`` stands for those not named, which else get ``fp32``.
         roles: The components there are.
 
     Raises:
         SettingError: A precision or a component is unknown.
     """
     roles = tuple(roles)
-    named = {"*": precision} if isinstance(precision, str) else dict(precision)
-    chosen = {**dict.fromkeys(roles, named.pop("*", "fp32")), **named}
+    named = {EVERY: precision} if isinstance(precision, str) else dict(precision)
+    chosen = {**dict.fromkeys(roles, named.pop(EVERY, "fp32")), **named}
     for role, value in chosen.items():
         if role not in roles:
             raise SettingError("precision", got=f"{role}={value}", expected=f"components among {', '.join(roles)}")
         if value not in PRECISIONS:
             raise SettingError("precision", got=value, expected=f"one of {', '.join(PRECISIONS)}")
     return chosen
+
+
+def precision_options(precision: str | Mapping[str, str]) -> list[str]:
+    """The same as options of the command."""
+    if isinstance(precision, str):
+        return ["--precision", precision]
+    texts = [value if role == EVERY else f"{role}={value}" for role, value in precision.items()]
+    return [word for text in texts for word in ("--precision", text)]
 
 
 def computes_in(precision: str) -> torch.dtype:

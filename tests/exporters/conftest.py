@@ -117,8 +117,12 @@ def sd1(pipelines):
 
 
 @pytest.fixture(scope="session")
-def report(sd1, tmp_path_factory):
-    """The fp32 export of ``sd1`` and everything it said while it worked."""
-    events = []
-    made = export(sd1, tmp_path_factory.mktemp("bundles") / "sd1", on_progress=events.append)
-    return made, events
+def events():
+    """Everything the export of ``report`` said while it worked."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def report(sd1, events, tmp_path_factory):
+    """The fp32 export of ``sd1``."""
+    return export(sd1, tmp_path_factory.mktemp("bundles") / "sd1", on_progress=events.append)

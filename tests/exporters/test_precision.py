@@ -30,7 +30,7 @@ def test_each_component_has_the_precision_asked_for(mixed):
         "vae_decoder": "w16",
         "vae_encoder": "fp32",
     }
-    assert mixed.manifest.provenance.command.endswith("--precision unet=fp16,vae_decoder=w16")
+    assert mixed.manifest.provenance.command.endswith("--precision unet=fp16 --precision vae_decoder=w16")
 
 
 def test_fp16_computes_in_half_and_talks_in_full(mixed):
@@ -50,7 +50,7 @@ def test_w16_stores_matrices_in_half_and_computes_in_full(mixed, report, tmp_pat
     decoder = mixed.manifest.components["vae_decoder"]
     assert all(1e-6 < check.error < 1e-2 for check in decoder.checks)
     # Rounding the weights, and nothing else, is what it does: the fp32 graph with rounded weights says the same.
-    full = onnx.load(report[0].path / "vae_decoder" / "model.onnx")
+    full = onnx.load(report.path / "vae_decoder" / "model.onnx")
     for tensor in full.graph.initializer:
         if tensor.data_type == FLOAT and len(tensor.dims) > 1:
             array = onnx.numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
@@ -76,9 +76,14 @@ def test_the_engine_widens_w16_weights_once_at_load(mixed, tmp_path):
 
 def test_half_the_bytes(mixed, report):
     for role in ("unet", "vae_decoder"):
-        half, full = (made.manifest.components[role] for made in (mixed, report[0]))
-        weights = sum(np.prod(t.dims) * 4 for t in initialisers(report[0], role).values() if t.data_type == FLOAT)
+        half, full = (made.manifest.components[role] for made in (mixed, report))
+        weights = sum(np.prod(t.dims) * 4 for t in initialisers(report, role).values() if t.data_type == FLOAT)
         assert full.files[0].bytes - half.files[0].bytes > 0.4 * weights
+
+
+def test_a_star_stands_for_the_components_not_named():
+    chosen = precision_by_role({"*": "fp16", "vae": "fp32"}, ["unet", "vae"])
+    assert chosen == {"unet": "fp16", "vae": "fp32"}
 
 
 @pytest.mark.parametrize("precision", ["fp8", {"unet": "int3"}])

@@ -160,8 +160,8 @@ def _vae_decoder(config: Config) -> ComponentPlan:
         forward=lambda module, latent_sample: module.decode(latent_sample, return_dict=False),
         inputs=(GraphInput("latent_sample", _FP32, ("batch", config["latent_channels"], "height", "width")),),
         outputs=("sample",),
-        traced={"batch": 2, "height": 5, "width": 7},
-        checked={"batch": 3, "height": 6, "width": 4},
+        traced={"batch": 2, "height": 3, "width": 5},
+        checked={"batch": 3, "height": 4, "width": 2},
         tolerances=_TOLERANCES,
         rename=_rename_vae,
     )
@@ -177,8 +177,8 @@ def _vae_encoder(config: Config) -> ComponentPlan:
         forward=lambda module, sample: (module.encode(sample).latent_dist.parameters,),
         inputs=(GraphInput("sample", _FP32, ("batch", config["in_channels"], "height", "width")),),
         outputs=("latent_parameters",),
-        traced={"batch": 2, "height": 5 * factor, "width": 7 * factor},
-        checked={"batch": 3, "height": 6 * factor, "width": 4 * factor},
+        traced={"batch": 2, "height": 3 * factor, "width": 5 * factor},
+        checked={"batch": 3, "height": 4 * factor, "width": 2 * factor},
         tolerances=_TOLERANCES,
         rename=_rename_vae,
     )
