@@ -88,6 +88,7 @@ def export(
     format: str = "onnx",  # noqa: A002 - the field's word for it
     precision: str | Mapping[str, str] = "fp32",
     config: str | Path | None = None,
+    defaults: Mapping[str, float] | None = None,
     overwrite: bool = False,
     on_progress: Callable[[ExportProgress], None] = lambda _: None,
 ) -> ExportReport:
@@ -99,6 +100,7 @@ def export(
         format: ``onnx``.
         precision: ``fp32``, ``fp16`` or ``w16`` for all components, or by component; ``*`` stands for all others.
         config: For a single-file checkpoint: a diffusers directory whose configs and tokenizer describe it.
+        defaults: ``steps``, ``guidance``, ``width``, ``height`` that the bundle recommends; else the family's.
         overwrite: Replace an existing bundle, once the new one is complete.
         on_progress: Told every step.
 
@@ -117,6 +119,7 @@ def export(
         format=format,
         precision=precision,
         config=config,
+        defaults=defaults,
         overwrite=overwrite,
         on_progress=on_progress,
     )

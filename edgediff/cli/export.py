@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     "`--precision fp16 --precision vae_decoder=fp32`.",
 )
 @click.option("--config", metavar="DIR", help="For a single-file SOURCE: a diffusers directory with its configs.")
+@click.option(
+    "--default",
+    "defaults",
+    multiple=True,
+    metavar="FIELD=NUMBER",
+    help="What the bundle recommends: steps, guidance, width or height.  [default: the family's]",
+)
 @click.option("--overwrite", is_flag=True, help="Replace BUNDLE if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written and measured as JSON.")
 def command(
@@ -33,6 +40,7 @@ def command(
     format_: str,
     precisions: tuple[str, ...],
     config: str | None,
+    defaults: tuple[str, ...],
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -59,6 +67,7 @@ def command(
             format=format_,
             precision=_precision(precisions),
             config=config,
+            defaults=dict(map(_default, defaults)),
             overwrite=overwrite,
             on_progress=show,
         )
@@ -67,6 +76,18 @@ def command(
         click.echo(json.dumps({"bundle": bundle, "manifest": json.loads(opened.manifest.to_json())}, indent=2))
     else:
         print_bundle(opened)
+
+
+def _default(text: str) -> tuple[str, float]:
+    """``guidance=3.5``: a name and a number."""
+    name, _, value = text.partition("=")
+    try:
+        number = json.loads(value)
+    except ValueError:
+        number = None
+    if not isinstance(number, int | float):
+        raise click.UsageError(f"--default is {text!r}: expected FIELD=NUMBER such as steps=20")
+    return name, number
 
 
 def _precision(values: tuple[str, ...]) -> str | dict[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import final
 
-from edgediff_exporters.families import ComponentPlan, family_of
+from edgediff_exporters.families import ComponentPlan, Family, family_of
 from edgediff_exporters.graph_file import GRAPH_NAME, write_graph
 from edgediff_exporters.passes import simplify
 from edgediff_exporters.passes.attach_weights import attach_weights
@@ -65,7 +65,7 @@ def export(
         precision: ``fp32``, ``fp16`` or ``w16``, for all components or by component (``*``: all others).
         config: For a single checkpoint: a directory in diffusers' layout, or a hub name, that gives the configs and
             the tokenizer that the checkpoint lacks. Its weights are not read.
-        defaults: ``steps``, ``guidance``, ``width`` and ``height`` that the bundle recommends, in place of the family's.
+        defaults: ``steps``, ``guidance``, ``width`` and ``height`` that the bundle recommends; else the family's.
         overwrite: Replace a bundle that is there, once the new one is complete.
         on_progress: Told every step.
 
@@ -80,20 +80,14 @@ def export(
     """
     if format not in _FORMATS:
         raise SettingError("format", got=format, expected=f"one of {', '.join(_FORMATS)}")
-    model = open_source(source, config=config)
-    family = family_of(model.index["_class_name"])
-    plans = family.components(model)
-    for plan in plans:
-        model.weights(plan.origin)  # nothing is read yet, but what is missing or damaged shows now, not in ten minutes
+    model, family, plans = _opened(source, config)
     precisions = precision_by_role(precision, [plan.role for plan in plans])
     recommended = _recommended(family.defaults(model), defaults or {})
     target = Path(bundle)
     if model.folder.resolve().is_relative_to(target.resolve()):
         raise TargetError(f"`{target.name}` holds the source itself: expected another place")
     with staged(target, overwrite=overwrite) as folder:
-        scheduler = _copy_configs(model, folder)
-        limit = model.config("text_encoder")["max_position_embeddings"]
-        tokenizer = write_tokenizer(model, "tokenizer", folder, limit=limit)
+        scheduler, tokenizer = _copy_configs(model, folder), write_tokenizer(model, "tokenizer", folder)
         components = {
             plan.role: _export_component(model, plan, folder, precisions[plan.role], on_progress) for plan in plans
         }
@@ -109,6 +103,15 @@ def export(
         )
         (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     return ExportReport(target.absolute(), manifest)
+
+
+def _opened(source: str | Path, config: str | Path | None) -> tuple[Source, Family, tuple[ComponentPlan, ...]]:
+    model = open_source(source, config=config)
+    family = family_of(model.index["_class_name"])
+    plans = family.components(model)
+    for plan in plans:
+        model.weights(plan.origin)  # nothing is read yet, but what is missing or damaged shows now, not in ten minutes
+    return model, family, plans
 
 
 def _export_component(

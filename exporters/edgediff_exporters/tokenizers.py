@@ -21,14 +21,13 @@ _FILES = (
 )
 
 
-def write_tokenizer(source: Source, origin: str, folder: Path, *, limit: int) -> Tokenizer:
+def write_tokenizer(source: Source, origin: str, folder: Path) -> Tokenizer:
     """Copy a tokenizer and write its ``tokenizer.json``.
 
     Args:
         source: Where it comes from.
-        origin: Its directory there, and in the bundle.
+        origin: Its directory there, and in the bundle; ``tokenizer`` feeds ``text_encoder``, and so on.
         folder: The bundle.
-        limit: Positions of the text encoder: no prompt can be longer.
 
     Raises:
         SourceError: There is no tokenizer, or it cannot be read.
@@ -46,6 +45,8 @@ def write_tokenizer(source: Source, origin: str, folder: Path, *, limit: int) ->
         except (OSError, ValueError) as error:
             raise SourceError(f"the tokenizer in `{origin}` cannot be read: {str(error).splitlines()[0]}") from error
         tokenizer.backend_tokenizer.save(str(here / "tokenizer.json"))
+    # No prompt can be longer than the text encoder has positions.
+    limit = source.config(origin.replace("tokenizer", "text_encoder"))["max_position_embeddings"]
     stated = read_json(here / "tokenizer_config.json").get("model_max_length")
     files = tuple(
         FileEntry(f"{origin}/{path.name}", path.stat().st_size, sha256_of(path)) for path in sorted(here.iterdir())

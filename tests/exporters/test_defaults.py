@@ -1,0 +1,22 @@
+"""What a bundle recommends: the family's numbers, or those that were asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgediff_exporters import export
+from edgediff_runtimes.errors import SettingError
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"stepz": 3}, "is 'stepz': expected one of steps, guidance, width, height"),
+        ({"steps": 0}, "expected a number for guidance and whole ones else"),
+        ({"width": 1.5}, "expected a number for guidance and whole ones else"),
+    ],
+)
+def test_wrong_defaults_are_refused_before_anything_is_written(sd1, tmp_path, given, words):
+    with pytest.raises(SettingError, match=words):
+        export(sd1, tmp_path / "bundle", defaults=given)
+    assert list(tmp_path.iterdir()) == []
