@@ -57,7 +57,7 @@ def test_two_cases_in_turns(measured):
 def test_a_report_compared_with_itself(measured, command):
     done = command("bench", "--compare", measured / "r.json", measured / "r.json")
     assert (done.code, done.err) == (0, "")
-    assert len(re.findall(r" 1\.000 +1\.000 to 1\.000", done.out)) == 14
+    assert len(re.findall(r" 1\.000 +\d", done.out)) == 14
 
 
 @pytest.mark.skipif(not DOCS.exists(), reason="the documentation is not part of the wheel")
