@@ -54,8 +54,8 @@ def export(
 ) -> ExportReport:
     """Export a trained model to a bundle.
 
-    Memory: never more than one component, and of that never more than one tensor: modules are traced without weights,
-    weights are streamed from the source's files into the bundle's, and the check runs the module layer by layer.
+    Memory: never more than one tensor of one component: modules are traced without weights, weights are streamed from
+    file to file, and the check runs the module layer by layer.
 
     Args:
         source: A directory that diffusers' ``save_pretrained`` wrote, one ``.safetensors`` checkpoint in the original
@@ -63,8 +63,7 @@ def export(
         bundle: The directory to make. It appears complete or not at all.
         format: The graphs' format: ``onnx``.
         precision: ``fp32``, ``fp16`` or ``w16``, for all components or by component (``*``: all others).
-        config: For a single checkpoint: a directory in diffusers' layout, or a hub name, that gives the configs and
-            the tokenizer that the checkpoint lacks. Its weights are not read.
+        config: For a single checkpoint: a diffusers directory or hub name with the configs and tokenizer it lacks.
         defaults: ``steps``, ``guidance``, ``width`` and ``height`` that the bundle recommends; else the family's.
         overwrite: Replace a bundle that is there, once the new one is complete.
         on_progress: Told every step.
