@@ -5,7 +5,7 @@
 
 The first line makes the environments in CACHE (about 6 GB, outside of the repository) with the versions below. The
 second converts: optimum-onnx exports PIPELINE (a diffusers directory) itself; OpenVINO converts the graphs of BUNDLE,
-which was exported from the same pipeline; the others read the one or the other as it is.
+which was exported from the same pipeline; diffusers and stable-diffusion.cpp read the pipeline, see ``released_names``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from released_names import release
 
 ROOT = Path(__file__).parents[2]
 # The versions that pip finds beside each other: optimum-onnx 0.1.0 wants transformers below 4.58.
@@ -80,16 +82,18 @@ def _is_there(cache: Path) -> bool:
 
 def prepared(cache: Path, pipeline: Path) -> dict[str, Path]:
     """Where the converted models are."""
-    return {name: cache / "models" / pipeline.name / name for name in ("optimum-onnx", "openvino-genai")}
+    return {name: cache / "models" / pipeline.name / name for name in ("pipeline", "optimum-onnx", "openvino-genai")}
 
 
 def prepare(cache: Path, pipeline: Path, bundle: Path) -> None:
     """Convert the model for the peers that need it and are installed."""
-    for name, target in prepared(cache, pipeline).items():
-        if python_of(cache, name).exists():
-            shutil.rmtree(target, ignore_errors=True)  # of an older state of the model
+    targets = prepared(cache, pipeline)
+    shutil.rmtree(targets["pipeline"].parent, ignore_errors=True)  # of an older state of the model
+    release(pipeline, targets["pipeline"])
+    for name, target in targets.items():
+        if name != "pipeline" and python_of(cache, name).exists():
             script = Path(__file__).with_name(f"convert_{name.replace('-', '_')}.py")
-            command = [str(python_of(cache, name)), str(script), str(pipeline), str(bundle), str(target)]
+            command = [str(python_of(cache, name)), str(script), str(targets["pipeline"]), str(bundle), str(target)]
             subprocess.run(command, check=True)
 
 

@@ -51,7 +51,6 @@ def job_for(given: argparse.Namespace, name: str, folder: Path) -> dict[str, Any
     return {
         "driver": DRIVERS[environment],
         "bundle": str(given.bundle),
-        "pipeline": str(given.pipeline),
         "noise": str(folder / "noise.npy"),
         "picture": str(folder / f"{name.replace(' ', '-')}.png"),
         "width": width,
@@ -67,8 +66,8 @@ def job_for(given: argparse.Namespace, name: str, folder: Path) -> dict[str, Any
 def one(given: argparse.Namespace, name: str, job: dict[str, Any]) -> dict[str, Any]:
     """One process of one peer."""
     environment, _ = PEERS[name]
-    sources = {"edgediff": given.bundle, "diffusers": given.pipeline, "sdcpp": given.pipeline}
-    forget(Path(sources.get(environment) or job[environment]))
+    read = {"edgediff": "bundle", "diffusers": "pipeline", "sdcpp": "pipeline"}.get(environment, environment)
+    forget(Path(job[read]))
     variables = {"OMP_NUM_THREADS": str(given.threads), "HF_HUB_OFFLINE": "1"}
     child = run_child(
         [str(Path(__file__).with_name("driving.py")), json.dumps(job)],
