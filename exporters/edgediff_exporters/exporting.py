@@ -68,9 +68,6 @@ def export(
         overwrite: Replace a bundle that is there, once the new one is complete.
         on_progress: Told every step.
 
-    Returns:
-        The bundle's directory and manifest.
-
     Raises:
         SettingError: The format or a precision is unknown, or a default is not of its kind.
         SourceError: The source is no model that can be exported.
