@@ -69,7 +69,7 @@ APART = (
 LOOSE = ("DPMSolverSDE", "CosineDPM", "UnCLIP")
 NAMES = [name for name in READINGS if not name.startswith((*APART, *LOOSE))]
 # Refused although diffusers returns numbers: they mean nothing there.
-MEANINGLESS = ("order of at most 2", "zero SNR", "invert_sigmas", "one of 1, 2")
+MEANINGLESS = ("order of at most 2", "zero SNR", "invert_sigmas", "one of 1, 2", "at most one grid")
 
 
 def random_case(seed: int) -> Case:

@@ -50,6 +50,13 @@ REFUSED = [
     ("offset above the schedule", {"_class_name": "DDIMScheduler"}, {"steps": 1000, "steps_offset": 1}, "steps_offset"),
     ("repaint without a picture", {"_class_name": "RePaintScheduler"}, {"steps": 4}, "original_image"),
     ("tokens without a mask", {"_class_name": "AmusedScheduler"}, {"steps": 4}, "mask_token_id"),
+    ("two grids of DPM++", DPM, {"steps": 4, "use_lu_lambdas": True, "use_beta_sigmas": True}, "at most one grid"),
+    (
+        "noise on the way up",
+        {**DPM, "prediction_type": "flow_prediction", "use_flow_sigmas": True},
+        {"steps": 50, "algorithm_type": "sde-dpmsolver++", "final_sigmas_type": "sigma_min"},
+        "final_sigmas_type=zero",
+    ),
     ("a grid on flow levels", DPM, {"steps": 4, "use_flow_sigmas": True, "use_karras_sigmas": True}, "above 1"),
     (
         "UniPC's noise down to sigma 0",

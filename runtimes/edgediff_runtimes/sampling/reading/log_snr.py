@@ -115,9 +115,12 @@ def no_grid_on_flow(settings: Settings, name: str | None) -> None:
 def noise_levels(settings: Settings, table: Floats, timesteps: Array, *, rounded: bool = True) -> tuple[Array, Array]:
     """Noise levels in float64 without their end, and the timesteps that go with them."""
     steps, logs = len(timesteps), np.log(table)
-    name = chosen_grid(settings) or ("use_lu_lambdas" if settings.get("use_lu_lambdas") else None)
+    name, lu = chosen_grid(settings), settings.get("use_lu_lambdas", False)
+    if lu and name is not None:
+        raise SamplerError("use_lu_lambdas", got=True, expected=f"at most one grid, and `{name}` is on")
+    name = "use_lu_lambdas" if lu else name
     no_grid_on_flow(settings, name)
-    if name is not None and name != "use_lu_lambdas":
+    if name is not None and not lu:
         sigmas = regrid(name, settings, table[::-1], steps)
         told = sigma_to_t(sigmas, logs)
         return sigmas, told.round() if rounded and name == "use_karras_sigmas" else told
@@ -165,8 +168,10 @@ def _dpm_multistep(settings: Settings) -> Sampler:
     timesteps = whole_timesteps(settings, steps, last=noisiest(settings, products))
     rounded = settings["beta_schedule"] != "squaredcos_cap_v2"
     sigmas, timesteps = noise_levels(settings, table, timesteps, rounded=rounded)
+    last = 0.0 if ends_clean else float(table[0])
+    check_fall(kind, sigmas, last)
     return Sampler(
-        intervals=intervals_of(settings, sigmas, timesteps, 0.0 if ends_clean else float(table[0])),
+        intervals=intervals_of(settings, sigmas, timesteps, last),
         solver=DpmMultistep(
             order=order,
             kind=kind,
@@ -194,6 +199,17 @@ def check_kind(kind: str, *, order: int, ends_clean: bool) -> None:
     if kind == "sde-dpmsolver" and order > highest:
         hint = "take `solver_order=2`, or `sde-dpmsolver++`"
         raise SamplerError("solver_order", got=order, expected="1 or 2 with `sde-dpmsolver`", hint=hint)
+
+
+def check_fall(kind: str, sigmas: Array, last: float) -> None:
+    """Refuse an SDE whose schedule ends above its last level: its noise would have a negative variance.
+
+    Raises:
+        SamplerError: as said.
+    """
+    if kind in SDE_KINDS and last > np.float32(sigmas[-1]):
+        hint = "set `final_sigmas_type=zero`, or take fewer steps"
+        raise SamplerError("final_sigmas_type", got="sigma_min", expected="an end below the last level", hint=hint)
 
 
 def learned(settings: Settings) -> bool:

@@ -13,6 +13,7 @@ from edgediff_runtimes.sampling.reading.log_snr import (
     DPM_FIELDS,
     FLOW,
     algorithm,
+    check_fall,
     check_kind,
     intervals_of,
     learned,
@@ -191,8 +192,10 @@ def _dpm_singlestep(settings: Settings) -> Sampler:
     sigmas, timesteps = noise_levels(settings, table, timesteps)
     # Groups that do not fit, or a clean end, need a tail of a lower order whatever the config says (as there).
     lower = settings["lower_order_final"] or steps % order != 0 or ends_clean
+    last = 0.0 if ends_clean else float(table[0])
+    check_fall(kind, sigmas, last)
     return Sampler(
-        intervals=intervals_of(settings, sigmas, timesteps, 0.0 if ends_clean else float(table[0])),
+        intervals=intervals_of(settings, sigmas, timesteps, last),
         solver=DpmSinglestep(
             orders=singlestep_orders(steps, order, lower_order_final=lower, ends_clean=ends_clean),
             kind=kind,
