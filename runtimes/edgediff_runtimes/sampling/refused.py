@@ -9,6 +9,5 @@ REFUSED: dict[str, str] = {
     "DiscreteDDIMScheduler": _DECODER,
     "EntropyBoundScheduler": _DECODER,
     "HeliosDMDScheduler": "its step takes the noise and the levels of all stages from its video pipeline",
-    "PiflowScheduler": "its network gives a policy of several velocities per call, which no exported graph has yet",
     "RFD4ProteinaScheduler": "it samples protein backbones with residue masks that its pipeline holds",
 }

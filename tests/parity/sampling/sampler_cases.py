@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from case_makers import PREDICTIONS, SD, STEPS, case, grids, spread, strengths, strengths_of
-from fake_network import SCORE, SIGMA_SCORE
+from fake_network import POLICY, SCORE, SIGMA_SCORE
 from first_cases import FIRST
 
 # The Brownian path is resolved to 1e-6 in sigma and moves by 1e-3 there, which is what the last bit of PyTorch's
@@ -241,4 +241,6 @@ STAGED = [
     case("HeliosScheduler", call={"stage_index": 2}, shift=4.0, solver_order=3, solver_type="bh1"),
 ]
 
-CASES = [*FIRST, *EXPLODING, *DISCRETE, *LOG_SNR, *NETWORKS, *STAGED]
+POLICIES = [case("PiflowScheduler", n, shift=s, channels=POLICY) for n in (1, 2, 4, 8) for s in (1.0, 5.0)]
+
+CASES = [*FIRST, *EXPLODING, *DISCRETE, *LOG_SNR, *NETWORKS, *STAGED, *POLICIES]

@@ -11,7 +11,7 @@ import diffusers
 import numpy as np
 import torch
 from diffusers.utils import logging
-from fake_network import SCORE, SEED, SIGMA_SCORE
+from fake_network import POLICY, SCORE, SEED, SIGMA_SCORE
 
 logging.set_verbosity_error()
 
@@ -45,6 +45,8 @@ class Case:
 
 def fake_torch(x: torch.Tensor, t: torch.Tensor, channels: int = 1) -> torch.Tensor:
     """A smooth, bounded, nonlinear network."""
+    if channels == POLICY:
+        return torch.cat([0.7 * torch.tanh(x + 0.1 * i) for i in range(10)], dim=-1)
     phase = float(t) * 0.004
     if channels in (SCORE, SIGMA_SCORE):
         return (0.5 * torch.tanh(x) - x) * ((float(t) if channels == SIGMA_SCORE else 1.0) / (1 + float(t) ** 2))
