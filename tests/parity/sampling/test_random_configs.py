@@ -56,6 +56,7 @@ VALUES: dict[str, list[Any]] = {
 # What runs in a loop of its own, or is compared with a bound of its own, stands in the fixed cases.
 APART = (
     "Helios",
+    "Piflow",
     "RePaint",
     "VQ",
     "Amused",

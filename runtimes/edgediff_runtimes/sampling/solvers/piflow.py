@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.sampling.solver import Outcome
 
 if TYPE_CHECKING:
@@ -36,12 +37,21 @@ class PolicyFlow:
         return np.asarray(np.moveaxis(split, -2, 0))
 
     def denoised(self, raw: Array, x: Array, level: Level) -> Array:
-        """The clean sample at the start of the step, ``x - sigma velocity``."""
-        return x - level.sigma * self.grid(raw)[-1]
+        """The clean sample at the start of the step, ``x - sigma velocity``.
+
+        Raises:
+            SamplerError: the network does not return ``n_grid`` velocities.
+        """
+        if raw.shape[-1] != self.n_grid * x.shape[-1]:
+            expected = f"a network that returns {self.n_grid} velocities side by side in the last axis"
+            raise SamplerError("n_grid", got=raw.shape[-1], expected=expected)
+        clean: Array = x - level.sigma * self.grid(raw)[-1]
+        return clean
 
     def epsilon(self, raw: Array, x: Array, level: Level) -> Array:
         """The noise at the start of the step, ``x + alpha velocity``."""
-        return x + level.alpha * self.grid(raw)[-1]
+        noise: Array = x + level.alpha * self.grid(raw)[-1]
+        return noise
 
 
 @final
