@@ -57,8 +57,8 @@ def _dpm(kind: str, order: int, rule: str = "midpoint", **more: Any) -> dict[str
 _ROWS = (
     SamplerInfo("ddim", "DDIMScheduler", 1, 1, (20, 50), "Song et al. 2021, DDIM"),
     SamplerInfo("ddpm", "DDPMScheduler", 1, 1, (50, 1000), "Ho et al. 2020", stochastic=True),
-    SamplerInfo("pndm", "PNDMScheduler", 4, 1, (20, 50), "Liu et al. 2022, PNDM", fields={"skip_prk_steps": False}),
-    SamplerInfo("plms", "PNDMScheduler", 4, 1, (20, 50), "Liu et al. 2022, PNDM", fields={"skip_prk_steps": True}),
+    SamplerInfo("pndm", "PNDMScheduler", 2, 1, (20, 50), "Liu et al. 2022, PNDM", fields={"skip_prk_steps": False}),
+    SamplerInfo("plms", "PNDMScheduler", 2, 1, (20, 50), "Liu et al. 2022, PNDM", fields={"skip_prk_steps": True}),
     SamplerInfo("euler", "EulerDiscreteScheduler", 1, 1, (20, 50), _KARRAS, aliases=("k_euler",)),
     SamplerInfo(
         "euler_a",

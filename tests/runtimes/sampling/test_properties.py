@@ -20,6 +20,7 @@ from edgediff_runtimes.sampling.solvers.ddim import Ddim
 from edgediff_runtimes.sampling.solvers.deis import Deis
 from edgediff_runtimes.sampling.solvers.dpm_multistep import DpmMultistep
 from edgediff_runtimes.sampling.solvers.dpm_singlestep import DpmSinglestep, singlestep_orders
+from edgediff_runtimes.sampling.solvers.dpmpp_2s_ancestral import Dpmpp2sAncestral
 from edgediff_runtimes.sampling.solvers.er_sde import ErSde
 from edgediff_runtimes.sampling.solvers.flow_ancestral import FlowAncestral
 from edgediff_runtimes.sampling.solvers.heun import Heun
@@ -123,6 +124,16 @@ ODE_SOLVERS = [
         )
         for order in (1, 2, 3)
         for bh1 in (True, False)
+    ],
+    *[
+        (
+            f"sa solver {order}",
+            lambda _n, o=order: SaSolver(o, o, tau=lambda _t: 0.0, lower_order_final=False),
+            preserving_at,
+            order,
+            0,
+        )
+        for order in (1, 2)
     ],
     ("unip 2", lambda _n: UniPc(2, lower_order_final=False, uncorrected=frozenset(range(999))), preserving_at, 2, 1),
 ]
@@ -318,3 +329,36 @@ def test_align_your_steps_for_video_leaves_the_training_schedule() -> None:
     assert sampler.intervals[0].start.sigma == pytest.approx(700.0)
     assert sampler.intervals[-1].end.sigma == 0
     np.testing.assert_allclose(sampler.timesteps[0], 0.25 * math.log(700), rtol=1e-6)
+
+
+def test_dpmpp_2s_without_noise_has_order_2() -> None:
+    def step_error(steps: int) -> float:
+        sigmas = np.exp(np.linspace(math.log(8.0), math.log(0.4), steps + 1))
+        levels = [exploding(np.float64(i), float(s)) for i, s in enumerate(sigmas)]
+        middles = [exploding(np.float64(steps + 1 + i), math.sqrt(a * b)) for i, (a, b) in enumerate(pairwise(sigmas))]
+        by_t = {float(level.t): level for level in (*levels, *middles)}
+        denoise = Denoiser(lambda x, t: posterior(x * by_t[float(t)].scale, by_t[float(t)]), Clean())
+        x = start = np.linspace(-1.0, 2.0, 7)[None] * spread(levels[0])
+        for i in range(steps):
+            interval = Interval(levels[i], levels[i + 1], i, steps, (middles[i],), (levels[i + 1].sigma, 0.0))
+            x = Dpmpp2sAncestral().step(denoise, x, interval, (), noise_source(0)).x
+        return float(np.abs(x - exact(start, levels[0], levels[-1])).max())
+
+    assert abs(math.log2(step_error(96) / step_error(192)) - 2) <= 0.3
+
+
+def test_ipndm_has_order_2_on_its_own_grid() -> None:
+    def run_error(steps: int) -> float:
+        sampler = build_sampler({"_class_name": "IPNDMScheduler"}, steps)
+        middle = sampler.intervals[steps // 4 : 3 * steps // 4]
+        by_t = {float(interval.start.t): interval.start for interval in middle}
+        denoise = Denoiser(lambda x, t: posterior(x, by_t[float(t)]), Clean())
+        x = start = np.linspace(-1.0, 2.0, 7)[None] * spread(middle[0].start)
+        state, rng = sampler.solver.init(x, middle, noise_source(0)), noise_source(0)
+        for i, interval in enumerate(middle):
+            x, _, state = sampler.solver.step(denoise, x, interval, state, rng)
+            if i < 3:
+                x = exact(start, middle[0].start, interval.end)
+        return float(np.abs(x - exact(start, middle[0].start, middle[-1].end)).max())
+
+    assert abs(math.log2(run_error(160) / run_error(320)) - 2) <= 0.3

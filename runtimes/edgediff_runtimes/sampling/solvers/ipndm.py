@@ -22,7 +22,7 @@ _SMALLEST_ALPHA = 1e-8
 @final
 @dataclass(frozen=True, slots=True)
 class Ipndm:
-    """F-PNDM with multistep starts (Liu et al. 2022, equation 12; Zhang & Chen 2023, section 3.3), order 4, one call.
+    """F-PNDM with multistep starts (Liu et al. 2022, equation 12; Zhang & Chen 2023, section 3.3), order 2, one call.
 
     The history is a tuple of the noises of the last steps, newest last.
     """

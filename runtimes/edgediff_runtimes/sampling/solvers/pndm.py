@@ -26,7 +26,7 @@ _RUNGE_KUTTA = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
 @final
 @dataclass(frozen=True, slots=True)
 class Pndm:
-    """PNDM (Liu et al. 2022, equations 11 to 13, algorithm 2), order 4 once its history is full, one call per interval.
+    """PNDM (Liu et al. 2022, equations 11 to 13, algorithm 2), order 2 (its section 3.5), one call per interval.
 
     Every call of the network is an interval of its own. An interval's ``extra`` is the stage of a Runge-Kutta step (0
     to 3), or None for a linear multistep; ``via`` is the level that the transfer starts from where it is not the start:

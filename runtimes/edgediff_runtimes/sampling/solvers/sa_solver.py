@@ -35,7 +35,7 @@ def _quadrature() -> tuple[Array, Array]:
 @final
 @dataclass(frozen=True, slots=True)
 class SaSolver:
-    """SA-Solver (Xue et al. 2023, algorithm 1, equations 13 to 18), stochastic, one call.
+    """SA-Solver (Xue et al. 2023, algorithm 1, equations 13 to 18), order of the corrector, stochastic, one call.
 
     The state is (history of (log SNR, answer), newest last; sample, noise and tau of the last step; steps made).
 
@@ -99,7 +99,7 @@ class SaSolver:
             scale, spread = -growth * end.alpha, tau * end.sigma * math.sqrt(math.expm1(2 * h))
         x_next: Array = carry * x + spread * fresh
         for weight, (_, answer) in zip(weights, nodes, strict=True):
-            x_next = x_next + np.float32(scale * weight) * answer
+            x_next = x_next + (scale * weight) * answer
         return x_next
 
     def _weights(self, nodes: Sequence[float], start: float, end: float, growth: float) -> list[float]:
