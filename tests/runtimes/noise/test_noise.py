@@ -61,7 +61,9 @@ def test_draws_are_standard_and_a_copy_goes_on_from_the_same_place(kind: str) ->
 def test_only_the_lower_bits_seed_the_cpu_stream_and_all_bits_the_cuda_stream() -> None:
     low, high = 3, 3 + 2**32
     same = noise_source(low).standard_normal((4,)) == noise_source(high).standard_normal((4,))
-    other = noise_source(low, "torch-cuda").standard_normal((4,)) != noise_source(high, "torch-cuda").standard_normal((4,))
+    other = noise_source(low, "torch-cuda").standard_normal((4,)) != noise_source(high, "torch-cuda").standard_normal(
+        (4,)
+    )
     assert same.all()
     assert other.all()
 
