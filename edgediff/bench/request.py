@@ -95,7 +95,7 @@ def resolve(request: Request) -> tuple[Case, ...]:
     for name, got, least in (
         ("repeat", request.repeat, 1),
         ("warmup", request.warmup, 0),
-        ("batch", min(request.batches), 1),
+        ("batch", min(request.batches, default=0), 1),
     ):
         if got < least:
             raise SettingError(name, got=got, expected=f"a whole number of at least {least}")
@@ -147,7 +147,7 @@ def _case(text: str, engine_name: str | None, device: str, *, works: tuple[Optio
     with load(bundle.path, device=device, engine=engine, threads=request.threads) as pipeline:
         for work in works:
             pipeline.stream(PROMPT, **work).close()
-    return Case(Path(text).name, bundle, engine.name, engine.version, found, works)
+    return Case(bundle.path.name, bundle, engine.name, engine.version, found, works)
 
 
 def _check_precision(bundle: Bundle, precision: str, *, engine: str) -> None:
