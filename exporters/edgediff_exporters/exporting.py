@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -129,7 +131,7 @@ def _export_component(
 
     files = write_graph(traced.model, part, on_bytes=on_bytes)
     del traced
-    gc.collect()  # a traced graph is full of cycles; without this the next component would pile up on it
+    _give_memory_back()
     (part / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     tolerance = plan.tolerances[precision]
     checks, inputs, outputs = verify(
@@ -140,8 +142,19 @@ def _export_component(
         tolerance=tolerance,
         on_step=lambda done, total: on_progress(ExportProgress(plan.role, "check", done, total)),
     )
+    _give_memory_back()
     entries = tuple(FileEntry(f"{plan.role}/{file.name}", file.bytes, file.sha256) for file in files)
     return Component("onnx", precision, entries, inputs, outputs, tolerance, checks)
+
+
+def _give_memory_back() -> None:
+    """Free what is left of a traced graph, which is full of cycles, and what the C library keeps of freed blocks.
+
+    Without this one component's leftovers would count on top of the next one's needs.
+    """
+    gc.collect()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:  # glibc's
+        trim(0)
 
 
 def _copy_configs(source: Source, folder: Path) -> dict[str, object]:
