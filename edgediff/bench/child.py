@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from statistics import median
 from typing import TYPE_CHECKING, Any, final
 
 from edgediff.bench.energy import joules_between, read_counters
@@ -79,9 +80,10 @@ def picture(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
                 it(job["prompt"], **job["options"])
         loads = list(engine.loads)
         engine.calls.clear()
+        calls: list[int] = []  # how many there were until each step's end
         with phases.phase("measured picture"):
-            result = it(job["prompt"], **job["options"])
-    return {**_timings(result, engine), "loads_s": dict(loads or engine.loads)}
+            result = it(job["prompt"], on_step=lambda _: calls.append(len(engine.calls)), **job["options"])
+    return {**_timings(result, engine, calls), "loads_s": dict(loads or engine.loads)}
 
 
 @contextmanager
@@ -92,19 +94,24 @@ def _opened(phases: Phases, load: Callable[[], Pipeline]) -> Iterator[Pipeline]:
         yield pipeline
 
 
-def _timings(result: Result, engine: TimedEngine) -> dict[str, Any]:
+def _timings(result: Result, engine: TimedEngine, calls_until: list[int]) -> dict[str, Any]:
     timings, settings = result.timings, result.settings
     calls: dict[str, list[float]] = {}
     for role, seconds in engine.calls:
         calls.setdefault(role, []).append(seconds)
+    # In a step only the network is called, once or more; what remains is the sampler, guidance and our own loop.
+    before = [0, *calls_until[:-1]]
+    network = [
+        sum(s for role, s in engine.calls[i:j] if role == "unet") for i, j in zip(before, calls_until, strict=True)
+    ]
+    around = [step - inside for step, inside in zip(timings.steps_s, network, strict=True)]
     return {
         "text_s": timings.text_s,
         "steps_s": timings.steps_s,
         "decode_s": timings.decode_s,
         "total_s": timings.total_s,
         "engine_s": calls,
-        # The network is called in the steps alone, so what remains of them is the sampler, guidance and our own loop.
-        "overhead_step_s": (sum(timings.steps_s) - sum(calls.get("unet", []))) / len(timings.steps_s),
+        "overhead_step_s": median(around),
         "feeds": engine.feeds,
         "work": {
             "width": settings.width,
