@@ -3,7 +3,7 @@
     python -m benchmarks.models.emoji.denoiser --work DIR --minutes 65
 
 v-prediction (Salimans & Ho 2022, "Progressive distillation") on Stable Diffusion's noise schedule, stratified
-timesteps, a tenth of the captions empty for classifier-free guidance, a fifth of the latents mirrored.
+timesteps, a tenth of the captions empty for classifier-free guidance, a tenth of the latents mirrored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.models.emoji.budget import Run, options, run_of
 from benchmarks.models.emoji.training import autocast, averaged, device, launch, train
 
 EMPTY_SHARE = 0.1
-MIRRORED_SHARE = 0.2
+MIRRORED_SHARE = 0.1
 GUESS_WEIGHT = 0.02
 _READABLE = {"hundred points", "calendar", "tear off calendar", "spiral calendar", "dvd", "t rex", "love hotel"}
 
@@ -56,7 +56,7 @@ def stratified(count: int, generator: torch.Generator) -> Tensor:
 
 
 def mirror(latent: Tensor, rows: Tensor, readable: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror a fifth of the latents, but no drawing with letters or digits on it."""
+    """Mirror a tenth of the latents, but no drawing with letters or digits on it."""
     lot = torch.rand(len(latent), generator=generator, device=generator.device)
     mirrored = (lot < MIRRORED_SHARE) & ~readable[rows].to(latent.device)
     return torch.where(mirrored[:, None, None, None], latent.flip(3), latent)
