@@ -61,6 +61,7 @@ class GuidedNetwork:
         scale: Guidance scale.
         rescale: See ``combine``.
         split: Two calls of ``batch`` images in place of one of ``2 * batch``: less memory, the same result.
+        with_unguided: Give the unguided prediction too, behind the guided one in channels, as CFG++ wants it.
         cancel: Ends a call early.
         step: The sampling step in progress, from 0, for errors.
     """
@@ -71,6 +72,7 @@ class GuidedNetwork:
     scale: float
     rescale: float
     split: bool
+    with_unguided: bool
     cancel: CancelToken
     step: int = 0
 
@@ -83,7 +85,8 @@ class GuidedNetwork:
         else:
             both = self._predict(np.concatenate([x, x]), t, np.concatenate([self.unconditional, self.conditional]))
             pair = both[: len(x)], both[len(x) :]
-        return combine(*pair, scale=self.scale, rescale=self.rescale)
+        guided = combine(*pair, scale=self.scale, rescale=self.rescale)
+        return np.concatenate([guided, pair[0]], axis=1) if self.with_unguided else guided
 
     def _predict(self, x: Floats, t: float, embeddings: Floats) -> Floats:
         feeds: dict[str, Array] = {

@@ -172,7 +172,7 @@ class Pipeline:
         self.close()
 
     def _distilled_guidance(self) -> bool:
-        """Whether the network takes the guidance scale as an input; where the manifest is derived, it is loaded to see."""
+        """Whether the network takes the guidance scale as an input; a derived manifest does not say: it is loaded."""
         if self._unet_inputs is None:
             with self._components.use("unet") as loaded:
                 self._unet_inputs = tuple(loaded.inputs)

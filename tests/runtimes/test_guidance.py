@@ -46,7 +46,7 @@ def network(tmp_path):
             unconditional=_random(2, 2, 7, 8) if unconditional else None,
             split=split,
             cancel=CancelToken(),
-            **{"scale": 5.0, "rescale": 0.0, **fields},
+            **{"scale": 5.0, "rescale": 0.0, "with_unguided": False, **fields},
         )
         return guided, seen
 
@@ -172,3 +172,19 @@ def test_an_error_says_the_step(network):
     with pytest.raises(NonFiniteError, match=r"`unet` .* in step 3") as caught:
         guided(_random(19, *SHAPE), 1)
     assert (caught.value.component, caught.value.step) == ("unet", 2)
+
+
+def test_the_unguided_prediction_follows_behind_the_guided_one(network):
+    x = _random(11, *SHAPE)
+    alone, _ = network()
+    both, _ = network(with_unguided=True)
+    unguided, _ = network(scale=0.0)
+    got = both(x, 3.0)
+    assert got.shape == (SHAPE[0], 2 * SHAPE[1], *SHAPE[2:])
+    np.testing.assert_array_equal(got[:, : SHAPE[1]], alone(x, 3.0))
+    np.testing.assert_allclose(got[:, SHAPE[1] :], unguided(x, 3.0), atol=1e-6)
+
+
+def test_a_constant_prediction_is_not_rescaled():
+    constant = np.ones(SHAPE, np.float32)
+    np.testing.assert_array_equal(combine(constant, constant, scale=5.0, rescale=1.0), constant)

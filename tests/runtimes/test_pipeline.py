@@ -288,3 +288,18 @@ def test_a_closed_pipeline_draws_nothing(tiny, fake_engine):
     assert fake_engine.open_sessions == []
     with pytest.raises(EngineError, match="the pipeline is closed"):
         pipeline("a")
+
+
+def test_cfg_plus_plus_draws_with_guidance_and_is_refused_without(pipeline):
+    assert pipeline("a", sampler="euler_cfg_pp", guidance=1.5, seed=1).images
+    with pytest.raises(SamplerError, match="guidance above 1"):
+        pipeline("a", sampler="euler_cfg_pp", guidance=1.0)
+
+
+def test_tcd_draws_without_fresh_noise_unless_asked_as_in_diffusers_pipelines(pipeline):
+    default, none, some = (
+        pipeline("a", sampler="tcd", seed=1, sampler_options=options).latents
+        for options in ({}, {"eta": 0.0}, {"eta": 0.3})
+    )
+    assert _same(default, none)
+    assert not _same(default, some)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from edgediff_runtimes.sampling.reading import (
     staged_flow,
     tokens,
 )
-from edgediff_runtimes.sampling.reading.settings import CALL, steps_of
+from edgediff_runtimes.sampling.reading.settings import CALL, check_kinds, steps_of
 from edgediff_runtimes.sampling.refused import REFUSED
 from edgediff_runtimes.sampling.schedules.betas import alphas_cumprod
 from edgediff_runtimes.sampling.schedules.named_grids import VIDEO_GRID, named_timesteps, video_sigmas
@@ -71,6 +72,7 @@ def build_sampler(config: Mapping[str, Any], steps: int | None = None, **overrid
     for key, value in {**overrides, "steps": steps}.items():
         _check_override(str(name), key, value, reading)
         settings[key] = value
+    check_kinds(settings, {**reading.fields, **reading.keywords})
     if settings["timesteps"] is not None and settings["sigmas"] is not None and _one_grid(str(name)):
         raise SamplerError(
             "sigmas", got="sigmas beside timesteps", expected="one of the two", hint="leave out one of them"
@@ -109,8 +111,10 @@ def _of_config(config: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
             and key not in _FORGOTTEN
             and not any(key in r.fields for r in READINGS.values())
         ):
-            hint = "a newer diffusers may have written it; remove the field if it changes nothing"
-            raise SamplerError(key, got=value, expected="a field of one of diffusers' schedulers", hint=hint)
+            warnings.warn(
+                f"the scheduler's config has `{key}`: no scheduler of diffusers reads it, and it is ignored as there",
+                stacklevel=3,
+            )
     return fields
 
 

@@ -55,6 +55,7 @@ class Sampler:
         learned_variance: Whether the network's output may carry variances in a second half of its channels.
         whole: What to do instead where ``for_strength`` makes no sense.
         discrete: Whether the samples are whole-numbered tokens; ``noise`` is then the tokens to start from.
+        needs_unguided: Whether the network must give its unguided output as well, behind the guided one in channels.
         fractional_strength: Whether image-to-image rounds ``steps * strength`` only at the end, as flow pipelines do.
     """
 
@@ -63,6 +64,7 @@ class Sampler:
     parametrisation: Parametrisation
     limit: Limit | None = None
     learned_variance: bool = False
+    needs_unguided: bool = False
     init_noise_sigma: float = 1.0
     fractional_strength: bool = False
     whole: str = ""

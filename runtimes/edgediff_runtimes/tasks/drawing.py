@@ -19,6 +19,7 @@ from PIL import Image
 from edgediff_runtimes.bundle import Manifest
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.components import Components
+from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.guidance import GuidedNetwork
 from edgediff_runtimes.images import image_to_array
 from edgediff_runtimes.latents import decode, encode
@@ -28,6 +29,9 @@ from edgediff_runtimes.sampling import Sampler, build_sampler, sampler_config
 from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Floats
 from edgediff_runtimes.text import ClipTokenizer
+
+# diffusers' pipelines pass eta = 0 to every scheduler that takes it; this one's own default is another.
+_ETA_ZERO = ("TCDScheduler",)
 
 
 def sampler_for(settings: Settings, scheduler: dict[str, Any]) -> Sampler:
@@ -41,7 +45,12 @@ def sampler_for(settings: Settings, scheduler: dict[str, Any]) -> Sampler:
         SamplerError: The sampler, its options, its steps or the strength do not go together.
     """
     config = scheduler if settings.sampler is None else sampler_config(settings.sampler, scheduler)
-    sampler = build_sampler(config, steps=settings.steps, **settings.sampler_options)
+    options = dict(settings.sampler_options)
+    if config["_class_name"] in _ETA_ZERO:
+        options.setdefault("eta", 0.0)
+    sampler = build_sampler(config, steps=settings.steps, **options)
+    if sampler.needs_unguided and not settings.negative_prompts:
+        raise SamplerError("sampler", got=settings.sampler, expected="one that needs no guidance, or guidance above 1")
     return sampler if settings.strength is None else sampler.for_strength(settings.strength)
 
 
@@ -87,6 +96,7 @@ class Drawing:
                 scale=self.settings.guidance,
                 rescale=self.settings.guidance_rescale,
                 split=self.split_guidance,
+                with_unguided=self.sampler.needs_unguided,
                 cancel=self.cancel,
             )
             began = time.perf_counter()

@@ -18,7 +18,11 @@ REFUSED = [
     ("no class", {}, {"steps": 4}, "_class_name"),
     ("unknown keyword", EULER, {"steps": 4, "use_karas_sigmas": True}, "use_karras_sigmas"),
     ("foreign keyword", EULER, {"steps": 4, "solver_order": 2}, "solver_order"),
-    ("unknown field", {**EULER, "zigzag": 1}, {"steps": 4}, "zigzag"),
+    ("text for a number", EULER, {"steps": 4, "beta_start": "x"}, "`beta_start` is 'x': expected a number"),
+    ("number for a switch", EULER, {"steps": 4, "use_karras_sigmas": 1}, "true or false"),
+    ("part of a step", EULER, {"steps": 4, "steps_offset": 1.5}, "a whole number"),
+    ("number for a text", EULER, {"steps": 4, "timestep_spacing": 3}, "a text"),
+    ("text for eta", {"_class_name": "DDIMScheduler"}, {"steps": 4, "eta": "y"}, "expected a number"),
     ("no steps", EULER, {}, "whole number"),
     ("no step", EULER, {"steps": 0}, "at least 1"),
     ("steps as text", EULER, {"steps": "10"}, "whole number"),
@@ -152,3 +156,9 @@ def test_a_network_without_variances_is_refused_when_they_are_needed() -> None:
     noise = noise_source(0).standard_normal((1, 2, 4, 4))
     with pytest.raises(SamplerError, match="twice the channels"):
         sampler.sample(lambda x, _t: x, noise, rng=noise_source(0))
+
+
+def test_a_field_that_diffusers_ignores_is_ignored_aloud():
+    with pytest.warns(UserWarning, match="`zigzag`"):
+        sampler = build_sampler({**EULER, "zigzag": 1}, steps=4)
+    assert (sampler.timesteps == build_sampler(EULER, steps=4).timesteps).all()

@@ -38,6 +38,9 @@ GRID_SWITCHES: dict[str, Any] = {
     "use_beta_sigmas": False,
 }
 
+# Fields that count something.
+_WHOLE = frozenset({"num_train_timesteps", "steps_offset", "solver_order", "predictor_order", "corrector_order"})
+
 _PREDICTIONS: dict[str, Parametrisation] = {p.name: p for p in (Epsilon(), Velocity(), Clean(), Flow())}
 
 
@@ -57,6 +60,37 @@ class Reading:
     build: Callable[[Settings], Sampler]
     takes: frozenset[str] = frozenset()
     keywords: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_kinds(settings: Settings, defaults: Mapping[str, Any]) -> None:
+    """Refuse fields that are of another kind than their defaults: a text for a number, a number for a switch.
+
+    Raises:
+        SamplerError: as said; the sentence names the field.
+    """
+    for name, default in defaults.items():
+        value = settings[name]
+        if default is None or value is None:
+            continue
+        if isinstance(default, bool):
+            fits, expected = isinstance(value, (bool, np.bool_)), "true or false"
+        elif isinstance(default, (int, float)):
+            fits, expected = _is_number(value), "a number"
+        elif isinstance(default, str):
+            fits, expected = isinstance(value, str), "a text"
+        else:  # a pair or a list, which its own class looks at
+            continue
+        if name in _WHOLE and fits and value != int(value):
+            fits, expected = False, "a whole number"
+        if not fits:
+            raise SamplerError(name, got=value, expected=expected)
+    for name in ("mu", "eta"):
+        if settings[name] is not None and not _is_number(settings[name]):
+            raise SamplerError(name, got=settings[name], expected="a number")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
 def choose(settings: Settings, name: str, allowed: Iterable[Any]) -> Any:  # noqa: ANN401 - a field's value, whatever it is
