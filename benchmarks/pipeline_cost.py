@@ -3,7 +3,8 @@
     python benchmarks/pipeline_cost.py BUNDLE [--size 512x512] [--steps 4] [--rounds 3]
 
 - *overhead*: in one process and on one session, our guided steps and bare ``session.run`` calls of the same shapes take
-  turns; the overhead is the ratio of their medians, minus one;
+  turns one by one; the overhead is the median of the pairs' ratios, minus one;
+- *loop*: seconds of a step whose graphs are replaced by functions that return ready arrays;
 - *memory*: peak of a process that draws one picture, with components resident, sequential, and sequential in an engine
   told to spare memory;
 - *cancel*: from another thread, at several moments of a step; then the same seed again, compared bit by bit with a
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import machine, run_child, store, summary
+from harness import RESULTS, Child, machine, run_child, store, summary
 
 import edgediff
 from edgediff_runtimes.bundle import Bundle
@@ -56,11 +57,11 @@ def overhead(given: argparse.Namespace) -> dict[str, Any]:
     return {
         "ours_s": summary(ours),
         "bare_s": summary(bare),
-        "overhead": summary(ours)["median"] / summary(bare)["median"] - 1,
+        "overhead": summary([one / other for one, other in zip(ours, bare, strict=True)])["median"] - 1,
     }
 
 
-def loop_alone(given: argparse.Namespace) -> dict[str, float]:
+def loop_alone(given: argparse.Namespace) -> dict[str, Any]:
     """Seconds of one step without its graphs: the network is replaced by a function that returns a ready array."""
     bundle = Bundle.open(given.bundle)
     ready: dict[tuple[int, ...], Any] = {}
@@ -77,7 +78,7 @@ def loop_alone(given: argparse.Namespace) -> dict[str, float]:
         return {"sample": np.zeros((batch, 3, height * factor, width * factor), np.float32)}
 
     with edgediff.load(given.bundle, engine=edgediff.FakeEngine(handler)) as pipeline:
-        return summary(pipeline(PROMPT, **_options(given, steps=50)).timings.steps_s)
+        return {"step_s": summary(pipeline(PROMPT, **_options(given, steps=50)).timings.steps_s)}
 
 
 def draw(given: argparse.Namespace) -> None:
@@ -89,7 +90,7 @@ def draw(given: argparse.Namespace) -> None:
     print(json.dumps({"hash": _hash(result), "steps_s": timings.steps_s, "decode_s": timings.decode_s}))
 
 
-def cancelling(given: argparse.Namespace, fresh_hash: str) -> dict[str, Any]:
+def cancelling(given: argparse.Namespace) -> dict[str, Any]:
     """Seconds from ``cancel`` to ``Cancelled``, and whether the next picture is that of a fresh process."""
     latencies = []
     with edgediff.load(given.bundle) as pipeline:
@@ -110,7 +111,31 @@ def cancelling(given: argparse.Namespace, fresh_hash: str) -> dict[str, Any]:
                 latencies.append(time.perf_counter() - asked[0])
             timer.join()
         after = _hash(pipeline(PROMPT, **_options(given)))
-    return {"latency_s": summary(latencies), "step_s": step_s, "next_picture_is_bit_equal": after == fresh_hash}
+    equal = after == _draw_in_child(given, "resident").output["hash"]
+    return {"latency_s": summary(latencies), "step_s": step_s, "next_picture_is_bit_equal": equal}
+
+
+def memory(given: argparse.Namespace) -> dict[str, Any]:
+    """Peaks of a process that draws one picture, and its seconds."""
+    measured = {}
+    for residency in RESIDENCIES:
+        run = _draw_in_child(given, residency)
+        measured[residency] = {
+            "peak_rss_bytes": run.peak_rss,
+            "peak_anonymous_bytes": run.peak_anonymous,
+            "steps_s": summary(run.output["steps_s"]),
+            "decode_s": run.output["decode_s"],
+        }
+    return measured
+
+
+def _draw_in_child(given: argparse.Namespace, residency: str) -> Child:
+    sizes = ["--size", given.size, "--steps", str(given.steps)]
+    return run_child([__file__, given.bundle, *sizes, "--child", residency])
+
+
+PARTS_MEASURED = {"overhead": overhead, "loop": loop_alone, "memory": memory, "cancel": cancelling}
+PARTS = list(PARTS_MEASURED)
 
 
 def _cancel(run: edgediff.Run, asked: list[float]) -> None:
@@ -147,35 +172,26 @@ def main() -> None:
     parser.add_argument("--size", default="512x512")
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="others keep their stored result")
     parser.add_argument("--child", choices=RESIDENCIES)
     given = parser.parse_args()
     if given.child:
         draw(given)
         return
-    about = machine()
-    memory = {}
-    for residency in RESIDENCIES:
-        arguments = [__file__, given.bundle, "--size", given.size, "--steps", str(given.steps), "--child", residency]
-        memory[residency] = run = run_child(arguments)
-        print(f"{residency}: peak {run.peak_rss / 1e9:.2f} GB, step {summary(run.output['steps_s'])['median']:.2f} s")
-    report = {
-        "machine": about,
-        "settings": {"size": given.size, "steps": given.steps, "guidance": GUIDANCE, "rounds": given.rounds},
-        "memory": {
-            name: {
-                "peak_rss_bytes": run.peak_rss,
-                "peak_anonymous_bytes": run.peak_anonymous,
-                "steps_s": summary(run.output["steps_s"]),
-                "decode_s": run.output["decode_s"],
-            }
-            for name, run in memory.items()
-        },
-        "overhead": overhead(given),
-        "loop_alone_s": loop_alone(given),
-        "cancel": cancelling(given, memory["resident"].output["hash"]),
+    path = RESULTS / f"pipeline_cost-{Path(given.bundle).name}.json"
+    report = json.loads(path.read_text(encoding="utf-8")) if given.parts != PARTS and path.is_file() else {}
+    about = {
+        "machine": machine(),
+        "size": given.size,
+        "steps": given.steps,
+        "guidance": GUIDANCE,
+        "rounds": given.rounds,
     }
-    print(json.dumps({name: report[name] for name in ("overhead", "loop_alone_s", "cancel")}, indent=2))
-    print(store(f"pipeline_cost-{Path(given.bundle).name}", report))
+    for part in given.parts:
+        measured = PARTS_MEASURED[part](given)
+        print(part, json.dumps(measured, indent=2))
+        report[part] = {**about, **measured}
+    print(store(path.stem, report))
 
 
 if __name__ == "__main__":
