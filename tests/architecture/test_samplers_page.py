@@ -11,7 +11,7 @@ from edgediff_runtimes.sampling.building import READINGS
 from edgediff_runtimes.sampling.refused import REFUSED
 from edgediff_runtimes.sampling.schedules.named_grids import NAMED_GRIDS
 
-PAGE = Path(__file__).parents[3] / "docs" / "samplers.md"
+PAGE = Path(__file__).parents[2] / "docs" / "samplers.md"
 
 
 def row_of(info) -> str:
