@@ -2,13 +2,16 @@
 
     python benchmarks/samplers/contact_sheet.py BUNDLE SHEET.png [--prompt TEXT] [--seed N] [--steps 4,10,20]
 
-Samplers that need another kind of model are left out. One cell per picture, one row per sampler, in two columns.
+BUNDLE is what ``edgediff.load`` takes. Samplers that need another kind of model are left out. Guidance is the model's
+own, and 1.5 for the CFG++ samplers, whose steps go further by themselves. One cell per picture, one row per sampler, in
+two columns.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
@@ -16,28 +19,31 @@ import edgediff
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.sampling import sampler_config, sampler_table
 
+if TYPE_CHECKING:
+    from edgediff_runtimes.sampling.known_samplers import SamplerInfo
+
 LABEL = 132
 GAP = 4
 COLUMNS = 2
+GUIDANCE_OF_CFG_PP = 1.5
 
 
-def names(base: dict[str, object]) -> list[str]:
-    """The samplers that a model of this config can be drawn with, by name."""
+def drawable(base: dict[str, object]) -> list[SamplerInfo]:
+    """The samplers that a model of this config can be drawn with."""
     found = []
     for info in sampler_table():
         try:
             sampler_config(info.name, base)
         except SamplerError:
             continue
-        if info.needs != "cfg++":  # the pipeline mixes the two outputs that CFG++ needs apart
-            found.append(info.name)
+        found.append(info)
     return found
 
 
 def main() -> None:
     """Draw all cells and put them on one sheet."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bundle", type=Path)
+    parser.add_argument("bundle")
     parser.add_argument("sheet", type=Path)
     parser.add_argument("--prompt", default="a red apple")
     parser.add_argument("--seed", type=int, default=7)
@@ -46,11 +52,17 @@ def main() -> None:
     with edgediff.load(arguments.bundle) as pipeline:
         base = dict(pipeline.bundle.manifest.scheduler)
         rows = {
-            name: [
-                pipeline(arguments.prompt, seed=arguments.seed, steps=steps, sampler=name).images[0]
+            info.name: [
+                pipeline(
+                    arguments.prompt,
+                    seed=arguments.seed,
+                    steps=steps,
+                    sampler=info.name,
+                    guidance=GUIDANCE_OF_CFG_PP if info.needs == "guidance" else None,
+                ).images[0]
                 for steps in arguments.steps
             ]
-            for name in names(base)
+            for info in drawable(base)
         }
     width, height = next(iter(rows.values()))[0].size
     row_width = LABEL + len(arguments.steps) * (width + GAP)

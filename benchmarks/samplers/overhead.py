@@ -35,7 +35,7 @@ def milliseconds(name: str, *, needs: str, runs: int) -> list[float]:
     """Milliseconds of every step of every run but the first."""
     sampler = build_sampler(sampler_config(name, FLOW if needs == "flow" else BASE), STEPS)
     noise = noise_source(0).standard_normal(SHAPE)
-    channels = SHAPE[1] * (2 if needs == "cfg++" else 1)
+    channels = SHAPE[1] * (2 if needs == "guidance" else 1)
     answer = noise_source(1).standard_normal((SHAPE[0], channels, *SHAPE[2:]))
     times: list[float] = []
     for run in range(runs + 1):

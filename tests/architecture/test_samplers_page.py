@@ -16,9 +16,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "samplers.md"
 
 def row_of(info) -> str:
     """One line of the page's table."""
+    meant = {"any": "", "guidance": "guidance above 1, to about 2"}.get(info.needs, f"{info.needs} models")
     kind = "stochastic" if info.stochastic else "deterministic"
-    steps, needs = f"{info.steps[0]}-{info.steps[1]}", "" if info.needs == "any" else f"{info.needs} models"
-    return f"| `{info.name}` | {info.order} | {kind} | {info.calls} | {steps} | {needs} | {info.source} |"
+    steps = f"{info.steps[0]}-{info.steps[1]}"
+    return f"| `{info.name}` | {info.order} | {kind} | {info.calls} | {steps} | {meant} | {info.source} |"
 
 
 @pytest.mark.parametrize("info", sampler_table(), ids=lambda info: info.name)

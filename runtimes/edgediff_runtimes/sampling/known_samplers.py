@@ -24,8 +24,8 @@ class SamplerInfo:
         steps: Recommended numbers of steps, from and to.
         source: The paper.
         aliases: Other spellings.
-        needs: ``flow`` for flow models only, ``distilled`` for models trained for it, ``cfg++`` where the network must
-            return its guided and its unguided output, else ``any``.
+        needs: ``flow`` for flow models only, ``distilled`` for models trained for it, ``guidance`` for CFG++, which
+            mixes the guided and the unguided output itself (above 1 and up to about 2 suits it), else ``any``.
     """
 
     name: str
@@ -46,6 +46,7 @@ _LU_A = "Lu et al. 2022, DPM-Solver"
 _LU_B = "Lu et al. 2022, DPM-Solver++"
 _KARRAS = "Karras et al. 2022"
 _CROWSON = "Crowson 2022, k-diffusion"
+_CFG_PP = "Chung et al. 2024, CFG++"
 _FLOW = "Lipman et al. 2023; Esser et al. 2024"
 
 
@@ -174,17 +175,19 @@ _ROWS = (
     SamplerInfo("er_sde", "EdgediffERSDE", 3, 1, (10, 30), "Cui et al. 2023, ER-SDE", stochastic=True),
     # The refined exponential solver's multistep rule is DPM-Solver++(2M)'s rule of Heun type, term by term.
     SamplerInfo("res_multistep", _DPM, 2, 1, (10, 30), "Zhang et al. 2023, RES", fields=_dpm("dpmsolver++", 2, "heun")),
-    SamplerInfo("euler_cfg_pp", "EdgediffEulerCFGPlusPlus", 1, 1, (20, 50), "Chung et al. 2024, CFG++", needs="cfg++"),
+    SamplerInfo(
+        "euler_cfg_pp", "EdgediffEulerCFGPlusPlus", 1, 1, (20, 50), "Chung et al. 2024, CFG++", needs="guidance"
+    ),
     SamplerInfo(
         "euler_a_cfg_pp",
         "EdgediffEulerAncestralCFGPlusPlus",
         1,
         1,
         (20, 50),
-        "Chung et al. 2024, CFG++",
+        _CFG_PP,
         stochastic=True,
         aliases=("euler_ancestral_cfg_pp",),
-        needs="cfg++",
+        needs="guidance",
     ),
     SamplerInfo("lcm", "LCMScheduler", 1, 1, (2, 8), "Luo et al. 2023", stochastic=True, needs="distilled"),
     SamplerInfo("tcd", "TCDScheduler", 1, 1, (2, 8), "Zheng et al. 2024", stochastic=True, needs="distilled"),

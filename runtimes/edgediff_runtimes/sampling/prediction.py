@@ -196,9 +196,10 @@ class Prediction:
 
     Attributes:
         level: The level it was asked at.
-        raw: Its output, without variance channels.
+        raw: Its output, without a second half of channels.
         denoised: The clean sample it implies, within the sampler's limit.
         variance: The variance channels of a network that learned them.
+        unguided: The output without guidance, of a network that gives it behind the guided one.
     """
 
     x: Array
@@ -206,6 +207,7 @@ class Prediction:
     raw: Array
     denoised: Array
     variance: Array | None
+    unguided: Array | None
     parametrisation: Parametrisation
 
     def epsilon(self) -> Array:
@@ -224,20 +226,23 @@ class Denoiser:
 
     Attributes:
         learned_variance: Whether an output with twice the channels of ``x`` carries variances in the second half.
+        needs_unguided: Whether it carries the unguided output there instead.
     """
 
     model: Model
     parametrisation: Parametrisation
     limit: Limit | None = None
     learned_variance: bool = False
+    needs_unguided: bool = False
 
     def __call__(self, x: Array, level: Level) -> Prediction:
         """Ask the network about ``x`` (batch, channels, ...) at a level."""
         seen = x if level.scale == 1 else x / level.scale
-        raw, variance = self.model(seen, level.t), None
-        if self.learned_variance and raw.shape[1] == 2 * x.shape[1]:
-            raw, variance = raw[:, : x.shape[1]], raw[:, x.shape[1] :]
+        raw, second = self.model(seen, level.t), None
+        if (self.learned_variance or self.needs_unguided) and raw.shape[1] == 2 * x.shape[1]:
+            raw, second = raw[:, : x.shape[1]], raw[:, x.shape[1] :]
         denoised = self.parametrisation.denoised(raw, x, level)
         if self.limit is not None:
             denoised = self.limit(denoised)
-        return Prediction(x, level, raw, denoised, variance, self.parametrisation)
+        variance, unguided = (None, second) if self.needs_unguided else (second, None)
+        return Prediction(x, level, raw, denoised, variance, unguided, self.parametrisation)

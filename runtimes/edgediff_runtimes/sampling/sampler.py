@@ -50,6 +50,8 @@ class Sampler:
 
     Attributes:
         intervals: The steps of the schedule.
+        solver: The rule that makes a step from the network's answers.
+        parametrisation: What the network's output means.
         init_noise_sigma: Standard deviation of the sample that a run from pure noise starts with.
         limit: Bounds on the denoised sample.
         learned_variance: Whether the network's output may carry variances in a second half of its channels.
@@ -91,7 +93,7 @@ class Sampler:
         """
         if self.whole:
             raise SamplerError("strength", got=strength, expected="no strength for this sampler", hint=self.whole)
-        if not 0 <= strength <= 1:
+        if not 0 < strength <= 1:
             raise SamplerError("strength", got=strength, expected="a number above 0 and up to 1")
         steps = self.intervals[0].total
         kept = steps * strength
@@ -129,7 +131,7 @@ class Sampler:
         Yields:
             Every step after it was made.
         """
-        denoise = Denoiser(model, self.parametrisation, self.limit, self.learned_variance)
+        denoise = Denoiser(model, self.parametrisation, self.limit, self.learned_variance, self.needs_unguided)
         first = 0 if resume is None else resume.index + 1
         x, state = (self._first(noise, start), None) if resume is None else (resume.sample, resume.state)
         if state is None:

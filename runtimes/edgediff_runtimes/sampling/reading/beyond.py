@@ -40,7 +40,7 @@ def _er_sde(settings: Settings) -> Sampler:
 
 
 def _cfg_plus_plus(settings: Settings, *, ancestral: bool) -> Sampler:
-    return replace(euler_levels(settings, CfgPlusPlus(ancestral)), learned_variance=True, needs_unguided=True)
+    return replace(euler_levels(settings, CfgPlusPlus(ancestral)), needs_unguided=True)
 
 
 _TAKES = frozenset({"timesteps", "sigmas"})

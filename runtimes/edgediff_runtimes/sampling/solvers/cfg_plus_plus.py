@@ -43,7 +43,7 @@ class CfgPlusPlus:
         """The guided clean sample, noised again with the unguided noise."""
         start, end = interval.start, interval.end
         prediction = denoise(x, start)
-        if prediction.variance is None:
+        if prediction.unguided is None:
             raise SamplerError(
                 "sampler",
                 got="CFG++",
@@ -51,7 +51,7 @@ class CfgPlusPlus:
             )
         up = ancestral_std(start, end) if self.ancestral else 0.0
         down = (end.sigma**2 - up**2) ** 0.5
-        unguided = prediction.parametrisation.epsilon(prediction.variance, x, start)
+        unguided = prediction.parametrisation.epsilon(prediction.unguided, x, start)
         x_next = end.alpha * prediction.denoised + down * unguided
         if up > 0:
             x_next = x_next + up * noise.standard_normal(x.shape)

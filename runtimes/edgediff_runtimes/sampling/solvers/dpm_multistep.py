@@ -42,7 +42,8 @@ class DpmMultistep:
         euler_at_final: Make the last step of first order.
         derived: Take the noise from the limited denoised sample (noise prediction with thresholding).
         discards: Draw twice in a second-order step and use the second draw, as the reference of CogVideoX does.
-        brownian: Take the noise from a Brownian path in sigma over this span, rather than draw by draw.
+        brownian: Take the noise from a Brownian path in sigma over this span (normals of a torch CPU generator,
+            whatever the noise source), rather than draw by draw.
     """
 
     order: int = 2

@@ -27,7 +27,8 @@ class DpmSde:
     """The stochastic singlestep of second order (Lu et al. 2022b; Crowson 2022, k-diffusion), two calls.
 
     The midpoint in log(sigma) is the interval's ``via``. Both moves of a step start from the same sample and take their
-    noise from one Brownian path in sigma, so that overlapping moves get fitting noise.
+    noise from one Brownian path in sigma, so that overlapping moves get fitting noise. The path draws the normals of a
+    torch CPU generator, whatever the kind of the noise source, which gives only its seeds.
 
     Attributes:
         seed: Seed of the path; None takes the noise source's seeds.
