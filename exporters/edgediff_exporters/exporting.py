@@ -56,8 +56,8 @@ def export(
 ) -> ExportReport:
     """Export a trained model to a bundle.
 
-    Memory: never more than one tensor of one component: modules are traced without weights, weights are streamed from
-    file to file, and the check runs the module layer by layer.
+    Memory: modules are traced without weights, weights are streamed from file to file, and the check runs the module
+    layer by layer; only checking an fp16 graph takes more, because the engine widens its weights.
 
     Args:
         source: A directory that diffusers' ``save_pretrained`` wrote, one ``.safetensors`` checkpoint in the original
@@ -97,7 +97,7 @@ def export(
             latents=_with_preview(family.latents(model), folder, on_progress),
             tokenizers=(tokenizer,),
             defaults=recommended,
-            provenance=provenance(model, target, _options(precision, config)),
+            provenance=provenance(model, target, _options(precision, config, defaults)),
         )
         (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     return ExportReport(target.absolute(), manifest)
@@ -191,5 +191,9 @@ def _recommended(defaults: Defaults, given: Mapping[str, float]) -> Defaults:
         raise SettingError("defaults", got=dict(given), expected="a number for guidance and whole ones else") from error
 
 
-def _options(precision: str | Mapping[str, str], config: str | Path | None) -> list[str]:
-    return [*precision_options(precision), *([] if config is None else ["--config", Path(config).name])]
+def _options(
+    precision: str | Mapping[str, str], config: str | Path | None, defaults: Mapping[str, float] | None
+) -> list[str]:
+    """What the command line says after its two arguments, without paths."""
+    chosen = [word for name, value in (defaults or {}).items() for word in ("--default", f"{name}={value:g}")]
+    return [*precision_options(precision), *([] if config is None else ["--config", Path(config).name]), *chosen]

@@ -20,3 +20,9 @@ def test_wrong_defaults_are_refused_before_anything_is_written(sd1, tmp_path, gi
     with pytest.raises(SettingError, match=words):
         export(sd1, tmp_path / "bundle", defaults=given)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_defaults_stand_in_the_manifest_and_in_its_command(sd1, tmp_path):
+    manifest = export(sd1, tmp_path / "bundle", defaults={"guidance": 3, "steps": 8}).manifest
+    assert (manifest.defaults.guidance, manifest.defaults.steps) == (3.0, 8)
+    assert str(manifest.provenance.command).endswith("--default guidance=3 --default steps=8")
