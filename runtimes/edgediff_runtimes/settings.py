@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypedDict, TypeVar, cast, final
 
 from edgediff_runtimes.bundle import Manifest
-from edgediff_runtimes.bundle.fields import is_finite
 from edgediff_runtimes.errors import ImageError, SettingError
 from edgediff_runtimes.images import ImageSource
 from edgediff_runtimes.latents import EncodeMode
 from edgediff_runtimes.noise import NOISE_KINDS, image_seeds
+from edgediff_runtimes.plain import as_finite, as_whole
 
 T = TypeVar("T")
 
@@ -32,7 +32,8 @@ class Settings:
         images_per_prompt: Pictures of each prompt; picture i of the run has the seed ``seed + i``.
         seed: Seed of the first picture.
         noise: Kind of the noise source (``torch-cpu`` draws what diffusers draws on the CPU).
-        steps: Sampling steps of the whole schedule; image-to-image runs the last ``strength`` of them.
+        steps: Sampling steps of the whole schedule; image-to-image runs the last ``strength`` of them. None where
+            custom ``timesteps`` or ``sigmas`` among ``sampler_options`` say it.
         guidance: Scale of classifier-free guidance; 1 and less make one call without it.
         guidance_rescale: Mix of the rescaled result, 0 to 1.
         sampler: A sampler's name, or None for the bundle's own schedule.
@@ -48,7 +49,7 @@ class Settings:
     images_per_prompt: int
     seed: int
     noise: str
-    steps: int
+    steps: int | None
     guidance: float
     guidance_rescale: float
     sampler: str | None
@@ -89,7 +90,7 @@ class Options(TypedDict, total=False):
         image: A picture to start from: a PIL image or a path.
         strength: How far to go from ``image``: above 0 to 1, default 0.8.
         encode: ``sample`` (default, as diffusers) or ``mode`` of the encoder's Gaussian for ``image``.
-        steps: Sampling steps; default: the bundle's.
+        steps: Sampling steps; default: the bundle's, or as many as custom ``timesteps`` or ``sigmas`` make.
         guidance: Guidance scale; 1 or less makes one call a step; default: the bundle's.
         guidance_rescale: 0 (default) to 1, see ``guidance.combine``.
         seed: Seed of the first picture, picture i has ``seed + i``; default: drawn at random.
@@ -164,6 +165,7 @@ def resolve_settings(
     defaults = manifest.defaults
     guidance = _number("guidance", _or(options.get("guidance"), defaults.guidance))
     negatives = _negatives(options.get("negative_prompt"), prompts, guided=guidance > 1 and not distilled_guidance)
+    sampler_options = _sampler_options(_or(options.get("sampler_options"), {}))
     width, height = _size(manifest, options, image_size)
     strength, encode = _start(options, image_size)
     return Settings(
@@ -172,11 +174,11 @@ def resolve_settings(
         images_per_prompt=_at_least_one("images", _or(options.get("images"), 1)),
         seed=image_seeds(_or(options.get("seed"), secrets.randbits(_SEED_BITS)), 1)[0],
         noise=_noise(_or(options.get("noise"), NOISE_KINDS[0])),
-        steps=_at_least_one("steps", _or(options.get("steps"), defaults.steps)),
+        steps=_steps(options.get("steps"), defaults.steps, sampler_options),
         guidance=guidance,
         guidance_rescale=_rescale(_or(options.get("guidance_rescale"), 0.0), guided=bool(negatives)),
         sampler=_sampler(options.get("sampler")),
-        sampler_options=_sampler_options(_or(options.get("sampler_options"), {})),
+        sampler_options=sampler_options,
         width=width,
         height=height,
         strength=strength,
@@ -205,6 +207,12 @@ def _noise(value: str) -> str:
     return value
 
 
+def _steps(value: int | None, default: int, sampler_options: Mapping[str, Any]) -> int | None:
+    if value is None and any(sampler_options.get(name) is not None for name in ("timesteps", "sigmas")):
+        return None
+    return _at_least_one("steps", _or(value, default))
+
+
 def _sampler(value: str | None) -> str | None:
     if value is not None and not isinstance(value, str):
         raise SettingError("sampler", got=value, expected="the name of a sampler")
@@ -226,11 +234,12 @@ def _sampler_options(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rescale(value: float, *, guided: bool) -> float:
-    if not 0 <= _number("guidance_rescale", value) <= 1:
+    rescale = _number("guidance_rescale", value)
+    if not 0 <= rescale <= 1:
         raise SettingError("guidance_rescale", got=value, expected="a number from 0 to 1")
-    if value and not guided:
+    if rescale and not guided:
         raise SettingError("guidance_rescale", got=value, expected="0, because this run has no guidance")
-    return float(value)
+    return rescale
 
 
 def _start(options: Options, image_size: tuple[int, int] | None) -> tuple[float | None, EncodeMode | None]:
@@ -275,21 +284,30 @@ def _size(manifest: Manifest, options: Options, image_size: tuple[int, int] | No
     else:
         # As diffusers: an image keeps its size, cut to whole latent pixels.
         fallback = max(image_size[0] // factor, 1) * factor, max(image_size[1] // factor, 1) * factor
-    sizes = _or(options.get("width"), fallback[0]), _or(options.get("height"), fallback[1])
-    for name, value in zip(("width", "height"), sizes, strict=True):
-        if not isinstance(value, int) or value < factor or value % factor:
-            near = max(round(value / factor), 1) * factor if isinstance(value, int) else factor
-            raise SettingError(name, got=value, expected=f"a multiple of {factor}", hint=f"{near} is the nearest")
-    return sizes
+    width = _or(options.get("width"), fallback[0])
+    height = _or(options.get("height"), fallback[1])
+    return _side("width", width, factor), _side("height", height, factor)
+
+
+def _side(name: str, value: int, factor: int) -> int:
+    side = as_whole(value)
+    if side is None:
+        raise SettingError(name, got=value, expected=f"a whole number, and a multiple of {factor}")
+    if side < factor or side % factor:
+        near = max(round(side / factor), 1) * factor
+        raise SettingError(name, got=value, expected=f"a multiple of {factor}", hint=f"{near} is the nearest")
+    return side
 
 
 def _number(name: str, value: float) -> float:
-    if not is_finite(value):
+    number = as_finite(value)
+    if number is None:
         raise SettingError(name, got=value, expected="a finite number")
-    return float(value)
+    return number
 
 
 def _at_least_one(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    number = as_whole(value)
+    if number is None or number < 1:
         raise SettingError(name, got=value, expected="a whole number of at least 1")
-    return value
+    return number

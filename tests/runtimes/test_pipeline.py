@@ -296,6 +296,29 @@ def test_cfg_plus_plus_draws_with_guidance_and_is_refused_without(pipeline):
         pipeline("a", sampler="euler_cfg_pp", guidance=1.0)
 
 
+@pytest.mark.parametrize(
+    ("options", "total"),
+    [
+        ({"sampler_options": {"timesteps": [900, 500, 100]}}, 3),
+        ({"sampler_options": {"timesteps": [900, 500, 100]}, "steps": 3}, 3),
+        ({"sampler_options": {"sigmas": [10.0, 1.0, 0.1, 0.0]}}, 3),
+        ({"sampler_options": {"timesteps": None}}, 3),
+    ],
+    ids=str,
+)
+def test_a_grid_of_ones_own_needs_no_steps_and_is_drawn_again(pipeline, tmp_path, options, total):
+    result = pipeline("a", sampler="euler", seed=1, **options)
+    assert len(result.timings.steps_s) == total
+    (path,) = result.save(tmp_path / "x.png")
+    prompt, recorded = options_of(read_metadata(path)["settings"])
+    assert _same(pipeline(prompt, **recorded).latents, result.latents)
+
+
+def test_steps_beside_a_grid_of_ones_own_must_agree(pipeline):
+    with pytest.raises(SamplerError, match="`steps` is 4: expected 3"):
+        pipeline("a", sampler="euler", steps=4, sampler_options={"timesteps": [900, 500, 100]})
+
+
 def test_tcd_draws_without_fresh_noise_unless_asked_as_in_diffusers_pipelines(pipeline):
     default, none, some = (
         pipeline("a", sampler="tcd", seed=1, sampler_options=options).latents

@@ -7,6 +7,7 @@ import json
 import math
 from typing import get_type_hints
 
+import numpy as np
 import pytest
 
 from edgediff_runtimes.errors import ImageError, SettingError
@@ -50,6 +51,12 @@ REFUSED = [
     ({"seed": 1.5}, "seed"),
     ({"seed": "1"}, "seed"),
     ({"seed": True}, "seed"),
+    ({"seed": np.True_}, "seed"),
+    ({"seed": np.float32(1)}, "seed"),
+    ({"steps": np.float64(2)}, "steps"),
+    ({"guidance": np.True_}, "guidance"),
+    ({"guidance": np.float32(np.inf)}, "guidance"),
+    ({"guidance": 1j}, "guidance"),
     ({"seed": 2**64}, "seed"),
     ({"seed": -(2**63) - 1}, "seed"),
     ({"noise": "dice"}, "noise"),
@@ -116,6 +123,41 @@ def test_what_is_given_replaces_the_default(resolve):
     assert {name: getattr(settings, name) for name in given} == given
     assert settings.guidance_rescale == 0.25
     assert settings.sampler_options == {"eta": 1.0}
+
+
+@pytest.mark.parametrize("name", ["timesteps", "sigmas"])
+def test_a_grid_of_ones_own_says_the_steps(resolve, manifest, name):
+    assert resolve(sampler_options={name: [900, 500, 100]}).steps is None
+    assert resolve(sampler_options={name: [900, 500, 100]}, steps=3).steps == 3
+    assert resolve(sampler_options={name: None}).steps == manifest.defaults.steps
+
+
+NUMPY = [
+    ("seed", np.int64(3), 3),
+    ("seed", np.uint64(2**64 - 1), 2**64 - 1),
+    ("steps", np.int16(4), 4),
+    ("images", np.uint8(2), 2),
+    ("width", np.int32(64), 64),
+    ("height", np.int64(72), 72),
+    ("guidance", np.float32(2.5), 2.5),
+    ("guidance", np.int64(2), 2.0),
+    ("guidance_rescale", np.float16(0.5), 0.5),
+    ("strength", np.float64(0.5), 0.5),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), NUMPY, ids=repr)
+def test_numbers_of_numpy_become_pythons_own(resolve, name, value, expected):
+    settings = resolve(**{name: value}, **({"image": "x.png"} if name == "strength" else {}))
+    got = getattr(settings, "images_per_prompt" if name == "images" else name)
+    assert got == expected
+    assert type(got) is type(expected)
+
+
+@pytest.mark.parametrize("value", [True, np.True_, 64.0, np.float32(64), "64", [64]], ids=repr)
+def test_a_size_that_is_no_whole_number_is_told_so(resolve, value):
+    with pytest.raises(SettingError, match="expected a whole number"):
+        resolve(width=value)
 
 
 def test_none_takes_the_default(resolve):
@@ -189,6 +231,8 @@ def test_options_and_settings_speak_of_the_same_things():
         {"image": "x.png", "strength": 0.5, "encode": "mode", "width": 128},
         {"seed": 2**64 - 1, "images": 2},
         {"seed": -5, "prompt": ["a", "b"], "images": 2, "negative_prompt": ["x", "y"]},
+        {"sampler": "euler", "sampler_options": {"timesteps": [900, 500, 100]}},
+        {"seed": np.int64(3), "guidance": np.float32(2.5), "width": np.int32(64), "steps": np.uint8(4)},
     ],
     ids=str,
 )

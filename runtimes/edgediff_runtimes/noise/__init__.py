@@ -13,6 +13,7 @@ from edgediff_runtimes.noise.numpy_source import NumpyNoise
 from edgediff_runtimes.noise.source import NoiseSource
 from edgediff_runtimes.noise.torch_cpu import TorchCpuNoise
 from edgediff_runtimes.noise.torch_cuda import TorchCudaNoise
+from edgediff_runtimes.plain import as_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,6 +65,7 @@ def per_image(sources: Sequence[NoiseSource]) -> NoiseSource:
 
 
 def _checked(seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int) or not _LOWEST <= seed <= _HIGHEST:
+    whole = as_whole(seed)
+    if whole is None or not _LOWEST <= whole <= _HIGHEST:
         raise SettingError("seed", got=seed, expected="a whole number from -2^63 to 2^64 - 1")
-    return seed
+    return whole
