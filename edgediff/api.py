@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.engines import Engine, EngineOptions, engine_for, get_engine
-from edgediff_runtimes.errors import BundleNotFoundError, NotInstalledError
+from edgediff_runtimes.errors import BundleNotFoundError, NotInstalledError, SettingError
 from edgediff_runtimes.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def open_bundle(bundle: str | Path) -> Bundle:
 
     Raises:
         BundleError: There is none, or it is not valid.
+        SettingError: ``bundle`` is neither a text nor a path.
     """
+    if not isinstance(bundle, str | os.PathLike):
+        raise SettingError("bundle", got=bundle, expected="a directory or the name of a shipped model")
     if isinstance(bundle, str) and bundle in shipped_models():
         return Bundle.open(_MODELS / bundle)
     try:

@@ -136,7 +136,14 @@ def test_an_engine_by_name_or_as_an_object(bundle):
         edgediff.load(bundle, engine="tvm")
 
 
-@pytest.mark.parametrize("options", [{"threads": 0}, {"residency": "never"}])
+@pytest.mark.parametrize("given", [None, 3, b"emoji", ["emoji"]], ids=repr)
+def test_what_is_neither_a_name_nor_a_path_is_no_bundle(given):
+    for call in (edgediff.load, edgediff.verify):
+        with pytest.raises(SettingError, match=r"`bundle` is .*: expected a directory or the name of a shipped model"):
+            call(given)
+
+
+@pytest.mark.parametrize("options", [{"threads": 0}, {"threads": "2"}, {"residency": "never"}])
 def test_load_refuses_unknown_options(bundle, options):
     with pytest.raises(SettingError):
         edgediff.load(bundle, **options)

@@ -11,6 +11,7 @@ from typing import Protocol, final
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.plain import as_whole
 from edgediff_runtimes.tensors import Array, TensorSpec
 
 
@@ -52,8 +53,12 @@ class EngineOptions:
     low_memory: bool = False
 
     def __post_init__(self) -> None:
-        if self.threads is not None and self.threads < 1:
+        if self.threads is None:
+            return
+        threads = as_whole(self.threads)
+        if threads is None or threads < 1:
             raise SettingError("threads", got=self.threads, expected="a whole number of at least 1")
+        object.__setattr__(self, "threads", threads)  # a number of NumPy's becomes Python's own
 
 
 class Session(ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+import numpy as np
 import pytest
 
 from edgediff_runtimes import engines
@@ -59,10 +60,14 @@ def test_the_names_are_all_there():
     assert all(getattr(engines, name) for name in engines.__all__)
 
 
-@pytest.mark.parametrize("threads", [0, -1])
-def test_threads_are_at_least_one(threads):
-    with pytest.raises(SettingError, match="`threads`"):
+@pytest.mark.parametrize("threads", [0, -1, "2", 1.5, True, np.True_, [2]], ids=repr)
+def test_threads_are_a_whole_number_of_at_least_one(threads):
+    with pytest.raises(SettingError, match=r"`threads` is .*: expected a whole number of at least 1"):
         EngineOptions(threads=threads)
+
+
+def test_threads_may_be_a_number_of_numpy():
+    assert type(EngineOptions(threads=np.int64(2)).threads) is int
 
 
 def test_the_fake_engine_has_the_face_of_an_engine():
