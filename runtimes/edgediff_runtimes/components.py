@@ -89,6 +89,15 @@ class Components:
         self._closed = False
         self._lock = threading.RLock()
 
+    def check_open(self) -> None:
+        """Refuse to go on once ``close`` was called.
+
+        Raises:
+            EngineError: The pipeline is closed.
+        """
+        if self._closed:
+            raise EngineError("the pipeline is closed")
+
     @contextmanager
     def use(self, role: str) -> Iterator[Loaded]:
         """The component of that role, for as long as the block runs.
@@ -98,8 +107,7 @@ class Components:
             EngineError: It cannot be loaded, or the pipeline is closed.
         """
         with self._lock:
-            if self._closed:
-                raise EngineError("the pipeline is closed")
+            self.check_open()
             if role not in self._sessions:
                 graph = self._bundle.graph(role)
                 engine = self._engine or engine_for(graph.format)

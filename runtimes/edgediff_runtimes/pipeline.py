@@ -99,6 +99,7 @@ class Pipeline:
             ImageError: The image cannot be read.
             BundleError: There is an image, and the bundle has no component that encodes it.
             NonFiniteError: A component returned NaN or infinity.
+            EngineError: A component cannot be loaded or computed, or the pipeline is closed.
             Cancelled: ``cancel`` was called from another thread.
         """
         with self.stream(prompt, **options) as run:
@@ -118,7 +119,9 @@ class Pipeline:
             SettingError: An option is unknown or cannot be applied.
             ImageError: The image cannot be read.
             BundleError: There is an image, and the bundle has no component that encodes it.
+            EngineError: The pipeline is closed.
         """
+        self._components.check_open()
         source = options.get("image")
         picture = None if source is None else read_image(source)
         if picture is not None:

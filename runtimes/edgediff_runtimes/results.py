@@ -38,8 +38,8 @@ class Step:
     total: int
     timestep: float
     sigma: float
-    latents: Floats
-    denoised: Floats
+    latents: Floats = field(repr=False)
+    denoised: Floats = field(repr=False)
     space: Latents = field(repr=False)
 
     def preview(self) -> list[Image.Image]:
@@ -77,7 +77,7 @@ class Result:
     """
 
     images: list[Image.Image]
-    latents: Floats
+    latents: Floats = field(repr=False)
     settings: Settings
     timings: Timings
     provenance: dict[str, Any]

@@ -234,6 +234,14 @@ def test_pictures_are_saved_with_the_settings_that_draw_them_again(pipeline, tmp
         assert np.abs(np.asarray(again.images[0], int) - np.asarray(result.images[index], int)).max() <= 1
 
 
+def test_arrays_are_not_printed(pipeline):
+    with pipeline.stream("a", seed=0) as run:
+        step = next(run)
+        assert "array" not in repr(step) + repr(run.result)
+        assert "timestep=" in repr(step)
+        assert "settings=" in repr(run.result)
+
+
 def test_one_picture_keeps_its_name(pipeline, tmp_path):
     assert pipeline("a", seed=0).save(str(tmp_path / "out.png")) == [tmp_path / "out.png"]
 
@@ -286,8 +294,9 @@ def test_a_closed_pipeline_draws_nothing(tiny, fake_engine):
     pipeline.close()
     pipeline.close()
     assert fake_engine.open_sessions == []
-    with pytest.raises(EngineError, match="the pipeline is closed"):
-        pipeline("a")
+    for draw in (pipeline, pipeline.stream):
+        with pytest.raises(EngineError, match="the pipeline is closed"):
+            draw("a")
 
 
 def test_cfg_plus_plus_draws_with_guidance_and_is_refused_without(pipeline):

@@ -133,8 +133,34 @@ def test_a_stream_that_is_left_lets_go(sequential, fake_engine, taken):
             next(run)
         assert fake_engine.open_sessions == (["unet"] if taken else [])
     assert fake_engine.open_sessions == []
-    with pytest.raises((Cancelled, StopIteration)):
-        next(run)
+    for _ in range(2):
+        with pytest.raises(Cancelled):
+            next(run)
+
+
+@pytest.mark.parametrize("end", ["run", "pipeline"])
+def test_a_loop_over_a_run_that_another_thread_closes_does_not_end_as_if_it_were_done(pipeline, fake_engine, end):
+    run = pipeline.stream("a", seed=0)
+    close = {"run": run.close, "pipeline": pipeline.close}[end]
+    seen = []
+
+    def loop():
+        for step in run:
+            seen.append(step.index)
+            assert _Background(close).join() is None
+
+    with pytest.raises(Cancelled):
+        loop()
+    assert seen == [0]
+    pipeline.close()
+    assert fake_engine.open_sessions == []
+
+
+def test_a_run_that_is_done_stays_done_when_it_is_closed(pipeline):
+    with pipeline.stream("a", seed=0) as run:
+        assert len(list(run)) == 3
+    assert list(run) == []
+    assert run.result.images
 
 
 def test_a_stream_that_is_forgotten_lets_go(sequential, fake_engine):

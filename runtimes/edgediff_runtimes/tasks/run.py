@@ -18,7 +18,8 @@ class Run:
     """Yields a ``Step`` after each sampling step, then has the pictures in ``result``.
 
     A context manager: leaving the block ends the run and lets go of its components, also half-way. It is iterated from
-    one thread; ``cancel`` and ``close`` may be called from any.
+    one thread; ``cancel`` and ``close`` may be called from any. A run that was ended before its pictures were there
+    raises ``Cancelled`` when it is iterated further, and one that failed raises its error again.
 
     Attributes:
         total_steps: How many steps it has.
@@ -41,10 +42,8 @@ class Run:
             Cancelled: The run was cancelled or closed before it was done.
             EdgediffError: The error that ended the run, again.
         """
-        for _ in self:
-            pass
-        if self._result is None:
-            raise self._failure or Cancelled()
+        while self._result is None:
+            next(self, None)
         return self._result
 
     def cancel(self) -> None:
@@ -65,10 +64,13 @@ class Run:
             try:
                 return next(self._steps)
             except StopIteration:
-                raise
+                if self._result is not None:
+                    raise
             except Exception as error:
                 self._failure = error
                 raise
+            # A generator that was closed or has failed just stops: a loop must not take that for the end of the run.
+            raise self._failure or Cancelled()
 
     def __enter__(self) -> Run:
         return self
