@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "benchmarks" / "models" / "emoji" / "pipeline"
+SOURCE = ROOT / "benchmarks" / "models" / "emoji" / "pipelines" / "emoji"
 TARGET = Path(__file__).parent / "pipeline" / "emoji.npz"
 MATRIX = 2  # axes from which on `w16` rounds a tensor
 PROMPTS = ["a red apple", "a fox face", "a sailboat"]

@@ -10,7 +10,7 @@ import pytest
 
 import edgediff
 
-SOURCE = Path(__file__).parents[2] / "benchmarks" / "models" / "emoji" / "pipeline"
+SOURCE = Path(__file__).parents[2] / "benchmarks" / "models" / "emoji" / "pipelines" / "emoji"
 
 
 @pytest.fixture(scope="session")
