@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import warnings
 from collections.abc import Sequence
@@ -17,11 +18,12 @@ from edgediff_runtimes.errors import BundleError, ComponentFileError
 # Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision", released tokenizer:
 # contractions, runs of letters, single digits, runs of anything else.
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+_QUOTED = 80  # characters of what is cut off that the warning quotes
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 
 
 class PromptTruncationWarning(UserWarning):
-    """A prompt has more tokens than the text encoder takes; the message says what was cut off."""
+    """A prompt has more tokens than the text encoder takes; the message says where it is cut off."""
 
 
 @final
@@ -56,7 +58,8 @@ class ClipTokenizer:
     def encode(self, prompts: Sequence[str]) -> NDArray[np.int64]:
         """Token ids of shape ``(len(prompts), max_tokens)``: start, text, end, padding.
 
-        Text that does not fit is cut off with a ``PromptTruncationWarning`` that quotes it.
+        Text that does not fit is cut off with a ``PromptTruncationWarning`` that counts its tokens and quotes
+        where it begins.
         """
         rows = np.full((len(prompts), self.max_tokens), self._pad, np.int64)
         for row, prompt in zip(rows, prompts, strict=True):
@@ -64,14 +67,25 @@ class ClipTokenizer:
             room = self.max_tokens - 2
             if len(encoding.ids) > room:
                 cut = prompt[encoding.offsets[room][0] :]
+                beginning = cut if len(cut) <= _QUOTED else f"{cut[:_QUOTED]}…"
                 warnings.warn(
-                    f"the prompt has {len(encoding.ids)} tokens, {room} fit: cut off is {cut!r}",
+                    f"the prompt has {len(encoding.ids)} tokens, {room} fit: {len(encoding.ids) - room} cut off, "
+                    f"beginning with {beginning!r}",
                     PromptTruncationWarning,
-                    stacklevel=2,
+                    stacklevel=_callers_level(),
                 )
             ids = [self._start, *encoding.ids[:room], self._end]
             row[: len(ids)] = ids
         return rows
+
+
+def _callers_level() -> int:
+    """The ``stacklevel`` of the first caller outside of this package, however deep inside a run this is."""
+    package = __name__.partition(".")[0]
+    level, frame = 0, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _read_tokenizer(directory: Path, special: list[str]) -> Tokenizer:

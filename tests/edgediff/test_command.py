@@ -140,7 +140,7 @@ def test_warnings_go_to_stderr_as_a_sentence(process, command, bundle, bundle_co
     assert (outcome.code, outcome.out) == (0, f"{tmp_path / 'again.png'}\n")
     assert outcome.err == f"warning: {path} was drawn with another bundle than this one: expect another picture\n"
     outcome = process("run", "the cat and " * 20, "-m", bundle, "-o", path, *DRAW)
-    assert outcome.err.startswith("warning: the prompt has 60 tokens, 10 fit: cut off is")
+    assert outcome.err.startswith("warning: the prompt has 60 tokens, 10 fit: 50 cut off, beginning with '")
 
 
 def test_inspect(command, bundle):

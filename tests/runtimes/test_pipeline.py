@@ -15,6 +15,7 @@ from edgediff_runtimes.errors import BundleError, EngineError, SamplerError, Set
 from edgediff_runtimes.images import read_metadata
 from edgediff_runtimes.pipeline import Pipeline
 from edgediff_runtimes.settings import options_of
+from edgediff_runtimes.text import PromptTruncationWarning
 
 
 @pytest.fixture
@@ -232,6 +233,13 @@ def test_pictures_are_saved_with_the_settings_that_draw_them_again(pipeline, tmp
         prompt, options = options_of(metadata["settings"])
         again = pipeline(prompt, **options)
         assert np.abs(np.asarray(again.images[0], int) - np.asarray(result.images[index], int)).max() <= 1
+
+
+def test_the_warning_of_a_long_prompt_points_at_the_caller(pipeline):
+    for draw in (pipeline, lambda text: pipeline.stream(text).result):
+        with pytest.warns(PromptTruncationWarning) as caught:
+            draw("the cat and " * 20)
+        assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_arrays_are_not_printed(pipeline):

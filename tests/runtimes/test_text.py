@@ -49,25 +49,37 @@ def test_several_prompts_are_rows(tokenizer_of):
     ]
 
 
+def _quoted(warning):
+    """The text that a warning quotes."""
+    return str(warning.message).partition("beginning with ")[2].strip("'")
+
+
 @pytest.mark.parametrize("form", ["pad-end", "pad-exclamation-json"])
 def test_the_warning_quotes_what_is_cut(tokenizer_of, form):
     text = "  The CAT and the dog in the   garden, under the Green café 🍎 tree"
-    with pytest.warns(PromptTruncationWarning, match="10 fit: cut off is ") as caught:
+    with pytest.warns(PromptTruncationWarning, match="10 fit: [0-9]+ cut off, beginning with '") as caught:
         tokenizer_of(form).encode([text])
     (warning,) = caught
-    cut = str(warning.message).partition("cut off is ")[2].strip("'")
-    assert text.endswith(cut)
-    assert cut == "the Green café 🍎 tree"
+    assert _quoted(warning) == "the Green café 🍎 tree"
 
 
 def test_what_is_kept_and_what_is_cut_make_the_whole(tokenizer_of):
     tokenizer = tokenizer_of("pad-end")
     with pytest.warns(PromptTruncationWarning) as caught:
         whole = tokenizer.encode([LONG])
-    cut = str(caught[0].message).partition("cut off is ")[2].strip("'")
-    kept = LONG.removesuffix(cut)
+    kept = LONG.removesuffix(_quoted(caught[0]))
     assert kept != LONG
     assert tokenizer.encode([kept]).tolist() == whole.tolist()
+
+
+def test_the_warning_stays_short_and_points_at_the_caller(tokenizer_of):
+    with pytest.warns(PromptTruncationWarning) as caught:
+        tokenizer_of("pad-end").encode([LONG * 20])
+    (warning,) = caught
+    assert len(str(warning.message)) < 160
+    assert _quoted(warning).endswith("…")
+    assert _quoted(warning).removesuffix("…") in LONG * 2
+    assert warning.filename == __file__
 
 
 def test_only_the_long_prompt_is_warned_of(tokenizer_of):
@@ -80,7 +92,7 @@ def test_a_prompt_that_just_fits_is_not_warned_of(tokenizer_of):
     text = "a a a a a a a a a a"
     row = tokenizer_of("pad-end").encode([text])[0]
     assert len(set(row.tolist())) == 3
-    with pytest.warns(PromptTruncationWarning, match="11 tokens, 10 fit: cut off is 'a'"):
+    with pytest.warns(PromptTruncationWarning, match="11 tokens, 10 fit: 1 cut off, beginning with 'a'$"):
         tokenizer_of("pad-end").encode([text + " a"])
 
 
