@@ -21,7 +21,7 @@ class Run:
         work: Folder of the training run: data, checkpoints, logs.
         name: Name of this stage; its checkpoint is `checkpoints/NAME.pt`.
         minutes: Training time for the whole stage, if `steps` is 0.
-        steps: Number of steps for the whole stage; repeatable to the bit on one machine, unlike minutes.
+        steps: Number of steps for the whole stage.
         rate: Peak learning rate.
         seed: Fixes weights, batches, noise and captions (for the same number of workers and steps).
         ema: Decay of the averaged weights that are kept in the end.

@@ -18,7 +18,7 @@ from benchmarks.models.emoji import decoder, denoiser, tokenizer
 from benchmarks.models.emoji.budget import Run, plain_options
 from benchmarks.models.emoji.training import averaged
 
-ORIGINAL_STEPS = 50  # the grid of noise levels that distillation walks along
+ORIGINAL_STEPS = 50  # LCMScheduler picks its timesteps out of these, see few_steps.VISITED
 
 
 def few_step_schedule() -> LCMScheduler:
@@ -33,7 +33,7 @@ def networks(work: Path, *, few_steps: bool) -> tuple[torch.nn.Module, UNet2DCon
     averaged(Run(work, "denoiser"), model)
     unet = model["unet"]
     if few_steps:
-        unet = averaged(Run(work, "distilled"), denoiser.build())
+        unet = averaged(Run(work, "few-steps"), denoiser.build())
     vae = AutoencoderKL.from_pretrained(work / "vae")
     run = Run(work, "decoder")
     if run.checkpoint.exists():
@@ -74,7 +74,7 @@ def main() -> None:
     """Write one pipeline folder."""
     parser = plain_options(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the pipeline's folder")
-    parser.add_argument("--few-steps", action="store_true", help="the distilled U-Net with LCMScheduler")
+    parser.add_argument("--few-steps", action="store_true", help="the few-step U-Net with LCMScheduler")
     arguments = parser.parse_args()
     pipe = assemble(arguments.work, few_steps=arguments.few_steps)
     write(pipe, arguments.out)

@@ -23,7 +23,7 @@ PAINTS = {
     "gold": (240, 200, 40),
     "rose": (240, 110, 180),
 }
-STAGES = {"autoencoder": 40, "text_encoder": 30, "denoiser": 30, "decoder": 2, "distill": 2}
+STAGES = {"autoencoder": 40, "text_encoder": 30, "denoiser": 30, "decoder": 2, "few_steps": 2}
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*:FutureWarning")  # of the libraries
 
 
