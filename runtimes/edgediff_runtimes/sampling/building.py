@@ -21,7 +21,8 @@ from edgediff_runtimes.sampling.reading import (
     staged_flow,
     tokens,
 )
-from edgediff_runtimes.sampling.reading.settings import CALL, check_kinds, steps_of
+from edgediff_runtimes.sampling.reading.kinds import check_kinds
+from edgediff_runtimes.sampling.reading.settings import CALL, steps_of
 from edgediff_runtimes.sampling.refused import REFUSED
 from edgediff_runtimes.sampling.schedules.betas import alphas_cumprod
 from edgediff_runtimes.sampling.schedules.named_grids import VIDEO_GRID, named_timesteps, video_sigmas

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from edgediff_runtimes.errors import SamplerError, SettingError
@@ -78,6 +80,36 @@ REFUSED = [
     ("unknown grid", EULER, {"steps": 4, "grid": "zigzag"}, "sgm_uniform"),
     ("grid where none is taken", {"_class_name": "DDIMScheduler"}, {"steps": 4, "grid": "ays"}, "its own"),
     ("grid beside timesteps", EULER, {"timesteps": [999, 1], "grid": "ays"}, "beside it"),
+    ("one number for timesteps", EULER, {"timesteps": 3}, "`timesteps` is 3: expected a list of finite numbers"),
+    ("texts for sigmas", EULER, {"sigmas": ["a"]}, "`sigmas` is ['a']: expected a list of finite numbers"),
+    ("no sigmas at all", EULER, {"sigmas": []}, "a list of finite numbers"),
+    ("text for betas", EULER, {"steps": 4, "trained_betas": "abc"}, "a list of finite numbers"),
+    ("number for betas", EULER, {"steps": 4, "trained_betas": 3}, "a list of finite numbers"),
+    ("betas above 1", EULER, {"steps": 4, "trained_betas": [0.1, 1.5]}, "from 0 to 1"),
+    ("beta below 0", EULER, {"steps": 4, "beta_start": -1}, "`beta_start` is -1: expected a number from 0 to 1"),
+    ("NaN for a count", EULER, {"steps": 4, "num_train_timesteps": math.nan}, "a finite number"),
+    ("no training steps", EULER, {"steps": 4, "num_train_timesteps": 0}, "at least 1"),
+    ("nothing for a count", EULER, {"steps": 4, "num_train_timesteps": None}, "a number"),
+    ("infinite beta", EULER, {"steps": 4, "beta_end": math.inf}, "a finite number"),
+    ("NaN for a bound", EULER, {"steps": 4, "use_karras_sigmas": True, "sigma_max": math.nan}, "a finite number"),
+    ("NaN for churn", EULER, {"steps": 4, "s_churn": math.nan}, "a finite number"),
+    ("text for a function", {"_class_name": "SASolverScheduler"}, {"steps": 4, "tau_func": "x"}, "a function"),
+    ("a cosine of width -1", {"_class_name": "DDPMWuerstchenScheduler"}, {"steps": 4, "s": -1}, "at least 0"),
+    ("no power", {"_class_name": "EDMEulerScheduler"}, {"steps": 4, "rho": 0}, "a number above 0"),
+    ("a picture of text", {"_class_name": "RePaintScheduler"}, {"steps": 4, "mask": "x"}, "an array of numbers"),
+    ("clipping to nothing", {"_class_name": "DDIMScheduler"}, {"steps": 4, "clip_sample_range": None}, "in use"),
+    ("linear betas from nowhere", EULER, {"steps": 4, "beta_start": None}, "`scaled_linear` starts"),
+    ("rising timesteps of Euler", EULER, {"timesteps": [1, 2, 3]}, "fall"),
+    ("NaN among timesteps", EULER, {"timesteps": [900, math.nan]}, "a list of finite numbers"),
+    ("timesteps above training", EULER, {"timesteps": [2000, 3]}, "below 1000"),
+    ("repeated timesteps of Heun", {"_class_name": "HeunDiscreteScheduler"}, {"timesteps": [9, 9]}, "fall"),
+    ("rising timesteps of ER-SDE", {"_class_name": "EdgediffERSDE"}, {"timesteps": [1, 9]}, "fall"),
+    ("rising timesteps of a flow", FLOW, {"timesteps": [100, 900]}, "fall"),
+    ("timesteps above a flow", FLOW, {"timesteps": [1001, 900]}, "at most 1000"),
+    ("timesteps above a flow map", {"_class_name": "FlowMapEulerDiscreteScheduler"}, {"timesteps": [2000]}, "at most"),
+    ("one time of SCM", {"_class_name": "SCMScheduler"}, {"timesteps": [1.5]}, "at least 2 numbers"),
+    ("one ratio", {"_class_name": "DDPMWuerstchenScheduler"}, {"timesteps": [1.0]}, "at least 2 numbers"),
+    ("timesteps that are whole twice", {"_class_name": "LCMScheduler"}, {"timesteps": [9.5, 9.2]}, "fall"),
     ("a decoder of text", {"_class_name": "DiscreteDDIMScheduler"}, {"steps": 4}, "text"),
 ]
 

@@ -12,15 +12,15 @@ from edgediff_runtimes.sampling.reading.settings import (
     BETAS,
     THRESHOLDING,
     Reading,
-    as_array,
     choose,
     limit,
     parametrisation,
     steps_of,
+    whole_custom,
 )
 from edgediff_runtimes.sampling.sampler import Sampler
 from edgediff_runtimes.sampling.schedules.betas import alphas_cumprod
-from edgediff_runtimes.sampling.schedules.spacing import check_descending, spaced
+from edgediff_runtimes.sampling.schedules.spacing import spaced
 from edgediff_runtimes.sampling.solvers.ddim import Ddim
 from edgediff_runtimes.sampling.solvers.ddpm import Ddpm
 from edgediff_runtimes.sampling.solvers.renoise import Renoise, TimestepBoundary
@@ -105,8 +105,7 @@ def _ddpm(settings: Settings) -> Sampler:
     steps = steps_of(settings, most=settings["num_train_timesteps"])
     products = alphas_cumprod(settings)
     if settings["timesteps"] is not None:
-        check_descending(settings["timesteps"], train_steps=settings["num_train_timesteps"])
-        timesteps = as_array(settings["timesteps"], np.int64).tolist()
+        timesteps = whole_custom(settings).tolist()
     else:
         timesteps = spaced_timesteps(settings, steps).tolist()
     ends = [*timesteps[1:], -1]
@@ -150,8 +149,7 @@ def distilled_timesteps(settings: Settings) -> list[int]:
     train, original = settings["num_train_timesteps"], settings["original_inference_steps"]
     if settings["timesteps"] is not None:
         steps_of(settings)
-        check_descending(settings["timesteps"], train_steps=train)
-        return [int(t) for t in settings["timesteps"]]
+        return [int(t) for t in whole_custom(settings)]
     if not 1 <= original <= train:
         raise SamplerError("original_inference_steps", got=original, expected=f"1 to {train}")
     steps = steps_of(settings, most=original)

@@ -31,7 +31,7 @@ from edgediff_runtimes.sampling.schedules.sigmas import (
     sigma_to_t,
     training_sigmas,
 )
-from edgediff_runtimes.sampling.schedules.spacing import spaced
+from edgediff_runtimes.sampling.schedules.spacing import check_descending, spaced
 from edgediff_runtimes.sampling.solvers.churn import ChurnedEuler
 from edgediff_runtimes.sampling.solvers.ddim import Ddim
 from edgediff_runtimes.sampling.solvers.dpm_sde import DpmSde
@@ -52,7 +52,9 @@ WITH_SAMPLE = (*PREDICTIONS, "sample")
 def spaced_floats(settings: Settings, steps: int, dtype: type[np.floating[Any]] = np.float32) -> Array:
     """Timesteps of the config's spacing in floating point, descending; custom ones as given."""
     if settings["timesteps"] is not None:
-        return as_array(settings["timesteps"], np.float32)
+        custom = as_array(settings["timesteps"], np.float32)
+        check_descending(custom.tolist(), train_steps=settings["num_train_timesteps"])
+        return custom
     spacing, train = settings["timestep_spacing"], settings["num_train_timesteps"]
     return spaced(spacing, steps=steps, train_steps=train, offset=settings["steps_offset"]).astype(dtype)
 
@@ -167,27 +169,16 @@ def _euler_ancestral(settings: Settings) -> Sampler:
     )
 
 
-def _heun(settings: Settings) -> Sampler:
+def _plain(settings: Settings, *, solver: Solver) -> Sampler:
+    """A solver that makes every step from one noise level to the next, on the config's grid."""
     table = training_sigmas(alphas_cumprod(settings))
     sigmas, timesteps = noise_grid(settings, table, spaced_floats(settings, steps_of(settings)))
     sigmas = np.append(sigmas, 0.0).astype(np.float32)
     return Sampler(
         intervals=chain(levels_of(sigmas, timesteps.astype(np.float32))),
-        solver=Heun(),
+        solver=solver,
         parametrisation=parametrisation(settings, WITH_SAMPLE),
         limit=limit(settings),
-        init_noise_sigma=first_std(settings, sigmas),
-    )
-
-
-def _lms(settings: Settings) -> Sampler:
-    table = training_sigmas(alphas_cumprod(settings))
-    sigmas, timesteps = noise_grid(settings, table, spaced_floats(settings, steps_of(settings)))
-    sigmas = np.append(sigmas, 0.0).astype(np.float32)
-    return Sampler(
-        intervals=chain(levels_of(sigmas, timesteps.astype(np.float32))),
-        solver=Lms(),
-        parametrisation=parametrisation(settings, WITH_SAMPLE),
         init_noise_sigma=first_std(settings, sigmas),
     )
 
@@ -262,11 +253,11 @@ CHURN: dict[str, Any] = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_n
 READINGS: dict[str, Reading] = {
     "EulerDiscreteScheduler": Reading(EULER_FIELDS, _euler, frozenset({"timesteps", "sigmas"}), CHURN),
     "EulerAncestralDiscreteScheduler": Reading(_ANCESTRAL_FIELDS, _euler_ancestral),
-    "LMSDiscreteScheduler": Reading({**BETAS, **_SPACING, **GRID_SWITCHES}, _lms),
+    "LMSDiscreteScheduler": Reading({**BETAS, **_SPACING, **GRID_SWITCHES}, partial(_plain, solver=Lms())),
     "KDPM2DiscreteScheduler": Reading(_KDPM2_FIELDS, partial(_kdpm2, ancestral=False)),
     "KDPM2AncestralDiscreteScheduler": Reading(_KDPM2_FIELDS, partial(_kdpm2, ancestral=True)),
     "DPMSolverSDEScheduler": Reading(
         {**_KDPM2_FIELDS, "noise_sampler_seed": None}, _dpm_sde, keywords={"s_noise": 1.0}
     ),
-    "HeunDiscreteScheduler": Reading(_HEUN_FIELDS, _heun, frozenset({"timesteps"})),
+    "HeunDiscreteScheduler": Reading(_HEUN_FIELDS, partial(_plain, solver=Heun()), frozenset({"timesteps"})),
 }

@@ -14,6 +14,7 @@ from edgediff_runtimes.sampling.reading.settings import GRID_SWITCHES, Reading, 
 from edgediff_runtimes.sampling.sampler import Sampler
 from edgediff_runtimes.sampling.schedules.betas import linspace32
 from edgediff_runtimes.sampling.schedules.sigmas import chosen_grid, regrid
+from edgediff_runtimes.sampling.schedules.spacing import check_descending
 from edgediff_runtimes.sampling.solvers.ddim import Ddim
 from edgediff_runtimes.sampling.solvers.flow_ancestral import FlowAncestral
 from edgediff_runtimes.sampling.solvers.heun import Heun
@@ -77,6 +78,7 @@ def _grid(settings: Settings) -> tuple[Floats, Floats | None]:
             raise SamplerError("sigmas", got=len(sigmas), expected="as many levels as steps and as timesteps, if given")
     elif told is not None:
         steps_of(settings)
+        check_descending(told.tolist(), train_steps=train, inclusive=True)
         sigmas = told / train
     else:
         first, last = _training_ends(settings)
@@ -161,7 +163,9 @@ def _flow_map(settings: Settings) -> Sampler:
     if settings["sigmas"] is not None:
         sigmas: Array = as_array(settings["sigmas"], np.float64)
     elif settings["timesteps"] is not None:
-        sigmas = as_array(settings["timesteps"], np.float64) / train
+        custom = as_array(settings["timesteps"], np.float64)
+        check_descending(custom.tolist(), train_steps=train, inclusive=True)
+        sigmas = custom / train
     else:
         sigmas = np.linspace(1.0, 0.0, steps_of(settings) + 1)[:-1]
     if settings["steps"] not in (None, len(sigmas)):

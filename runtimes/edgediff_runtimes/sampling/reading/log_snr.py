@@ -14,12 +14,12 @@ from edgediff_runtimes.sampling.reading.settings import (
     GRID_SWITCHES,
     THRESHOLDING,
     Reading,
-    as_array,
     choose,
     enough_steps,
     limit,
     parametrisation,
     steps_of,
+    whole_custom,
 )
 from edgediff_runtimes.sampling.sampler import Sampler
 from edgediff_runtimes.sampling.schedules.betas import alphas_cumprod
@@ -30,7 +30,7 @@ from edgediff_runtimes.sampling.schedules.sigmas import (
     sigma_to_t,
     training_sigmas,
 )
-from edgediff_runtimes.sampling.schedules.spacing import check_descending, spaced
+from edgediff_runtimes.sampling.schedules.spacing import spaced
 from edgediff_runtimes.sampling.solvers.dpm_multistep import DpmMultistep
 from edgediff_runtimes.sampling.solvers.exponential import NOISE_KINDS, SDE_KINDS
 
@@ -87,8 +87,7 @@ def flow_grid(settings: Settings, steps: int) -> Array:
 def whole_timesteps(settings: Settings, steps: int, *, last: int) -> Array:
     """Whole timesteps of the config's spacing, made for one more step than asked; custom ones as given."""
     if settings["timesteps"] is not None:
-        check_descending(settings["timesteps"], train_steps=settings["num_train_timesteps"])
-        return as_array(settings["timesteps"], np.int64)
+        return whole_custom(settings)
     spacing = settings["timestep_spacing"]
     grid = spaced(
         spacing,

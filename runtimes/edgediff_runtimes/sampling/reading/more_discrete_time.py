@@ -40,7 +40,7 @@ from edgediff_runtimes.sampling.schedules.betas import (
     make_betas,
     rescale_products_zero_terminal_snr,
 )
-from edgediff_runtimes.sampling.schedules.spacing import spaced
+from edgediff_runtimes.sampling.schedules.spacing import check_descending, spaced
 from edgediff_runtimes.sampling.solvers.ddim import Ddim
 from edgediff_runtimes.sampling.solvers.ddpm import Ddpm
 from edgediff_runtimes.sampling.solvers.dpm_multistep import DpmMultistep
@@ -232,6 +232,7 @@ def _jumps(steps: int, length: int, samples: int) -> list[int]:
 def _wuerstchen(settings: Settings) -> Sampler:
     if settings["timesteps"] is not None:
         ratios = as_array(settings["timesteps"], np.float32)
+        check_descending(ratios.tolist(), train_steps=1, inclusive=True, least=2)
     else:
         ratios = linspace32(1.0, 0.0, steps_of(settings) + 1)
     s, scaler = settings["s"], settings["scaler"]

@@ -21,6 +21,7 @@ from edgediff_runtimes.sampling.reading.settings import (
     enough_steps,
     limit,
     steps_of,
+    whole_custom,
 )
 from edgediff_runtimes.sampling.sampler import Sampler
 from edgediff_runtimes.sampling.schedules.betas import alphas_cumprod, linspace32
@@ -32,6 +33,11 @@ from edgediff_runtimes.sampling.solvers.renoise import Renoise
 if TYPE_CHECKING:
     from edgediff_runtimes.sampling.reading.settings import Settings
     from edgediff_runtimes.tensors import Floats
+
+# A quarter of TrigFlow's circle, as configs round it up.
+_CIRCLE = 1.571
+# The timestep that the consistency decoder was trained to start from.
+_DECODER_STARTS = 1008
 
 
 def _network(settings: Settings) -> Preconditioned:
@@ -118,8 +124,7 @@ def _consistency(settings: Settings) -> Sampler:
     train, low, high = settings["num_train_timesteps"], settings["sigma_min"], settings["sigma_max"]
     if settings["timesteps"] is not None:
         steps_of(settings)
-        check_descending(settings["timesteps"], train_steps=train)
-        places = as_array(settings["timesteps"], np.int64)[::-1]
+        places = whole_custom(settings)[::-1]
     else:
         steps = steps_of(settings, most=train)
         places = np.arange(steps) * (train // steps)
@@ -144,6 +149,10 @@ def _consistency(settings: Settings) -> Sampler:
 def _consistency_decoder(settings: Settings) -> Sampler:
     if settings["steps"] != 2:  # noqa: PLR2004 - what the decoder was trained for
         raise SamplerError("steps", got=settings["steps"], expected="2, for which the decoder was trained")
+    if settings["num_train_timesteps"] <= _DECODER_STARTS:
+        raise SamplerError(
+            "num_train_timesteps", got=settings["num_train_timesteps"], expected=f"more than {_DECODER_STARTS}"
+        )
     cosine = {**settings, "beta_schedule": "squaredcos_cap_v2", "trained_betas": None}
     products, data = alphas_cumprod(cosine), settings["sigma_data"]
 
@@ -151,7 +160,7 @@ def _consistency_decoder(settings: Settings) -> Sampler:
         base = preserving(np.int64(t), float(products[t]))
         return Level(base.t, base.alpha, base.sigma, base.alpha * math.hypot(base.nominal, data), base.nominal)
 
-    levels = [level(1008), level(512), preserving(np.int64(0), 1.0)]
+    levels = [level(_DECODER_STARTS), level(512), preserving(np.int64(0), 1.0)]
     return Sampler(chain(levels), Renoise(), Preconditioned(data), init_noise_sigma=levels[0].sigma)
 
 
@@ -162,6 +171,7 @@ def _scm(settings: Settings) -> Sampler:
     middle, two = settings["intermediate_timesteps"], 2
     if settings["timesteps"] is not None:
         times = as_array(settings["timesteps"], np.float32)
+        check_descending(times.tolist(), train_steps=_CIRCLE, inclusive=True, least=2)
         if settings["steps"] not in (None, len(times) - 1):
             raise SamplerError("steps", got=settings["steps"], expected=f"{len(times) - 1}, one less than timesteps")
     elif steps == two:

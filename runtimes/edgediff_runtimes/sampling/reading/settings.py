@@ -1,4 +1,4 @@
-"""What a family of configs declares, and the checks that all families share."""
+"""What a family of configs declares, and the settings that families share."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.sampling.limits import Clip, DynamicThreshold
 from edgediff_runtimes.sampling.prediction import Clean, Epsilon, Flow, Velocity
+from edgediff_runtimes.sampling.schedules.spacing import check_descending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -38,9 +39,6 @@ GRID_SWITCHES: dict[str, Any] = {
     "use_beta_sigmas": False,
 }
 
-# Fields that count something.
-_WHOLE = frozenset({"num_train_timesteps", "steps_offset", "solver_order", "predictor_order", "corrector_order"})
-
 _PREDICTIONS: dict[str, Parametrisation] = {p.name: p for p in (Epsilon(), Velocity(), Clean(), Flow())}
 
 
@@ -60,37 +58,6 @@ class Reading:
     build: Callable[[Settings], Sampler]
     takes: frozenset[str] = frozenset()
     keywords: Mapping[str, Any] = field(default_factory=dict)
-
-
-def check_kinds(settings: Settings, defaults: Mapping[str, Any]) -> None:
-    """Refuse fields that are of another kind than their defaults: a text for a number, a number for a switch.
-
-    Raises:
-        SamplerError: as said; the sentence names the field.
-    """
-    for name, default in defaults.items():
-        value = settings[name]
-        if default is None or value is None:
-            continue
-        if isinstance(default, bool):
-            fits, expected = isinstance(value, (bool, np.bool_)), "true or false"
-        elif isinstance(default, (int, float)):
-            fits, expected = _is_number(value), "a number"
-        elif isinstance(default, str):
-            fits, expected = isinstance(value, str), "a text"
-        else:  # a pair or a list, which its own class looks at
-            continue
-        if name in _WHOLE and fits and value != int(value):
-            fits, expected = False, "a whole number"
-        if not fits:
-            raise SamplerError(name, got=value, expected=expected)
-    for name in ("mu", "eta"):
-        if settings[name] is not None and not _is_number(settings[name]):
-            raise SamplerError(name, got=settings[name], expected="a number")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
 def choose(settings: Settings, name: str, allowed: Iterable[Any]) -> Any:  # noqa: ANN401 - a field's value, whatever it is
@@ -121,12 +88,20 @@ def parametrisation(settings: Settings, allowed: Iterable[str]) -> Parametrisati
 
 
 def limit(settings: Settings) -> Limit | None:
-    """Thresholding, or else clipping, of the denoised sample, as the settings switch them on."""
+    """Thresholding, or else clipping, of the denoised sample, as the settings switch them on.
+
+    Raises:
+        SamplerError: one is on, and its bound is null.
+    """
     if settings.get("thresholding"):
-        return DynamicThreshold(settings["dynamic_thresholding_ratio"], settings["sample_max_value"])
-    if settings.get("clip_sample"):
-        return Clip(settings["clip_sample_range"])
-    return None
+        return DynamicThreshold(_bound(settings, "dynamic_thresholding_ratio"), _bound(settings, "sample_max_value"))
+    return Clip(_bound(settings, "clip_sample_range")) if settings.get("clip_sample") else None
+
+
+def _bound(settings: Settings, name: str) -> float:
+    if settings[name] is None:
+        raise SamplerError(name, got=None, expected="a number, for it is in use")
+    return float(settings[name])
 
 
 def steps_of(settings: Settings, *, most: int | None = None) -> int:
@@ -158,6 +133,17 @@ def enough_steps(settings: Settings, order_field: str, steps: int) -> None:
     if order > second and steps < order:
         hint = f"take at least {order} steps, or `{order_field}=2`"
         raise SamplerError(order_field, got=order, expected=f"an order of at most 2 with {steps} steps", hint=hint)
+
+
+def whole_custom(settings: Settings) -> Array:
+    """Custom timesteps, cut to whole numbers as the reference cuts them, int64.
+
+    Raises:
+        SamplerError: they do not fall, or lie outside of the training schedule.
+    """
+    timesteps = as_array(settings["timesteps"], np.int64)
+    check_descending(timesteps.tolist(), train_steps=settings["num_train_timesteps"])
+    return timesteps
 
 
 def as_array(values: object, dtype: type[np.generic]) -> Array:

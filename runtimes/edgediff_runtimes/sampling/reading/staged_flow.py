@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,8 +69,11 @@ def _staged(settings: Settings, steps: int) -> tuple[Array, Array]:
     if stage not in range(stages):
         hint = "a video pipeline runs the stages one after the other, each with its own sampler"
         raise SamplerError("stage_index", got=stage, expected=f"0 to {stages - 1}, the stage to sample", hint=hint)
+    shares = settings["stage_range"]
+    if len(shares) != stages + 1 or not all(0 <= a < b <= 1 for a, b in pairwise(shares)):
+        raise SamplerError("stage_range", got=shares, expected=f"{stages + 1} numbers that rise from 0 to 1")
     table = np.flip(shifted(1.0 - np.linspace(1, 1 / train, train + 1), settings["shift"]))[:-1]
-    bounds, distances = [int(share * train) for share in settings["stage_range"]], []
+    bounds, distances = [int(share * train) for share in shares], []
     for i in range(stages):
         start = float(table[max(bounds[i], 0)])
         end = float(table[bounds[i + 1]]) if bounds[i + 1] < train else 0.0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgediff_runtimes.sampling.reading.settings import Settings
     from edgediff_runtimes.tensors import Array, Floats
 
+_ENDS = 2
 _WHOLE = "tokens have no noise level between: pass the partly masked tokens as `noise`"
 
 
@@ -80,7 +81,10 @@ def _vq_diffusion(settings: Settings) -> Sampler:
 def _amused(settings: Settings) -> Sampler:
     steps, temperature = steps_of(settings), settings["temperature"]
     schedule = choose(settings, "masking_schedule", ("cosine", "linear"))
-    first, last = temperature if isinstance(temperature, (tuple, list)) else (temperature, 0.01)
+    ends = temperature if isinstance(temperature, (tuple, list)) else (temperature, 0.01)
+    if len(ends) != _ENDS or not all(isinstance(end, (int, float)) and math.isfinite(end) for end in ends):
+        raise SamplerError("temperature", got=temperature, expected="a finite number, or the first and the last of two")
+    first, last = ends
     heat = linspace32(float(first), float(last), steps)
     intervals = []
     for i in range(steps):

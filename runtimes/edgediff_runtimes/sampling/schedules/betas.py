@@ -44,7 +44,7 @@ def make_betas(settings: Mapping[str, Any]) -> Floats:
     """The betas of a config, float32.
 
     Raises:
-        SamplerError: the beta schedule is unknown.
+        SamplerError: the beta schedule is unknown, or has no ends where it needs them.
     """
     if settings.get("trained_betas") is not None:
         return np.asarray(settings["trained_betas"], dtype=np.float32)
@@ -59,6 +59,9 @@ def make_betas(settings: Mapping[str, Any]) -> Floats:
     }
     if name not in makers:
         raise SamplerError("beta_schedule", got=name, expected=f"one of {', '.join(makers)}")
+    for end in ("beta_start", "beta_end"):
+        if name in ("linear", "scaled_linear", "sigmoid") and settings[end] is None:
+            raise SamplerError(end, got=None, expected=f"a number, for the schedule `{name}` starts and ends there")
     return makers[name]()
 
 

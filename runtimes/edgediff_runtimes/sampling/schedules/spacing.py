@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -47,14 +47,22 @@ def spaced(
     raise SamplerError("timestep_spacing", got=spacing, expected=f"one of {', '.join(_SPACINGS)}")
 
 
-def check_descending(timesteps: Sequence[Any], *, train_steps: int) -> None:
+def check_descending(
+    timesteps: Sequence[float], *, train_steps: float, inclusive: bool = False, least: int = 1
+) -> None:
     """Refuse custom timesteps that do not fall, or that lie outside of the training schedule.
+
+    Args:
+        timesteps: As given, any numbers.
+        train_steps: Where the training schedule ends.
+        inclusive: Whether that end may be visited itself.
+        least: How many there must be.
 
     Raises:
         SamplerError: as said.
     """
-    falls = all(a > b for a, b in pairwise(timesteps))
-    if not len(timesteps) or not falls or not 0 <= timesteps[-1] <= timesteps[0] < train_steps:
-        raise SamplerError(
-            "timesteps", got=list(timesteps), expected=f"numbers that fall, from below {train_steps} down to at least 0"
-        )
+    falls = len(timesteps) >= least and all(a > b for a, b in pairwise(timesteps))
+    if not falls or timesteps[-1] < 0 or timesteps[0] > train_steps or (timesteps[0] == train_steps and not inclusive):
+        start = f"from {'at most' if inclusive else 'below'} {train_steps:g} down to at least 0"
+        count = f"at least {least} " if least > 1 else ""
+        raise SamplerError("timesteps", got=list(timesteps), expected=f"{count}numbers that fall, {start}")

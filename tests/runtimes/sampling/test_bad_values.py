@@ -1,0 +1,60 @@
+"""No value of any field of any class ends in a traceback: it is applied, or refused in one sentence that names it."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import pytest
+
+from edgediff_runtimes.errors import SamplerError
+from edgediff_runtimes.sampling import build_sampler
+from edgediff_runtimes.sampling.building import READINGS
+
+BAD = (
+    math.nan,
+    math.inf,
+    -math.inf,
+    -1,
+    0,
+    0.5,
+    3,
+    "abc",
+    "",
+    True,
+    [],
+    ["a"],
+    [1.0, math.nan],
+    [[1.0], [2.0]],
+    None,
+)
+# What a class cannot be built without.
+NEEDED = {
+    "HeliosScheduler": {"stage_index": 0},
+    "VQDiffusionScheduler": {"num_vec_classes": 5},
+    "AmusedScheduler": {"mask_token_id": 4},
+    "RePaintScheduler": {"original_image": [[0.0]], "mask": [[1.0]]},
+    "ConsistencyDecoderScheduler": {"steps": 2},
+}
+
+
+def traceback_of(name: str, given) -> str | None:
+    """What is raised beside the refusal in one sentence."""
+    try:
+        build_sampler({"_class_name": name}, **given)
+    except SamplerError:
+        return None
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what this test looks for
+        return repr(error)
+    return None
+
+
+@pytest.mark.parametrize("name", sorted(READINGS))
+def test_no_value_of_a_field_ends_in_a_traceback(name: str) -> None:
+    reading, base = READINGS[name], {"steps": 4, **NEEDED.get(name, {})}
+    fields = [*reading.fields, *reading.keywords, *reading.takes, "steps", "grid"]
+    build_sampler({"_class_name": name}, **base)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # an overflow of a number that is far off is no traceback
+        found = {(field, str(v)): traceback_of(name, {**base, field: v}) for field in fields for v in BAD}
+    assert {key: error for key, error in found.items() if error} == {}
