@@ -31,8 +31,15 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     return int(width), int(height)
 
 
+def _prompt(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> str | None:  # noqa: ARG001 - click's signature
+    if len(words) > 1:
+        quoted = " ".join(words)
+        raise click.UsageError(f'expected one PROMPT, got {len(words)} words: put it in quotes, as in "{quoted}"', ctx)
+    return words[0] if words else None
+
+
 @click.command("run")
-@click.argument("prompt", required=False)
+@click.argument("prompt", nargs=-1, metavar="[PROMPT]", callback=_prompt)
 @click.option("-m", "--model", default="emoji", show_default=True, help="A bundle's directory or a shipped model.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.  [default: edgediff-SEED.png]")
 @click.option("--prompts", type=click.Path(path_type=Path), help="A file with one prompt a line, drawn one by one.")
@@ -138,8 +145,8 @@ def _options(drawing: dict[str, Any]) -> Options:
 def _field(text: str) -> tuple[str, Any]:
     """``timestep_spacing=trailing``: a name and a JSON value, or a plain word."""
     name, found, value = text.partition("=")
-    if not found:
-        raise click.UsageError(f"--sampler-option is {text!r}: expected FIELD=VALUE")
+    if not (name and found):
+        raise click.UsageError(f"--sampler-option is {text!r}: expected FIELD=VALUE such as eta=0.5")
     try:
         return name, json.loads(value)
     except ValueError:
