@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import click
 from rich.console import Console
 from rich.table import Table
 
-_PIPE_WIDTH = 200  # wide enough that nothing is folded
+_UNBOUNDED = 1_000_000  # columns; a table takes of them what it needs
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; as wide as it needs where stdout is not a terminal, so that a pipe loses nothing."""
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
-        console = Console(markup=False, highlight=False, emoji=False, width=_PIPE_WIDTH)
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        console = Console(markup=False, highlight=False, emoji=False, width=_UNBOUNDED)
+    table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    console.print(table)
+    with console.capture() as captured:
+        console.print(title, style="table.title")
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in captured.get().removesuffix("\n").split("\n")))
 
 
 def readable_bytes(count: int) -> str:

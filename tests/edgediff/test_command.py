@@ -152,6 +152,21 @@ def test_inspect(command, bundle):
     assert all(role in outcome.out for role in ("text_encoder", "unet", "vae_decoder", "vae_encoder"))
 
 
+def test_a_table_in_a_pipe_is_as_wide_as_it_needs_to_be(command, bundle_copy):
+    renamed = bundle_copy.rename(bundle_copy.with_name("long" * 40))
+    manifest = renamed / "edgediff.json"
+    text = manifest.read_text(encoding="utf-8")
+    manifest.write_text(text.replace('"encoder_hidden_states"', f'"{"states" * 50}"'), encoding="utf-8")
+    for args in (["inspect", renamed], ["samplers"], ["devices"]):
+        lines = command(*args).out.splitlines()
+        assert [line for line in lines if line != line.rstrip()] == []
+    lines = command("inspect", renamed).out.splitlines()
+    assert lines[0] == f"{'long' * 40}: stable-diffusion"
+    assert [line.split()[0] for line in lines[2:6]] == ["text_encoder", "unet", "vae_decoder", "vae_encoder"]
+    assert "states" * 50 in lines[3]
+    assert "out_sample: float32" in lines[3]
+
+
 def test_inspect_json_is_the_manifest(command, bundle):
     outcome = command("inspect", bundle, "--json")
     assert json.loads(outcome.out) == json.loads((bundle / "edgediff.json").read_text(encoding="utf-8"))
