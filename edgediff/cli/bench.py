@@ -10,22 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgediff.cli.sizes import sizes
+
 if TYPE_CHECKING:
     from edgediff.bench.measuring import Progress
     from edgediff.bench.reporting import Report
     from edgediff.bench.request import Request
 
 _TARGETS: dict[str, tuple[str, ...]] = {"json": (".json",), "html": (".html", ".htm"), "plot": (".svg",)}
-
-
-def _sizes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
-    sizes = []
-    for value in values:
-        width, _, height = value.lower().partition("x")
-        if not (width.isdigit() and height.isdigit()):
-            raise click.BadParameter(f"{value!r} is not a size: expected WIDTHxHEIGHT such as 512x512", ctx, param)
-        sizes.append((int(width), int(height)))
-    return tuple(sizes)
 
 
 @click.command("bench")
@@ -40,7 +32,7 @@ def _sizes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     help="What graphs are computed in: as exported, or a precision that the engine then must keep to.",
 )
 @click.option("--steps", type=int, multiple=True, help="Sampling steps; repeatable.  [default: the bundle's]")
-@click.option("--size", "sizes", multiple=True, metavar="WxH", callback=_sizes, help="Pixels; repeatable.")
+@click.option("--size", "sizes", multiple=True, metavar="WxH", callback=sizes, help="Pixels; repeatable.")
 @click.option("--batch", "batches", type=int, multiple=True, default=(1,), help="Pictures at a time; repeatable.")
 @click.option("--guidance", type=float, help="Guidance scale; 1 turns it off.  [default: the bundle's]")
 @click.option("--threads", type=int, help="Threads per graph.  [default: the engine's choice]")

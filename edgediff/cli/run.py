@@ -14,21 +14,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from edgediff.cli.sizes import size
+
 if TYPE_CHECKING:
     from edgediff import Pipeline, Result, Run
     from edgediff_runtimes.components import Residency
     from edgediff_runtimes.settings import Options
 
 _POLL_S = 0.1  # how long an interrupt may wait; a lock without a timeout cannot be interrupted on Windows
-
-
-def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    width, _, height = value.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise click.BadParameter(f"{value!r} is not a size: expected WIDTHxHEIGHT such as 512x512", ctx, param)
-    return int(width), int(height)
 
 
 def _prompt(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> str | None:  # noqa: ARG001 - click's signature
@@ -53,7 +46,7 @@ def _prompt(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) 
     "--sampler-option", "sampler_options", multiple=True, metavar="FIELD=VALUE", help="Replaces a field of it."
 )
 @click.option("--noise", metavar="KIND", help="torch-cpu, torch-cuda or numpy.  [default: torch-cpu]")
-@click.option("--size", metavar="WxH", callback=_size, help="Pixels.  [default: the bundle's, or the image's]")
+@click.option("--size", metavar="WxH", callback=size, help="Pixels.  [default: the bundle's, or the image's]")
 @click.option("--images", type=int, help="Pictures per prompt.  [default: 1]")
 @click.option("--image", type=click.Path(path_type=Path), help="Start from this picture.")
 @click.option("--strength", type=float, help="How far to go from --image, above 0 to 1.  [default: 0.8]")

@@ -100,6 +100,7 @@ REFUSED = {
     "odd size": (("BUNDLE", "--size", "65x64"), 1, "`width` is 65: expected a multiple of 8"),
     "second size odd": (("BUNDLE", "--size", "64x64", "--size", "64x65"), 1, "`height` is 65"),
     "no size": (("BUNDLE", "--size", "large"), 2, "'large' is not a size"),
+    "a digit that is no number": (("BUNDLE", "--size", "²x64"), 2, "'²x64' is not a size"),
     "other precision": (("BUNDLE", "--precision-of-execution", "bf16"), 1, "expected graph or fp32"),
     "no folder": (("BUNDLE", "--json", "no/such/r.json"), 1, "`json` is 'no/such/r.json': expected a file that can be"),
     "a folder": (("BUNDLE", "--html", "folder.html"), 1, "expected a file that can be written (folder.html is a fold"),

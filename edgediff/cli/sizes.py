@@ -1,0 +1,21 @@
+"""``512x512`` on the command line."""
+
+from __future__ import annotations
+
+import click
+
+
+def size(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    """Width and height of one option; None where it was not given."""
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise click.BadParameter(f"{text!r} is not a size: expected WIDTHxHEIGHT such as 512x512", ctx, param)
+    return int(width), int(height)
+
+
+def sizes(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """Width and height of each time that an option was given."""
+    found = (size(ctx, param, text) for text in texts)
+    return tuple(pair for pair in found if pair is not None)
