@@ -172,7 +172,7 @@ _ROWS = (
         stochastic=True,
         aliases=("dpmpp_2s_ancestral", "k_dpmpp_2s_a"),
     ),
-    SamplerInfo("er_sde", "EdgediffERSDE", 3, 1, (10, 30), "Cui et al. 2023, ER-SDE", stochastic=True),
+    SamplerInfo("er_sde", "EdgediffERSDE", 2, 1, (10, 30), "Cui et al. 2023, ER-SDE", stochastic=True),
     # The refined exponential solver's multistep rule is DPM-Solver++(2M)'s rule of Heun type, term by term.
     SamplerInfo("res_multistep", _DPM, 2, 1, (10, 30), "Zhang et al. 2023, RES", fields=_dpm("dpmsolver++", 2, "heun")),
     SamplerInfo(

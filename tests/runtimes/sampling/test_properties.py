@@ -7,14 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from gaussian_data import MEAN, SD, WIDTH, exact, gaussian_network, posterior, sampler_of, spread
 
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.noise import image_seeds, noise_source, per_image
-from edgediff_runtimes.sampling import build_sampler, sampler_config, sampler_names, sampler_table
-from edgediff_runtimes.sampling.levels import Interval, Level, exploding, flowing, preserving_at
+from edgediff_runtimes.sampling import build_sampler, sampler_names, sampler_table
+from edgediff_runtimes.sampling.levels import Interval, exploding, flowing, preserving_at
 from edgediff_runtimes.sampling.prediction import Clean, Denoiser
 from edgediff_runtimes.sampling.schedules.named_grids import NAMED_GRIDS, VIDEO_GRID
-from edgediff_runtimes.sampling.solvers.cfg_plus_plus import CfgPlusPlus
 from edgediff_runtimes.sampling.solvers.churn import ChurnedEuler
 from edgediff_runtimes.sampling.solvers.ddim import Ddim
 from edgediff_runtimes.sampling.solvers.deis import Deis
@@ -28,30 +28,6 @@ from edgediff_runtimes.sampling.solvers.kdpm2 import Kdpm2
 from edgediff_runtimes.sampling.solvers.lms import Lms
 from edgediff_runtimes.sampling.solvers.sa_solver import SaSolver
 from edgediff_runtimes.sampling.solvers.unipc import UniPc
-
-SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "timestep_spacing": "linspace"}
-BASE = {"_class_name": "DDIMScheduler", "clip_sample": False, "original_inference_steps": 50, **SD}
-FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
-MEAN, WIDTH = 0.7, 0.9
-
-
-def sampler_of(name: str, steps: int):
-    return build_sampler(sampler_config(name, FLOW if name.startswith("flow") else BASE), steps)
-
-
-def posterior(x, level: Level):
-    """The mean of the clean sample given the noisy one, for data that is normal with MEAN and WIDTH."""
-    a, s = level.alpha, level.sigma
-    return MEAN + (a * WIDTH**2 / (a * a * WIDTH**2 + s * s)) * (x - a * MEAN)
-
-
-def spread(level: Level) -> float:
-    return math.hypot(level.alpha * WIDTH, level.sigma)
-
-
-def exact(x, start: Level, end: Level):
-    """The probability flow of that data, in closed form."""
-    return end.alpha * MEAN + spread(end) / spread(start) * (x - start.alpha * MEAN)
 
 
 def error(solver, kind, steps: int, *, exact_starts: int) -> float:
@@ -148,22 +124,6 @@ def test_order_of_convergence(make, kind, order: int, starts: int) -> None:
         error(make(few), kind, few, exact_starts=starts) / error(make(many), kind, many, exact_starts=starts)
     )
     assert abs(slope - order) <= 0.3, slope
-
-
-def gaussian_network(sampler):
-    """The true network of the Gaussian data, in the sampler's own parametrisation."""
-    levels = {float(v.t): v for i in sampler.intervals for v in sampler.solver.calls(i)}
-
-    def model(seen, t):
-        level = levels[float(t)]
-        x = seen * level.scale
-        clean = posterior(x, level)
-        noise = (x - level.alpha * clean) / level.sigma
-        if isinstance(sampler.solver, CfgPlusPlus):
-            return np.concatenate([noise, noise], axis=1).astype(np.float32)
-        return (noise - clean if sampler.parametrisation.name == "flow_prediction" else noise).astype(np.float32)
-
-    return model
 
 
 @pytest.mark.parametrize("name", sampler_names())

@@ -29,7 +29,10 @@ def _scale(ratio: Floats) -> Floats:
 @final
 @dataclass(frozen=True, slots=True)
 class ErSde:
-    """ER-SDE-Solver-3 (Cui et al. 2023, algorithms 3 to 5), order 3 without noise, stochastic, one call.
+    """ER-SDE-Solver-3 (Cui et al. 2023, algorithms 3 to 5), stochastic, one call.
+
+    Its mean converges with order 2, measured: the published slope of the denoised sample is that of the last step's
+    middle, which the third stage does not make up for; and from a hundred steps on the sum over 200 points decides.
 
     Works in ``sigma / alpha`` on any level. The history is a tuple of (sigma / alpha, denoised) of the last steps,
     newest last.
