@@ -22,7 +22,7 @@ from edgediff_runtimes.sampling.reading import (
     tokens,
 )
 from edgediff_runtimes.sampling.reading.kinds import check_kinds
-from edgediff_runtimes.sampling.reading.settings import CALL, steps_of
+from edgediff_runtimes.sampling.reading.settings import CALL, GRID_SWITCHES, steps_of
 from edgediff_runtimes.sampling.refused import REFUSED
 from edgediff_runtimes.sampling.schedules.betas import alphas_cumprod
 from edgediff_runtimes.sampling.schedules.named_grids import VIDEO_GRID, named_timesteps, video_sigmas
@@ -146,6 +146,8 @@ def _check_override(name: str, key: str, value: object, reading: Reading) -> Non
     if key not in reading.fields and key not in reading.keywords:
         near = get_close_matches(key, [*reading.fields, *reading.keywords, *reading.takes], n=3)
         hint = f"did you mean {', '.join(near)}?" if near else f"{name} has {', '.join(sorted(reading.fields))}"
+        if key in GRID_SWITCHES:
+            hint = f"take a sampler that has it, such as `euler_{key.split('_')[1]}`"
         raise SamplerError(key, got=value, expected=f"a setting of {name}", hint=hint)
 
 

@@ -25,6 +25,9 @@ _GRID_SUFFIXES = {
 }
 _SPACING_SUFFIXES = {"trailing": "trailing", "leading": "leading", "linspace": "linspace"}
 
+# Samplers of k-diffusion that choose their own steps, which names near to theirs do not.
+_OTHER_METHODS = ("dpm_fast", "dpm_adaptive")
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ def sampler_config(name: str, base_config: Mapping[str, Any]) -> dict[str, Any]:
     the base's. On a flow model, samplers that can use flow levels do.
 
     Args:
-        name: A name of ``sampler_names()``, an alias (A1111's and ComfyUI's spellings), or either with the suffix
+        name: A name of ``sampler_names()``, an alias (A1111's and ComfyUI's spellings, the name of a class of diffusers
+            that has a name here), or either with the suffix
             ``_karras``, ``_exponential``, ``_beta``, ``_trailing``, ``_leading``, ``_linspace`` or one of
             ``NAMED_GRIDS`` (``_ays``, ``_sgm_uniform`` ...).
         base_config: The dict of the model's ``scheduler_config.json``.
@@ -79,7 +83,7 @@ def sampler_config(name: str, base_config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _find(name: str) -> _Named:
     spelled = _spelling(name)
-    by_alias = {alias: info for info in KNOWN.values() for alias in (info.name, *info.aliases)}
+    by_alias = _by_alias()
     fields: dict[str, Any] = {}
     while spelled not in by_alias and "_" in spelled:
         stem, _, suffix = spelled.rpartition("_")
@@ -94,9 +98,7 @@ def _find(name: str) -> _Named:
             break
         spelled = stem
     if spelled not in by_alias:
-        near = get_close_matches(_spelling(name), by_alias, n=3, cutoff=0.5)
-        hint = f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(KNOWN)}"
-        raise SamplerError("sampler", got=name, expected="the name of a sampler", hint=hint)
+        raise SamplerError("sampler", got=name, expected="the name of a sampler", hint=_hint(_spelling(name)))
     info = by_alias[spelled]
     reading = READINGS[info.class_name]
     has = {*reading.fields, *({"grid"} if "timesteps" in reading.takes and "beta_schedule" in reading.fields else ())}
@@ -108,10 +110,33 @@ def _find(name: str) -> _Named:
     return _Named(info, {**switches, **info.fields, **fields})
 
 
+def _by_alias() -> dict[str, SamplerInfo]:
+    """Rows by every spelling; the name of a class of diffusers means the row that agrees with the class's defaults."""
+    classes = {
+        info.class_name.lower(): info
+        for info in KNOWN.values()
+        if info.fields.items() <= READINGS[info.class_name].fields.items()
+    }
+    return classes | {alias: info for info in KNOWN.values() for alias in (info.name, *info.aliases)}
+
+
+def _hint(spelled: str) -> str:
+    """What would work in place of a name that is not known."""
+    method = next((method for method in _OTHER_METHODS if re.fullmatch(rf"(k_)?{method}(_.*)?", spelled)), None)
+    if method is not None:
+        return (
+            f"the step sizes of {method} are its own, and edgediff has none of its kind: take one of {', '.join(KNOWN)}"
+        )
+    near = get_close_matches(
+        spelled, [a for info in KNOWN.values() for a in (info.name, *info.aliases)], n=3, cutoff=0.5
+    )
+    return f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(KNOWN)}"
+
+
 def _spelling(name: str) -> str:
-    """``DPM++ 2M Karras`` and ``dpmpp-2m-karras`` are the same name."""
+    """``DPM++ 2M Karras`` and ``dpmpp-2m-karras`` are the same name; ComfyUI's ``_gpu`` says where noise is drawn."""
     plain = re.sub(r"[\s\-]+", "_", name.strip().lower().replace("++", "pp"))
-    return re.sub(r"_+", "_", plain)
+    return re.sub(r"_+", "_", plain).replace("_sde_gpu", "_sde")
 
 
 def _is_flow(config: Mapping[str, Any]) -> bool:

@@ -20,6 +20,12 @@ REFUSED = [
     ("no class", {}, {"steps": 4}, "_class_name"),
     ("unknown keyword", EULER, {"steps": 4, "use_karas_sigmas": True}, "use_karras_sigmas"),
     ("foreign keyword", EULER, {"steps": 4, "solver_order": 2}, "solver_order"),
+    (
+        "a grid that DDIM lacks",
+        {"_class_name": "DDIMScheduler"},
+        {"steps": 4, "use_karras_sigmas": True},
+        "euler_karras",
+    ),
     ("text for a number", EULER, {"steps": 4, "beta_start": "x"}, "`beta_start` is 'x': expected a number"),
     ("number for a switch", EULER, {"steps": 4, "use_karras_sigmas": 1}, "true or false"),
     ("part of a step", EULER, {"steps": 4, "steps_offset": 1.5}, "a whole number"),
@@ -131,6 +137,8 @@ def test_refused_in_one_sentence(config, given, says: str) -> None:
         ("ddim", FLOW, "flow_euler"),
         ("ddim_karras", EULER, "without that grid"),
         ("", EULER, "name of a sampler"),
+        ("DPM fast", EULER, "step sizes of dpm_fast are its own"),
+        ("DPM adaptive Karras", EULER, "step sizes of dpm_adaptive are its own"),
     ],
 )
 def test_names_refused(name: str, base, says: str) -> None:
@@ -151,6 +159,14 @@ def test_names_refused(name: str, base, says: str) -> None:
         ("k_lms", "lms"),
         ("DPM++ SDE Karras", "dpmpp_sde_karras"),
         ("heun_exponential", "Heun Exponential"),
+        ("dpmpp_2m_sde_gpu", "dpmpp_2m_sde"),
+        ("dpmpp_sde_gpu_karras", "dpmpp_sde_karras"),
+        ("dpmpp_3m_sde_gpu", "dpmpp_3m_sde"),
+        ("DPMSolverMultistepScheduler", "dpmpp_2m"),
+        ("PNDMScheduler", "pndm"),
+        ("DPMSolverSinglestepScheduler", "dpmpp_2s"),
+        ("UniPCMultistepScheduler", "unipc"),
+        ("EulerDiscreteScheduler_karras", "euler_karras"),
     ],
 )
 def test_spellings_mean_the_same(spelling: str, name: str) -> None:
