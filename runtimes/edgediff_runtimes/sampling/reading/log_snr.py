@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from edgediff_runtimes.sampling.levels import Interval
     from edgediff_runtimes.sampling.prediction import Parametrisation
     from edgediff_runtimes.sampling.reading.settings import Settings
+    from edgediff_runtimes.sampling.solver import Solver
     from edgediff_runtimes.tensors import Array, Floats
 
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
@@ -169,19 +170,35 @@ def _dpm_multistep(settings: Settings) -> Sampler:
     sigmas, timesteps = noise_levels(settings, table, timesteps, rounded=rounded)
     last = 0.0 if ends_clean else float(table[0])
     check_fall(kind, sigmas, last)
+    return in_log_snr(
+        settings, intervals_of(settings, sigmas, timesteps, last), multistep(settings, order=order, kind=kind)
+    )
+
+
+def multistep(
+    settings: Settings, *, order: int, kind: str, brownian: tuple[float, float] | None = None
+) -> DpmMultistep:
+    """The multistep solver of a config's rules; classes without thresholding have nothing to derive the noise from."""
+    return DpmMultistep(
+        order=order,
+        kind=kind,
+        solver_type=solver_type(settings),
+        lower_order_final=settings["lower_order_final"],
+        euler_at_final=settings["euler_at_final"],
+        derived=settings.get("thresholding", False),
+        brownian=brownian,
+    )
+
+
+def in_log_snr(settings: Settings, intervals: tuple[Interval, ...], solver: Solver, *, whole: str = "") -> Sampler:
+    """The sampler of a class that may threshold and whose networks may have learned variances."""
     return Sampler(
-        intervals=intervals_of(settings, sigmas, timesteps, last),
-        solver=DpmMultistep(
-            order=order,
-            kind=kind,
-            solver_type=solver_type(settings),
-            lower_order_final=settings["lower_order_final"],
-            euler_at_final=settings["euler_at_final"],
-            derived=settings["thresholding"],
-        ),
+        intervals=intervals,
+        solver=solver,
         parametrisation=predicted(settings),
         limit=limit(settings),
         learned_variance=learned(settings),
+        whole=whole,
     )
 
 

@@ -15,8 +15,9 @@ from edgediff_runtimes.sampling.reading.log_snr import (
     algorithm,
     check_fall,
     check_kind,
+    in_log_snr,
     intervals_of,
-    learned,
+    multistep,
     no_grid_on_flow,
     noise_levels,
     noisiest,
@@ -46,7 +47,6 @@ from edgediff_runtimes.sampling.schedules.sigmas import (
     training_sigmas,
 )
 from edgediff_runtimes.sampling.solvers.deis import Deis
-from edgediff_runtimes.sampling.solvers.dpm_multistep import DpmMultistep
 from edgediff_runtimes.sampling.solvers.dpm_singlestep import DpmSinglestep, singlestep_orders
 from edgediff_runtimes.sampling.solvers.sa_solver import SaSolver, middle_tau
 from edgediff_runtimes.sampling.solvers.unipc import UniPc
@@ -162,9 +162,10 @@ def _sa_solver(settings: Settings) -> Sampler:
     table = training_sigmas(products)
     timesteps = whole_timesteps(settings, steps, last=noisiest(settings, products))
     sigmas, timesteps = noise_levels(settings, table, timesteps)
-    return Sampler(
-        intervals=intervals_of(settings, sigmas, timesteps, _last(settings, sigmas, table)),
-        solver=SaSolver(
+    return in_log_snr(
+        settings,
+        intervals_of(settings, sigmas, timesteps, _last(settings, sigmas, table)),
+        SaSolver(
             predictor_order=predictor,
             corrector_order=corrector,
             tau=settings["tau_func"] or middle_tau,
@@ -172,9 +173,6 @@ def _sa_solver(settings: Settings) -> Sampler:
             lower_order_final=settings["lower_order_final"],
             derived=settings["thresholding"],
         ),
-        parametrisation=predicted(settings),
-        limit=limit(settings),
-        learned_variance=learned(settings),
     )
 
 
@@ -194,17 +192,15 @@ def _dpm_singlestep(settings: Settings) -> Sampler:
     lower = settings["lower_order_final"] or steps % order != 0 or ends_clean
     last = 0.0 if ends_clean else float(table[0])
     check_fall(kind, sigmas, last)
-    return Sampler(
-        intervals=intervals_of(settings, sigmas, timesteps, last),
-        solver=DpmSinglestep(
+    return in_log_snr(
+        settings,
+        intervals_of(settings, sigmas, timesteps, last),
+        DpmSinglestep(
             orders=singlestep_orders(steps, order, lower_order_final=lower, ends_clean=ends_clean),
             kind=kind,
             solver_type=solver_type(settings),
             derived=settings["thresholding"],
         ),
-        parametrisation=predicted(settings),
-        limit=limit(settings),
-        learned_variance=learned(settings),
     )
 
 
@@ -226,19 +222,10 @@ def _dpm_inverse(settings: Settings) -> Sampler:
     _, first = np.unique(timesteps, return_index=True)
     kept = timesteps[np.sort(first)]
     chain = np.append(sigmas, end)[: len(kept) + 1]
-    return Sampler(
-        intervals=intervals_of(settings, chain[:-1], kept, float(chain[-1])),
-        solver=DpmMultistep(
-            order=order,
-            kind=kind,
-            solver_type=solver_type(settings),
-            lower_order_final=settings["lower_order_final"],
-            euler_at_final=settings["euler_at_final"],
-            derived=settings["thresholding"],
-        ),
-        parametrisation=predicted({**settings, "mu": None}),
-        limit=limit(settings),
-        learned_variance=learned(settings),
+    return in_log_snr(
+        settings,
+        intervals_of(settings, chain[:-1], kept, float(chain[-1])),
+        multistep(settings, order=order, kind=kind),
         whole="an inversion starts from the picture itself: pass it as `noise`",
     )
 

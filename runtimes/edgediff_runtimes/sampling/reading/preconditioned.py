@@ -12,7 +12,7 @@ from edgediff_runtimes.sampling.levels import Interval, Level, chain, exploding,
 from edgediff_runtimes.sampling.limits import Clip
 from edgediff_runtimes.sampling.prediction import Preconditioned, TrigFlow
 from edgediff_runtimes.sampling.reading.exploding import CHURN, churned
-from edgediff_runtimes.sampling.reading.log_snr import solver_type
+from edgediff_runtimes.sampling.reading.log_snr import multistep
 from edgediff_runtimes.sampling.reading.settings import (
     THRESHOLDING,
     Reading,
@@ -27,7 +27,6 @@ from edgediff_runtimes.sampling.sampler import Sampler
 from edgediff_runtimes.sampling.schedules.betas import alphas_cumprod, linspace32
 from edgediff_runtimes.sampling.schedules.sigmas import exponential, karras
 from edgediff_runtimes.sampling.schedules.spacing import check_descending
-from edgediff_runtimes.sampling.solvers.dpm_multistep import DpmMultistep
 from edgediff_runtimes.sampling.solvers.renoise import Renoise
 
 if TYPE_CHECKING:
@@ -85,12 +84,10 @@ def _edm_dpm(settings: Settings) -> Sampler:
         intervals=chain(
             _levels(settings, _sigmas(settings, steps), 0.0 if _ends_clean(settings) else settings["sigma_min"])
         ),
-        solver=DpmMultistep(
+        solver=multistep(
+            settings,
             order=choose(settings, "solver_order", (1, 2, 3)),
             kind="dpmsolver++" if kind == "deis" else kind,
-            solver_type=solver_type(settings),
-            lower_order_final=settings["lower_order_final"],
-            euler_at_final=settings["euler_at_final"],
         ),
         parametrisation=_network(settings),
         limit=limit(settings),
@@ -106,12 +103,10 @@ def _cosine_dpm(settings: Settings) -> Sampler:
     levels = [exploding(t, s, data) for t, s in zip(told, [*map(float, sigmas), last], strict=True)]
     return Sampler(
         intervals=chain(levels),
-        solver=DpmMultistep(
+        solver=multistep(
+            settings,
             order=choose(settings, "solver_order", (1, 2)),
             kind="sde-dpmsolver++",
-            solver_type=solver_type(settings),
-            lower_order_final=settings["lower_order_final"],
-            euler_at_final=settings["euler_at_final"],
             brownian=(settings["sigma_min"], settings["sigma_max"]),
         ),
         parametrisation=_network(settings),
