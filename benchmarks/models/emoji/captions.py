@@ -4,7 +4,7 @@ A caption is a subject (the name, a keyword, several of them, a colour and a nam
 training wordings mean nothing on purpose, some are even made up: the model learns to look for the subject. Held out,
 for `evaluate.py` alone:
 
-- `UNSEEN_TEMPLATES`: ten whole wordings, half of them with words that no training wording has;
+- `UNSEEN_TEMPLATES`: ten whole wordings, four of them with words that no training wording has;
 - `Concept.held_out`: one keyword each of every drawing that has many;
 - two colours of each recoloured drawing (`recolour.py`).
 """

@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--pipeline", type=Path, required=True, help="the pipeline's folder")
     parser.add_argument("--out", type=Path, required=True, help="JSON file of the figures")
     parser.add_argument("--steps", type=int, default=20, help="(default: %(default)s; few-step model: 4)")
-    parser.add_argument("--guidance", type=float, default=3.0, help="(default: %(default)s; few-step model: 1)")
+    parser.add_argument("--guidance", type=float, default=2.5, help="(default: %(default)s; few-step model: 1)")
     parser.add_argument(
         "--limit", type=int, default=400, help="questions of each kind but names (default: %(default)s)"
     )

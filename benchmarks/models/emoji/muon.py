@@ -50,7 +50,7 @@ class Muon(torch.optim.Optimizer):
         """Move every weight once; `closure` is not supported."""
         del closure
         for group in self.param_groups:
-            weights = [weight for weight in group["params"] if weight.grad is not None]
+            weights = group["params"]
             for weight, move in zip(weights, _shared(self._ahead(weights, group["momentum"])), strict=True):
                 size = 0.2 * max(weight.flatten(1).shape) ** 0.5
                 weight.add_(move.view_as(weight), alpha=-group["lr"] * size)
@@ -62,8 +62,9 @@ class Muon(torch.optim.Optimizer):
             state = self.state[weight]
             if not state:
                 state["momentum"] = torch.zeros_like(weight)
-            state["momentum"].lerp_(weight.grad, 1 - momentum)
-            matrices.append(weight.grad.lerp(state["momentum"], momentum).flatten(1))
+            gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
+            state["momentum"].lerp_(gradient, 1 - momentum)
+            matrices.append(gradient.lerp(state["momentum"], momentum).flatten(1))
         return matrices
 
 

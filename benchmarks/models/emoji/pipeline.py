@@ -57,13 +57,18 @@ def assemble(work: Path, *, few_steps: bool) -> StableDiffusionPipeline:
     )
 
 
-def write(pipe: StableDiffusionPipeline, out: Path) -> None:
-    """Save as safetensors beside `out`, then take its place."""
+def write(pipe: StableDiffusionPipeline, out: Path, *, work: Path) -> None:
+    """Save as safetensors beside `out`, then take its place.
+
+    The tokenizer's own files are added: `save_pretrained` of transformers 5 writes `tokenizer.json` alone, and programs
+    that follow CLIP look for `vocab.json` and `merges.txt`.
+    """
     partial, old = out.with_name(f".{out.name}.partial"), out.with_name(f".{out.name}.old")
     out.parent.mkdir(parents=True, exist_ok=True)
     for folder in (partial, old):
         shutil.rmtree(folder, ignore_errors=True)
     pipe.save_pretrained(partial, safe_serialization=True)
+    shutil.copytree(work / "tokenizer", partial / "tokenizer", dirs_exist_ok=True)
     if out.exists():
         out.rename(old)
     partial.rename(out)
@@ -77,7 +82,7 @@ def main() -> None:
     parser.add_argument("--few-steps", action="store_true", help="the few-step U-Net with LCMScheduler")
     arguments = parser.parse_args()
     pipe = assemble(arguments.work, few_steps=arguments.few_steps)
-    write(pipe, arguments.out)
+    write(pipe, arguments.out, work=arguments.work)
     for name in ("text_encoder", "unet", "vae"):
         print(f"{name}: {sum(weight.numel() for weight in getattr(pipe, name).parameters()) / 1e6:.2f} M weights")
 

@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--pipeline", type=Path, required=True, help="the pipeline's folder")
     parser.add_argument("--out", type=Path, required=True, help="PNG file")
     parser.add_argument("--steps", type=int, default=20, help="(default: %(default)s; few-step model: 4)")
-    parser.add_argument("--guidance", type=float, default=3.0, help="(default: %(default)s; few-step model: 1)")
+    parser.add_argument("--guidance", type=float, default=2.5, help="(default: %(default)s; few-step model: 1)")
     parser.add_argument("--seeds", type=int, default=3, help="pictures per prompt (default: %(default)s)")
     parser.add_argument("--blends", action="store_true", help="prompts that training never had")
     arguments = parser.parse_args()
