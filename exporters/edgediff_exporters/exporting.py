@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import final
 
 from edgediff_exporters.families import ComponentPlan, Family, family_of
+from edgediff_exporters.families.base import Config
 from edgediff_exporters.graph_file import GRAPH_NAME, write_graph
 from edgediff_exporters.passes import simplify
 from edgediff_exporters.passes.attach_weights import attach_weights
@@ -132,7 +133,7 @@ def _export_component(
     files = write_graph(traced.model, part, on_bytes=on_bytes)
     del traced
     _give_memory_back()
-    (part / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    (part / "config.json").write_text(json.dumps(_public(config), indent=2) + "\n", encoding="utf-8")
     tolerance = plan.tolerances[precision]
     checks, inputs, outputs = verify(
         plan,
@@ -155,6 +156,11 @@ def _give_memory_back() -> None:
     gc.collect()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:  # glibc's
         trim(0)
+
+
+def _public(config: Config) -> Config:
+    """A config without the place that its module was once loaded from, which is nobody's business."""
+    return {name: value for name, value in config.items() if name != "_name_or_path"}
 
 
 def _copy_configs(source: Source, folder: Path) -> dict[str, object]:

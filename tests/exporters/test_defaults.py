@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgediff_exporters import export
+from edgediff_exporters.exporting import _public
 from edgediff_runtimes.errors import SettingError
 
 
@@ -26,3 +27,7 @@ def test_defaults_stand_in_the_manifest_and_in_its_command(sd1, tmp_path):
     manifest = export(sd1, tmp_path / "bundle", defaults={"guidance": 3, "steps": 8}).manifest
     assert (manifest.defaults.guidance, manifest.defaults.steps) == (3.0, 8)
     assert str(manifest.provenance.command).endswith("--default guidance=3 --default steps=8")
+
+
+def test_a_config_does_not_tell_where_its_module_came_from():
+    assert _public({"_name_or_path": "/home/me/vae", "scaling_factor": 1.0}) == {"scaling_factor": 1.0}
