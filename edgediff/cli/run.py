@@ -75,7 +75,7 @@ def command(
     if repeat is None:
         texts, options = _texts(prompt, prompts), _options(drawing)
     else:
-        texts, options = _repeated(repeat, prompt, prompts, _options(drawing))
+        texts, options, drawn_with = _repeated(repeat, prompt, prompts, _options(drawing))
     if output is not None:
         check_place(output)
     residency: Residency = "sequential" if low_memory else "resident"
@@ -87,8 +87,8 @@ def command(
         low_memory=low_memory,
         split_guidance=low_memory,
     ) as pipeline:
-        if repeat is not None:
-            _check_fingerprint(pipeline, repeat)
+        if repeat is not None and drawn_with != pipeline.fingerprint:
+            warnings.warn(f"{repeat} was drawn with another bundle than this one: expect another picture", stacklevel=2)
         reports = []
         for index, result in enumerate(_draw(pipeline, texts, options)):
             target = output or _free(Path(f"edgediff-{result.seed}.png"), len(result.images))
@@ -146,26 +146,21 @@ def _field(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _repeated(repeat: Path, prompt: str | None, prompts: Path | None, options: Options) -> tuple[list[str], Options]:
-    """Prompt and options of a picture of ours; only an image to start from may be given beside it."""
+def _repeated(
+    repeat: Path, prompt: str | None, prompts: Path | None, options: Options
+) -> tuple[list[str], Options, str | None]:
+    """Prompt, options and bundle of a picture of ours; only an image to start from may be given beside it."""
     from edgediff_runtimes.images import read_metadata
     from edgediff_runtimes.settings import options_of
 
     if prompt is not None or prompts is not None or options.keys() - {"image"}:
         raise click.UsageError("--repeat takes its settings from the file: only -m, -o and --image go with it")
-    text, recorded = options_of(read_metadata(repeat).get("settings"))
+    metadata = read_metadata(repeat)
+    text, recorded = options_of(metadata.get("settings"))
     if ("image" in options) != (recorded.get("strength") is not None):
         needed = "needs" if recorded.get("strength") is not None else "was drawn without"
         raise click.UsageError(f"{repeat} {needed} an --image to start from")
-    return [text], {**recorded, **options}
-
-
-def _check_fingerprint(pipeline: Pipeline, repeat: Path) -> None:
-    from edgediff_runtimes.images import read_metadata
-
-    drawn_with = read_metadata(repeat).get("fingerprint")
-    if drawn_with != pipeline.fingerprint:
-        warnings.warn(f"{repeat} was drawn with another bundle than this one: expect another picture", stacklevel=2)
+    return [text], {**recorded, **options}, metadata.get("fingerprint")
 
 
 def _draw(pipeline: Pipeline, texts: list[str], options: Options) -> Iterator[Result]:
