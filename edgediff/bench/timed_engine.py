@@ -48,6 +48,7 @@ class _TimedSession(Session):
     def __init__(self, role: str, session: Session, engine: TimedEngine) -> None:
         self.inputs = session.inputs
         self.outputs = session.outputs
+        self.execution = session.execution
         self._role = role
         self._session = session
         self._engine = engine

@@ -111,7 +111,8 @@ class Bundle:
                 f"the bundle has no component `{role}`: it has {', '.join(sorted(self.manifest.components))}",
                 hint="export the model again with that component",
             )
-        return Graph(role, self.locate(component.files[0].path), component.format, component.inputs, component.outputs)
+        path = self.locate(component.files[0].path)
+        return Graph(role, path, component.format, component.inputs, component.outputs, component.precision)
 
 
 def sha256_of(path: Path) -> str:

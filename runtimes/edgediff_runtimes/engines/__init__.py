@@ -13,8 +13,9 @@ __all__ = ["ENGINES", "Device", "Engine", "EngineOptions", "FakeEngine", "Graph"
 # name -> (module, class, extra that installs it; None: the base install has it)
 ENGINES: dict[str, tuple[str, str, str | None]] = {
     "onnxruntime": ("edgediff_runtimes.engines.onnxruntime", "OnnxRuntimeEngine", None),
+    "openvino": ("edgediff_runtimes.engines.openvino", "OpenVinoEngine", "openvino"),
 }
-_ENGINE_OF_FORMAT = {"onnx": "onnxruntime"}
+_ENGINE_OF_FORMAT = {"onnx": "onnxruntime", "openvino": "openvino"}
 
 
 def get_engine(name: str) -> Engine:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Protocol, final
 
 from edgediff_runtimes.cancellation import CancelToken
+from edgediff_runtimes.engines.execution import EXECUTIONS
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.plain import as_whole
 from edgediff_runtimes.tensors import Array, TensorSpec
@@ -20,7 +21,9 @@ from edgediff_runtimes.tensors import Array, TensorSpec
 class Graph:
     """A graph to load: its role in the model, its file, its format, and what the manifest says of its tensors.
 
-    ``inputs`` and ``outputs`` are empty where the manifest was derived; a session knows better.
+    ``inputs`` and ``outputs`` are empty where the manifest was derived; a session knows better. ``precision`` is the
+    manifest's word for it (``fp32``, ``fp16``, ``bf16``, ``w16``, ``w8``, ``w4``, ``int8``, ``mixed``; ``unknown``
+    where the manifest was derived) and says what it asks to be computed in, see ``execution.WISHES``.
     """
 
     role: str
@@ -28,15 +31,23 @@ class Graph:
     format: str
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
+    precision: str = "fp32"
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device that an engine reaches: the name to ask for it by, and what it is."""
+    """A device that an engine reaches.
+
+    Attributes:
+        name: What to ask for it by.
+        description: What it is.
+        executions: What it can compute floats in (``f32``, ``bf16``, ``f16``), the most exact first.
+    """
 
     name: str
     description: str
+    executions: tuple[str, ...] = ("f32",)
 
 
 @final
@@ -47,12 +58,17 @@ class EngineOptions:
     Attributes:
         threads: Threads that compute one graph; None leaves it to the engine (one per physical core).
         low_memory: Trade time for memory: give buffers back after every run and keep no second copy of the weights.
+        execution: What floats are computed in (``f32``, ``bf16``, ``f16``), or refused where the engine or the device
+            cannot; None leaves it to the graph's precision, see ``execution.WISHES``.
     """
 
     threads: int | None = None
     low_memory: bool = False
+    execution: str | None = None
 
     def __post_init__(self) -> None:
+        if self.execution is not None and self.execution not in EXECUTIONS:
+            raise SettingError("execution", got=self.execution, expected=f"one of {', '.join(EXECUTIONS)}")
         if self.threads is None:
             return
         threads = as_whole(self.threads)
@@ -67,10 +83,12 @@ class Session(ABC):
     Attributes:
         inputs: What the graph takes, by name.
         outputs: What the graph gives, by name.
+        execution: What it computes floats in: ``f32``, ``bf16`` or ``f16``.
     """
 
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
+    execution: str
 
     @abstractmethod
     def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
@@ -120,5 +138,6 @@ class Engine(Protocol):
 
         Raises:
             DeviceError: No such device here.
+            SettingError: The engine or the device cannot apply an option.
             EngineError: The graph cannot be loaded.
         """

@@ -7,6 +7,7 @@ from typing import TypeAlias, final
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines.base import Device, EngineOptions, Graph, Session
+from edgediff_runtimes.engines.execution import choose_execution
 from edgediff_runtimes.errors import DeviceError, EngineError
 from edgediff_runtimes.tensors import Array
 
@@ -17,7 +18,8 @@ Handler: TypeAlias = Callable[[str, Mapping[str, Array]], dict[str, Array]]
 class FakeEngine:
     """Answers runs with ``handler(role, feeds) -> outputs``; the graphs' files are never read.
 
-    The tensors of a session are those of the manifest.
+    The tensors of a session are those of the manifest. A session computes in f32, or in what ``lower`` has a function
+    for: ``FakeEngine(exact, lower={"bf16": rough})`` is a device that has f32 and bf16.
 
     Attributes:
         open_sessions: Roles of the sessions that are loaded and not closed, so that a test sees a leak.
@@ -26,27 +28,29 @@ class FakeEngine:
     name = "fake"
     version = "1"
 
-    def __init__(self, handler: Handler) -> None:
-        self._handler = handler
+    def __init__(self, handler: Handler, *, lower: Mapping[str, Handler] | None = None) -> None:
+        self._handlers = {"f32": handler, **(lower or {})}
         self.open_sessions: list[str] = []
 
     def devices(self) -> tuple[Device, ...]:
         """One device, ``cpu``."""
-        return (Device("cpu", "a function"),)
+        return (Device("cpu", "a function", tuple(self._handlers)),)
 
-    def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:  # noqa: ARG002 - the seam's names
-        """A session that asks the handler."""
+    def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:
+        """A session that asks the handler of its execution."""
         if device not in ("auto", "cpu"):
             raise DeviceError(device, available=[d.name for d in self.devices()])
+        execution = choose_execution(graph.precision, options.execution, available=self._handlers, where="`fake`")
         self.open_sessions.append(graph.role)
-        return _FakeSession(graph, self._handler, self.open_sessions)
+        return _FakeSession(graph, self._handlers[execution], execution, self.open_sessions)
 
 
 @final
 class _FakeSession(Session):
-    def __init__(self, graph: Graph, handler: Handler, open_sessions: list[str]) -> None:
+    def __init__(self, graph: Graph, handler: Handler, execution: str, open_sessions: list[str]) -> None:
         self.inputs = {spec.name: spec for spec in graph.inputs}
         self.outputs = {spec.name: spec for spec in graph.outputs}
+        self.execution = execution
         self._role = graph.role
         self._handler = handler
         self._open_sessions = open_sessions

@@ -14,7 +14,7 @@ import onnxruntime as ort
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines.base import Device, EngineOptions, Graph, Session
-from edgediff_runtimes.errors import Cancelled, DeviceError, EngineError
+from edgediff_runtimes.errors import Cancelled, DeviceError, EngineError, SettingError
 from edgediff_runtimes.tensors import Array, TensorSpec
 
 # ONNX Runtime's type strings and the NumPy dtypes they stand for.
@@ -56,15 +56,25 @@ class OnnxRuntimeEngine:
             )
         except Exception as error:  # its exceptions share no base class but Exception
             raise EngineError(f"ONNX Runtime cannot load `{graph.role}`: {_first_line(error)}") from error
-        return _OnnxRuntimeSession(graph.role, session)
+        loaded = _OnnxRuntimeSession(graph, session)
+        if options.execution not in (None, loaded.execution):
+            raise SettingError(
+                "execution",
+                got=options.execution,
+                expected=f"{loaded.execution}, because `{self.name}` computes `{graph.role}` as it was exported",
+                hint="`--engine openvino` chooses what it computes in, as far as the device can",
+            )
+        return loaded
 
 
 @final
 class _OnnxRuntimeSession(Session):
-    def __init__(self, role: str, session: ort.InferenceSession) -> None:
+    def __init__(self, graph: Graph, session: ort.InferenceSession) -> None:
         self.inputs = {node.name: _spec(node) for node in session.get_inputs()}
         self.outputs = {node.name: _spec(node) for node in session.get_outputs()}
-        self._role = role
+        halves = any(spec.dtype == "float16" for spec in (*self.inputs.values(), *self.outputs.values()))
+        self.execution = "f16" if graph.precision == "fp16" or halves else "f32"
+        self._role = graph.role
         self._session: ort.InferenceSession | None = session
 
     def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
