@@ -45,6 +45,7 @@ class _TappedSession(Session):
     def __init__(self, role: str, session: Session, on_call: OnCall) -> None:
         self.inputs = session.inputs
         self.outputs = session.outputs
+        self.execution = session.execution
         self._role = role
         self._session = session
         self._on_call = on_call

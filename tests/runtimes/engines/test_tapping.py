@@ -42,6 +42,7 @@ def test_it_answers_as_the_engine_inside(tiny, tapped, fake_engine):
     with tapped.load(tiny.graph("unet"), device="auto", options=EngineOptions()) as session:
         assert list(session.inputs) == ["sample", "timestep", "encoder_hidden_states"]
         assert list(session.outputs) == ["out_sample"]
+        assert session.execution == "f32"
         assert fake_engine.open_sessions == ["unet"]
     assert fake_engine.open_sessions == []
 
