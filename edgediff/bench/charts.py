@@ -10,6 +10,14 @@ from edgediff.bench.reporting import Report
 from edgediff.bench.summaries import summarise
 from edgediff.bench.svg import Series, bars, lines, memory
 
+# What of a manifest's quality is drawn, by its place there.
+_QUALITY = {
+    "psnr_db.mean": "mean PSNR in dB",
+    "psnr_db.worst": "worst PSNR in dB",
+    "ssim.mean": "mean SSIM",
+    "task_metric.value": "task metric",
+}
+
 
 def charts(report: Report) -> list[str]:
     """Every chart that the report has figures for, as SVG."""
@@ -77,14 +85,15 @@ def _over_size(report: Report) -> Iterator[str]:
 def _against_quality(measured: list[tuple[dict[str, Any], dict[str, Any]]]) -> Iterator[str]:
     """A chart for every figure of quality that all cases have in their manifests; none is worked out here."""
     figures = {case["name"]: numbers(case["quality"]) for case, _ in measured}
-    for name in sorted(set.intersection(*(set(found) for found in figures.values()))):
+    for name, what in _QUALITY.items():
+        if any(name not in found for found in figures.values()):
+            continue
         points: dict[str, list[tuple[float, float]]] = {case: [] for case in figures}
         for case, work in measured:
             points[case["name"]].append((work["summary"]["total_s"]["median"], figures[case["name"]][name]))
         series = [Series(case, sorted(those), dots=True) for case, those in points.items()]
-        yield lines(
-            f"Quality in the manifest, {name}, against time", series, x_label="seconds per picture", y_label=name
-        )
+        title = f"Quality in the manifest, {what}, against time"
+        yield lines(title, series, x_label="seconds per picture", y_label=what)
 
 
 def numbers(value: object, path: str = "") -> dict[str, float]:

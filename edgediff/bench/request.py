@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -77,7 +77,7 @@ class Case:
             "engine_version": self.engine_version,
             "device": self.device.name,
             "driver": self.device.description,
-            "quality": manifest.quality,
+            "quality": None if manifest.quality is None else asdict(manifest.quality),
             "export_error": {
                 role: max(check.error for check in part.checks)
                 for role, part in manifest.components.items()

@@ -6,7 +6,8 @@
     │   ├── ManifestError            (ValueError)          the manifest says something it must not
     │   ├── FormatVersionError       (ValueError)          written by a newer edgediff
     │   ├── UnsafePathError          (ValueError)          a path leaves the bundle
-    │   └── ComponentFileError       (OSError)             a file is missing, truncated or altered
+    │   ├── ComponentFileError       (OSError)             a file is missing, truncated or altered
+    │   └── VerificationError        (ArithmeticError)     it is not as good as its manifest says
     ├── NotInstalledError            (ImportError)         an engine or the exporter lacks its packages
     ├── EngineError                  (RuntimeError)        an engine failed to load or run a graph
     │   └── DeviceError              (ValueError)          it does not reach that device
@@ -18,7 +19,8 @@
     └── ExportError
         ├── SourceError              (ValueError)          SOURCE is no model that can be exported
         ├── TargetError              (OSError)             the bundle cannot be written there
-        └── ToleranceError           (ArithmeticError)     a graph does not do what its module does
+        ├── ToleranceError           (ArithmeticError)     a graph does not do what its module does
+        └── QualityError             (ArithmeticError)     the bundle draws worse than was asked for
 
 Leaves also inherit the builtin they specialise, so that ``except FileNotFoundError`` works as well. An error is one
 sentence (what was got, what was expected) and, where there is something to do about it, a ``hint``.
@@ -115,6 +117,17 @@ class ComponentFileError(BundleError, OSError):
         super().__init__(f"`{path}` {problem}", hint="copy the bundle again, or export it again")
 
 
+class VerificationError(BundleError, ArithmeticError):
+    """A bundle, measured again, is not as good as its manifest says."""
+
+    def __init__(self, figure: str, *, claimed: str, measured: str, tolerance: str) -> None:
+        super().__init__(
+            f"the manifest claims {figure} of {claimed}: measured {measured}, where {tolerance} less is tolerated",
+            hint="another engine, device or execution than the export's may be the cause: `edgediff inspect` shows "
+            "what it was; if it is the same, the manifest was changed",
+        )
+
+
 class NotInstalledError(EdgediffError, ImportError):
     """Something was asked for whose packages are not installed."""
 
@@ -193,3 +206,14 @@ class ToleranceError(ExportError, ArithmeticError):
             f"the graph of `{component}` differs from its module by {error:.2e} (relative to the largest output) "
             f"at {shapes}: expected at most {tolerance:.0e}",
         )
+
+
+class QualityError(ExportError, ArithmeticError):
+    """What an exported bundle draws is further from fp32's pictures than was asked for."""
+
+    def __init__(self, figure: str, *, got: str, asked: str, worst: str, cost: str) -> None:
+        super().__init__(
+            f"the {figure} is {got}: expected at least {asked}; the component that costs most is `{worst}` ({cost})",
+            hint=f"leave it in a higher precision, such as `--precision {worst}=fp32`",
+        )
+        self.worst = worst

@@ -16,12 +16,14 @@ LEAVES = [
     errors.FormatVersionError(got="2.0", supported=1),
     errors.UnsafePathError("../x"),
     errors.ComponentFileError("unet/model.onnx", "is missing"),
+    errors.VerificationError("a mean PSNR", claimed="40.00 dB", measured="30.00 dB", tolerance="0.50 dB"),
     errors.NotInstalledError("the engine `x`", extra="x", reason=ImportError("no module")),
     errors.DeviceError("npu", available=["cpu"]),
     errors.SettingError("steps", got=0, expected="more"),
     errors.NonFiniteError("unet", step=0),
     errors.Cancelled(),
     errors.ToleranceError("unet", error=0.1, tolerance=1e-4, shapes="(1, 4)"),
+    errors.QualityError("mean PSNR against fp32", got="30.00 dB", asked="40 dB", worst="unet", cost="31.00 dB with it"),
 ]
 
 

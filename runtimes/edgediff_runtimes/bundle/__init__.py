@@ -1,16 +1,28 @@
 """Bundles: the directory that an export writes and a run reads. Specified in ``docs/bundle-format.md``."""
 
 from edgediff_runtimes.bundle.bundle import Bundle, sha256_of
+from edgediff_runtimes.bundle.file_entry import FileEntry
 from edgediff_runtimes.bundle.manifest import (
     MANIFEST_NAME,
     Check,
     Component,
     Defaults,
-    FileEntry,
     Latents,
     Manifest,
+    OperatorCount,
     Provenance,
     Tokenizer,
+)
+from edgediff_runtimes.bundle.quality import (
+    ComponentQuality,
+    Fidelity,
+    LevelQuality,
+    PictureQuality,
+    QualityReport,
+    Search,
+    SearchPoint,
+    Spread,
+    TaskMetric,
 )
 
 __all__ = [
@@ -18,11 +30,21 @@ __all__ = [
     "Bundle",
     "Check",
     "Component",
+    "ComponentQuality",
     "Defaults",
+    "Fidelity",
     "FileEntry",
     "Latents",
+    "LevelQuality",
     "Manifest",
+    "OperatorCount",
+    "PictureQuality",
     "Provenance",
+    "QualityReport",
+    "Search",
+    "SearchPoint",
+    "Spread",
+    "TaskMetric",
     "Tokenizer",
     "sha256_of",
 ]

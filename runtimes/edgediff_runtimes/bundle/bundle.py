@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import final
 
 from edgediff_runtimes.bundle.derived import derive_manifest
-from edgediff_runtimes.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest
+from edgediff_runtimes.bundle.file_entry import FileEntry
+from edgediff_runtimes.bundle.manifest import MANIFEST_NAME, Manifest
 from edgediff_runtimes.engines.base import Graph
 from edgediff_runtimes.errors import BundleError, BundleNotFoundError, ComponentFileError, UnsafePathError
 
@@ -64,11 +65,13 @@ class Bundle:
         return bundle
 
     def files(self) -> Iterator[FileEntry]:
-        """Every file of every component and tokenizer."""
+        """Every file of every component and tokenizer, and the record that its quality was measured with."""
         for component in self.manifest.components.values():
             yield from component.files
         for tokenizer in self.manifest.tokenizers:
             yield from tokenizer.files
+        if self.manifest.quality is not None:
+            yield self.manifest.quality.reference
 
     def locate(self, relative: str) -> Path:
         """The absolute path of something inside the bundle.
@@ -94,10 +97,18 @@ class Bundle:
             ComponentFileError: A file is not the one that was exported.
         """
         for entry in self.files():
-            if entry.sha256 is not None and (got := sha256_of(self.locate(entry.path))) != entry.sha256:
-                raise ComponentFileError(
-                    entry.path, f"was altered: its SHA-256 is {got[:12]}…, expected {entry.sha256[:12]}…"
-                )
+            self.check_hash(entry)
+
+    def check_hash(self, entry: FileEntry) -> None:
+        """Read a file whole and compare its SHA-256 with its entry's; one without a hash is not read.
+
+        Raises:
+            ComponentFileError: The file is not the one that was exported.
+        """
+        if entry.sha256 is not None and (got := sha256_of(self.locate(entry.path))) != entry.sha256:
+            raise ComponentFileError(
+                entry.path, f"was altered: its SHA-256 is {got[:12]}…, expected {entry.sha256[:12]}…"
+            )
 
     def graph(self, role: str) -> Graph:
         """The graph of a component, for an engine to load.

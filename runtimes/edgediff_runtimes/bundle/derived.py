@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from edgediff_runtimes.bundle.fields import Fields
+from edgediff_runtimes.bundle.file_entry import FileEntry
 from edgediff_runtimes.bundle.manifest import (
     Component,
     Defaults,
-    FileEntry,
     Latents,
     Manifest,
     Provenance,

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 from edgediff_runtimes.bundle.fields import Fields, is_finite
+from edgediff_runtimes.bundle.file_entry import FileEntry
+from edgediff_runtimes.bundle.quality import QualityReport
 from edgediff_runtimes.errors import FormatVersionError, ManifestError
 from edgediff_runtimes.tensors import DTYPES, TensorSpec
 
@@ -20,24 +22,6 @@ FORMAT_MAJOR = 1
 FORMAT_VERSION = f"{FORMAT_MAJOR}.0"
 FORMATS = ("onnx", "openvino")
 RGB_CHANNELS = 3
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """A file of a component: its path inside the bundle, its length in bytes, its SHA-256 in hexadecimal."""
-
-    path: str
-    bytes: int
-    sha256: str | None
-
-    @classmethod
-    def read(cls, fields: Fields) -> FileEntry:
-        """Read one entry; a hash that is present must be 64 hexadecimal digits."""
-        sha256 = fields.optional_string("sha256")
-        if sha256 is not None and not re.fullmatch("[0-9a-f]{64}", sha256):
-            raise fields.fail("sha256", "64 hexadecimal digits")
-        return cls(fields.string("path"), fields.integer("bytes"), sha256)
 
 
 @final
@@ -65,6 +49,21 @@ class Check:
 
 @final
 @dataclass(frozen=True, slots=True)
+class OperatorCount:
+    """Operators of one type in a graph: all of them, those whose weights are quantised, those whose activations are."""
+
+    total: int
+    quantised_weights: int
+    quantised_activations: int
+
+    @classmethod
+    def read(cls, fields: Fields) -> OperatorCount:
+        """Read one count."""
+        return cls(*(fields.integer(name) for name in ("total", "quantised_weights", "quantised_activations")))
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Component:
     """One graph of the model.
 
@@ -76,6 +75,7 @@ class Component:
         outputs: What it gives; empty where the manifest was derived.
         tolerance: The largest ``Check.error`` the export allowed, or None where it was not checked.
         checks: How far it strays from its module, measured at export.
+        operators: How much of the written graph is quantised, by operator type; empty where it was not counted.
     """
 
     format: str
@@ -85,6 +85,7 @@ class Component:
     outputs: tuple[TensorSpec, ...] = ()
     tolerance: float | None = None
     checks: tuple[Check, ...] = ()
+    operators: dict[str, OperatorCount] = field(default_factory=dict)
 
     @classmethod
     def read(cls, fields: Fields) -> Component:
@@ -95,6 +96,7 @@ class Component:
         files = tuple(FileEntry.read(item) for item in fields.objects("files"))
         if not files:
             raise fields.fail("files", "at least one file")
+        operators = Fields({}) if fields.values.get("operators") is None else fields.fields("operators")
         return cls(
             format=format_,
             precision=fields.string("precision"),
@@ -103,6 +105,7 @@ class Component:
             outputs=tuple(_read_tensor(item) for item in fields.objects("outputs")),
             tolerance=fields.optional_number("tolerance"),
             checks=tuple(Check.read(item) for item in fields.objects("checks")),
+            operators={name: OperatorCount.read(operators.fields(name)) for name in operators.values},
         )
 
 
@@ -213,7 +216,7 @@ class Manifest:
         tokenizers: In the order of the text encoders they feed.
         defaults: What a run uses where the user says nothing.
         provenance: Where the bundle comes from.
-        quality: Measured distance of the bundle from the original, or None where it was not measured.
+        quality: How far what it draws is from what fp32 draws, or None where it was not measured.
         format_version: ``major.minor`` of the format.
     """
 
@@ -225,7 +228,7 @@ class Manifest:
     tokenizers: tuple[Tokenizer, ...]
     defaults: Defaults
     provenance: Provenance
-    quality: dict[str, Any] | None = None
+    quality: QualityReport | None = None
     format_version: str = FORMAT_VERSION
 
     @classmethod
@@ -260,7 +263,7 @@ class Manifest:
             tokenizers=tuple(Tokenizer.read(item) for item in fields.objects("tokenizers")),
             defaults=Defaults.read(fields.fields("defaults")),
             provenance=Provenance.read(fields.fields("provenance")),
-            quality=None if values.get("quality") is None else fields.mapping("quality"),
+            quality=None if values.get("quality") is None else QualityReport.read(fields.fields("quality")),
             format_version=version,
         )
 

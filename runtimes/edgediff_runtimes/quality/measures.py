@@ -129,5 +129,6 @@ def _blurred(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _gaussian(size: int) -> NDArray[np.float64]:
     distance = np.arange(size) - (size - 1) / 2
-    weights = np.exp(-np.square(distance) / (2 * _SIGMA**2))
-    return weights / weights.sum()
+    weights: NDArray[np.float64] = np.exp(-np.square(distance) / (2 * _SIGMA**2))
+    weights /= weights.sum()
+    return weights

@@ -18,7 +18,7 @@ CALIBRATION_PROMPTS: tuple[str, ...] = (
     "a cat sleeping on a windowsill",
     "a snowy mountain at sunrise, wide angle photograph",
     "a bowl of ramen with an egg and spring onions, seen from above",
-    "a city street in the rain at night, neon signs reflected in puddles",
+    "a city street in the rain at night, neon signs, reflections",
     "a watercolour painting of a sailing boat",
     "a robot that waters flowers",
     "a wooden kitchen with copper pans",
@@ -35,7 +35,7 @@ CALIBRATION_PROMPTS: tuple[str, ...] = (
     "a desert with dunes and a single tree",
     "a woman with curly hair laughing, natural light, shallow depth of field",
     "a birthday cake with candles",
-    "an abstract pattern of circles and triangles in pastel colours",
+    "an abstract pattern of circles and triangles, soft colours",
 )
 
 EVALUATION_PROMPTS: tuple[str, ...] = (
@@ -50,7 +50,7 @@ EVALUATION_PROMPTS: tuple[str, ...] = (
     "a rocket taking off, pixel art",
     "a living room with a green sofa, large windows and many plants",
     "a smiling snowman with a hat",
-    "a fishing village with colourful houses, seen from the sea, highly detailed",
+    "a fishing village with colourful houses, seen from the sea",
 )
 
 

@@ -122,8 +122,9 @@ def test_charts_are_well_formed_and_stand_alone(make_report, tmp_path):
 def test_quality_is_drawn_where_every_manifest_has_it_and_never_made_up(make_report):
     without = charts(make_report({"a": [1.0], "b": [2.0]}))
     assert not any("Quality" in figure for figure in without)
-    with_it = charts(make_report({"a": [1.0], "b": [2.0]}, quality={"psnr_db": {"mean": 31.5}, "prompts": ["x"]}))
-    assert sum("psnr_db.mean" in figure for figure in with_it) == 1
+    with_it = charts(make_report({"a": [1.0], "b": [2.0]}, quality={"psnr_db": {"mean": 31.5}, "steps": 4}))
+    assert sum("Quality in the manifest, mean PSNR in dB" in figure for figure in with_it) == 1
+    assert sum("Quality" in figure for figure in with_it) == 1
 
 
 def test_numbers_inside_quality():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 
@@ -67,6 +68,54 @@ WRONG_FIELDS = [
     (("quality",), "good", "quality"),
 ]
 
+QUALITY = {
+    "reference": {"path": "quality/reference.npz", "bytes": 9, "sha256": None},
+    "steps": 3,
+    "guidance": 3.0,
+    "width": 64,
+    "height": 64,
+    "engine": "onnxruntime",
+    "engine_version": "1.32.0",
+    "device": "cpu",
+    "psnr_db": {"mean": 41.5, "worst": 40.0},
+    "ssim": {"mean": 0.99, "worst": 0.98},
+    "pictures": [{"prompt": "a red apple", "seed": 0, "psnr_db": 41.5, "ssim": 0.99}],
+    "components": {
+        "unet": {
+            "execution": "f32",
+            "snr_db": 50.0,
+            "levels": [{"timestep": 981.0, "snr_db": 50.0}],
+            "alone": {"psnr_db": 41.5, "ssim": 0.99},
+        },
+        "vae_encoder": {"execution": "f32", "snr_db": 120.0, "levels": [], "alone": None},
+    },
+    "task_metric": {"name": "right", "fp32": 0.98, "value": 0.97},
+    "search": {
+        "points": [{"lifted": ["a"], "bytes": 7, "psnr_db": 41.5, "ssim": 0.99, "latency_ratio": None}],
+        "chosen": 0,
+    },
+}
+WRONG_QUALITY = [
+    (("reference",), MISSING, "quality.reference"),
+    (("reference", "sha256"), "abc", "quality.reference.sha256"),
+    (("steps",), 0, "quality.steps"),
+    (("guidance",), None, "quality.guidance"),
+    (("engine",), "", "quality.engine"),
+    (("psnr_db",), 41.5, "quality.psnr_db"),
+    (("psnr_db", "worst"), "40", "quality.psnr_db.worst"),
+    (("ssim", "mean"), True, "quality.ssim.mean"),
+    (("pictures",), [], "quality.pictures"),
+    (("pictures", 0, "seed"), -1, "quality.pictures[0].seed"),
+    (("pictures", 0, "prompt"), MISSING, "quality.pictures[0].prompt"),
+    (("components", "unet", "execution"), MISSING, "quality.components.unet.execution"),
+    (("components", "unet", "levels", 0, "timestep"), "981", "quality.components.unet.levels[0].timestep"),
+    (("components", "unet", "alone", "ssim"), MISSING, "quality.components.unet.alone.ssim"),
+    (("task_metric", "value"), MISSING, "quality.task_metric.value"),
+    (("search", "points", 0, "lifted"), "a", "quality.search.points[0].lifted"),
+    (("search", "points"), [], "quality.search.chosen"),
+    (("search", "chosen"), 1, "quality.search.chosen"),
+]
+
 
 def _put(values, place, value):
     for key in place[:-1]:
@@ -85,7 +134,7 @@ def test_a_full_manifest_is_read_back(manifest_values):
     manifest_values["components"]["unet"]["checks"] = [
         {"shapes": {"sample": [2, 4, 8, 8], "timestep": []}, "error": 1e-6}
     ]
-    manifest_values["quality"] = {"psnr": 41.5, "prompts": ["a red apple"], "seeds": [0, 1]}
+    manifest_values["quality"] = QUALITY
     manifest_values["provenance"] |= {"source_sha256": "0" * 64, "command": "edgediff export é b", "date": "2026-11-23"}
     manifest_values["latents"]["preview"] = None
     manifest = Manifest.from_json(json.dumps(manifest_values))
@@ -106,6 +155,23 @@ def test_a_wrong_field_is_named(manifest_values, place, value, name):
     assert isinstance(caught.value, BundleError | ValueError)
 
 
+@pytest.mark.parametrize(("place", "value", "name"), WRONG_QUALITY, ids=lambda part: str(part)[:40])
+def test_a_wrong_field_of_the_quality_is_named(manifest_values, place, value, name):
+    manifest_values["quality"] = copy.deepcopy(QUALITY)
+    _put(manifest_values["quality"], place, value)
+    with pytest.raises(ManifestError) as caught:
+        Manifest.from_json(json.dumps(manifest_values))
+    assert f"`{name}`" in caught.value.sentence
+
+
+@pytest.mark.parametrize("part", ["task_metric", "search"])
+def test_parts_of_the_quality_may_be_missing(manifest_values, part):
+    manifest_values["quality"] = {name: value for name, value in QUALITY.items() if name != part}
+    manifest = Manifest.from_json(json.dumps(manifest_values))
+    assert getattr(manifest.quality, part) is None
+    assert Manifest.from_json(manifest.to_json()) == manifest
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "null", '"x"', "[" * 100_000],
@@ -119,7 +185,7 @@ def test_what_is_no_json_object_is_a_manifest_error(text):
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 def test_a_number_that_json_does_not_have_is_refused(manifest_values, number):
-    manifest_values["quality"] = {"psnr": number}
+    manifest_values["quality"] = {**QUALITY, "guidance": number}
     with pytest.raises(ManifestError, match="is not JSON"):
         Manifest.from_json(json.dumps(manifest_values))
 

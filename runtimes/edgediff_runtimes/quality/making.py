@@ -1,0 +1,158 @@
+"""Making the reference record: the fp32 model draws, and what its components see and say on the way is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeAlias, final
+
+import numpy as np
+
+from edgediff_runtimes.components import Loaded
+from edgediff_runtimes.engines.tapping import TappingEngine
+from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.images import image_to_array
+from edgediff_runtimes.plain import as_whole
+from edgediff_runtimes.quality.prompts import EVALUATION_PROMPTS
+from edgediff_runtimes.quality.reference import Probe, Reference
+from edgediff_runtimes.quality.running import Runner
+from edgediff_runtimes.results import Result
+from edgediff_runtimes.tensors import Array
+
+OnProgress: TypeAlias = Callable[[str, int, int], None]
+
+# Pictures whose trajectories are probed, and the noise levels on each, first and last among them: they bound the size.
+PROBED_PICTURES, PROBED_LEVELS = 2, 6
+# The VAE is probed on the middle of a picture, at most so many latent pixels wide and high: a decoded picture of
+# 512x512 as float32 is 3 MB.
+_PROBED_SIDE = 32
+# What each component is asked for; the names are the format's.
+_OUTPUTS = {
+    "text_encoder": "last_hidden_state",
+    "unet": "out_sample",
+    "vae_decoder": "sample",
+    "vae_encoder": "latent_parameters",
+}
+
+
+def ignore(what: str, done: int, total: int) -> None:
+    """A progress that nobody looks at."""
+
+
+def make_reference(
+    fp32: Runner,
+    *,
+    prompts: Sequence[str] = EVALUATION_PROMPTS,
+    seed: int = 0,
+    steps: int | None = None,
+    guidance: float | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    on_progress: OnProgress = ignore,
+) -> Reference:
+    """Draw with the fp32 bundle and keep the pictures and probes of every component.
+
+    Kept are 8 bits per colour of every picture and, of the first ``PROBED_PICTURES``, what the text encoder, the
+    network at ``PROBED_LEVELS`` noise levels and the VAE (on the middle of the picture) took and gave.
+
+    Args:
+        fp32: The bundle of the original in fp32.
+        prompts: One per picture, none of which was calibrated with.
+        seed: Of the first picture; picture i has ``seed + i``.
+        steps: Sampling steps; None takes the bundle's.
+        guidance: Guidance scale; None takes the bundle's.
+        width: Pixels; None takes the bundle's.
+        height: Pixels; None takes the bundle's.
+        on_progress: Told ``(what, pictures done, pictures in all)``.
+
+    Raises:
+        SettingError: There is no prompt, or a setting cannot be applied.
+        EdgediffError: The bundle cannot be drawn with.
+    """
+    first = as_whole(seed)
+    if first is None or first < 0:
+        raise SettingError("seed", got=seed, expected="a whole number of at least 0")
+    if not prompts:
+        raise SettingError("evaluate", got=prompts, expected="at least one prompt")
+    results: list[Result] = []
+    probes: list[Probe] = []
+    tap = _Tap()
+    engine = TappingEngine(fp32.engine_of("unet"), tap)
+    with Runner(fp32.bundle, engine, fp32.device, fp32.options, fp32.residency).pipeline() as pipeline:
+        for index, prompt in enumerate(prompts):
+            on_progress("reference pictures", index, len(prompts))
+            tap.begin(listening=index < PROBED_PICTURES)
+            results.append(
+                pipeline(prompt, seed=first + index, steps=steps, guidance=guidance, width=width, height=height)
+            )
+            probes += tap.probes()
+    probes += _vae_probes(fp32, results[:PROBED_PICTURES])
+    on_progress("reference pictures", len(prompts), len(prompts))
+    settings = results[0].settings
+    return Reference(
+        prompts=tuple(prompts),
+        seeds=tuple(result.seed for result in results),
+        steps=settings.steps or 0,
+        guidance=settings.guidance,
+        pictures=np.stack([np.asarray(result.images[0]) for result in results]),
+        probes=tuple(probes),
+        engine=f"{engine.name} {engine.version}",
+    )
+
+
+@final
+class _Tap:
+    """Listens to the text encoder and the network while one picture is drawn: memory stays that of one picture."""
+
+    def __init__(self) -> None:
+        self._calls: list[Probe] = []
+        self._listening = False
+
+    def begin(self, *, listening: bool) -> None:
+        self._calls.clear()
+        self._listening = listening
+
+    def __call__(self, role: str, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
+        if not self._listening or role.startswith("vae_"):
+            return
+        output = _OUTPUTS[role]
+        kept = {name: array.copy() for name, array in feeds.items()}
+        timestep = float(kept["timestep"].flat[0]) if "timestep" in kept else None
+        self._calls.append(Probe(role, kept, output, outputs[output].copy(), timestep))
+
+    def probes(self) -> Iterator[Probe]:
+        """The text encoder's call, and the network's at some noise levels; none where it did not listen."""
+        yield from (call for call in self._calls if call.timestep is None)
+        network = [call for call in self._calls if call.timestep is not None]
+        yield from (network[index] for index in _spread_over(len(network)))
+
+
+def _spread_over(calls: int) -> list[int]:
+    """At most ``PROBED_LEVELS`` indices of so many calls, first and last among them."""
+    return sorted({round(place) for place in np.linspace(0, calls - 1, PROBED_LEVELS)}) if calls else []
+
+
+def _vae_probes(fp32: Runner, results: Sequence[Result]) -> Iterator[Probe]:
+    """The middle of the final latents, decoded; and the middle of the pictures, encoded, where the bundle can."""
+    space = fp32.bundle.manifest.latents
+    with fp32.use("vae_decoder") as (decoder, _):
+        for result in results:
+            encoded = result.latents / np.float32(space.scaling) + np.float32(space.shift)
+            yield _probe(decoder, {"latent_sample": _middle(encoded, _PROBED_SIDE)})
+    if "vae_encoder" not in fp32.bundle.manifest.components:
+        return
+    with fp32.use("vae_encoder") as (encoder, _):
+        for result in results:
+            width, height = result.images[0].size
+            pixels = image_to_array(result.images[0], width=width, height=height)
+            yield _probe(encoder, {"sample": _middle(pixels, _PROBED_SIDE * space.factor)})
+
+
+def _probe(component: Loaded, feeds: dict[str, Array]) -> Probe:
+    output = _OUTPUTS[component.role]
+    return Probe(component.role, feeds, output, component.run(output, feeds))
+
+
+def _middle(array: Array, side: int) -> Array:
+    """The middle of ``(batch, channels, height, width)``, at most ``side`` high and wide."""
+    top, left = ((length - min(length, side)) // 2 for length in array.shape[2:])
+    return np.ascontiguousarray(array[:, :, top : top + side, left : left + side])

@@ -1,0 +1,92 @@
+"""A bundle together with how its graphs are computed; and pictures for which two of them join hands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import final
+
+from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.components import Loaded, Residency
+from edgediff_runtimes.engines import Device, Engine, EngineOptions, Graph, Session, engine_for
+from edgediff_runtimes.pipeline import Pipeline
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """A bundle, and how its graphs are computed.
+
+    Attributes:
+        bundle: The bundle.
+        engine: What computes its graphs; None takes the default engine of each graph's format.
+        device: A device of the engine, or ``auto``.
+        options: Threads, memory and execution of the engine.
+        residency: See ``Pipeline``.
+    """
+
+    bundle: Bundle
+    engine: Engine | None = None
+    device: str = "auto"
+    options: EngineOptions = field(default_factory=EngineOptions)
+    residency: Residency = "resident"
+
+    def engine_of(self, role: str) -> Engine:
+        """The engine that computes a component."""
+        return self.engine or engine_for(self.bundle.graph(role).format)
+
+    def device_of(self, role: str) -> str:
+        """The name of the device that computes a component, where ``auto`` is the engine's default."""
+        return self.engine_of(role).devices()[0].name if self.device == "auto" else self.device
+
+    def load(self, role: str) -> Session:
+        """Load a component's graph.
+
+        Raises:
+            BundleError: The bundle has no such component.
+            EngineError: It cannot be loaded.
+        """
+        return self.engine_of(role).load(self.bundle.graph(role), device=self.device, options=self.options)
+
+    @contextmanager
+    def use(self, role: str) -> Iterator[tuple[Loaded, str]]:
+        """A component for as long as the block runs, and what it is computed in."""
+        with self.load(role) as session:
+            yield Loaded(role, session), session.execution
+
+    def pipeline(self, *, replaced: Mapping[str, Runner] | None = None) -> Pipeline:
+        """A pipeline of this bundle.
+
+        Args:
+            replaced: Components whose graphs another bundle gives, computed as its runner says. All else (tokenizer,
+                schedule, latents) stays this bundle's.
+        """
+        return Pipeline(
+            self.bundle,
+            engine=self.engine if replaced is None else _JoinedEngine(self, replaced),
+            device=self.device,
+            options=self.options,
+            residency=self.residency,
+        )
+
+
+@final
+class _JoinedEngine:
+    """Loads each graph as the runner that it belongs to says, whatever bundle it was asked from."""
+
+    version = ""
+
+    def __init__(self, runner: Runner, replaced: Mapping[str, Runner]) -> None:
+        self._runner = runner
+        self._replaced = replaced
+        self.name = " and ".join(sorted({one.engine_of(role).name for role, one in replaced.items()}))
+
+    def devices(self) -> tuple[Device, ...]:
+        return (Device("auto", "each bundle's own"),)
+
+    def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:  # noqa: ARG002 - each runner has its own
+        return self._of(graph.role).load(graph.role)
+
+    def _of(self, role: str) -> Runner:
+        return self._replaced.get(role, self._runner)

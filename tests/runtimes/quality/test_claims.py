@@ -1,0 +1,146 @@
+"""A claim is held against what was measured again: better than it is, is caught; as it is or worse, is not."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from edgediff_runtimes.bundle import Bundle, LevelQuality, Spread
+from edgediff_runtimes.errors import BundleError, ComponentFileError, VerificationError
+from edgediff_runtimes.quality import RECORD_NAME, Reference, Runner, check_claims, check_record, measure
+from edgediff_runtimes.quality.claims import CEILING_DB, MEAN_DB, MEAN_SSIM, PICTURE_DB, Figure
+
+
+@pytest.fixture(scope="module")
+def bundle(measured):
+    return Bundle.open(measured)
+
+
+@pytest.fixture(scope="module")
+def report(bundle):
+    return bundle.manifest.quality
+
+
+@pytest.fixture(scope="module")
+def reference(bundle):
+    return Reference.of(bundle)
+
+
+def test_what_is_measured_again_is_what_was_claimed(bundle, report, reference):
+    again = measure(Runner(bundle), reference, record=report.reference)
+    alone = {role: part.alone for role, part in report.components.items() if part.alone is not None}
+    assert again.with_attribution(alone) == report
+    figures = check_claims(report, again)
+    levels = sum(len(part.levels) for part in report.components.values())
+    assert len(figures) == 4 + 2 * len(report.pictures) + len(report.components) + levels
+    check_record(report, reference)
+
+
+def _better(report, figure, by):
+    """The report with one figure claimed to be so much better."""
+    unet = report.components["unet"]
+    first, *others = report.pictures
+    top, *levels = unet.levels
+    changes = {
+        "a mean PSNR": {"psnr_db": Spread(report.psnr_db.mean + by, report.psnr_db.worst)},
+        "a worst PSNR": {"psnr_db": Spread(report.psnr_db.mean, report.psnr_db.worst + by)},
+        "a mean SSIM": {"ssim": Spread(report.ssim.mean + by, report.ssim.worst)},
+        'a PSNR of the picture "a red apple"': {
+            "pictures": (dataclasses.replace(first, psnr_db=first.psnr_db + by), *others)
+        },
+        "an SNR of `unet`": {
+            "components": {**report.components, "unet": dataclasses.replace(unet, snr_db=unet.snr_db + by)}
+        },
+        f"an SNR of `unet` at time step {top.timestep:g}": {
+            "components": {
+                **report.components,
+                "unet": dataclasses.replace(unet, levels=(LevelQuality(top.timestep, top.snr_db + by), *levels)),
+            }
+        },
+        "an SNR of `unet` at time step 7": {
+            "components": {
+                **report.components,
+                "unet": dataclasses.replace(unet, levels=(LevelQuality(7, -120 + by), top, *levels)),
+            }
+        },
+    }
+    return dataclasses.replace(report, **changes[figure])
+
+
+@pytest.mark.parametrize(
+    ("figure", "tolerance"),
+    [
+        ("a mean PSNR", MEAN_DB),
+        ("a worst PSNR", PICTURE_DB),
+        ("a mean SSIM", MEAN_SSIM),
+        ('a PSNR of the picture "a red apple"', PICTURE_DB),
+        ("an SNR of `unet`", MEAN_DB),
+        ("an SNR of `unet` at time step 667", MEAN_DB),
+    ],
+)
+def test_a_claim_of_more_than_the_tolerance_is_named_with_both_values(report, figure, tolerance):
+    check_claims(_better(report, figure, 0.9 * tolerance), report)
+    with pytest.raises(VerificationError) as caught:
+        check_claims(_better(report, figure, 1.1 * tolerance), report)
+    assert caught.value.sentence.startswith(f"the manifest claims {figure} of ")
+    assert ": measured " in caught.value.sentence
+    assert isinstance(caught.value, BundleError)
+    check_claims(report, _better(report, figure, 10))  # better than claimed is no fault
+
+
+def test_a_level_that_the_record_does_not_have_holds_no_claim(report):
+    with pytest.raises(VerificationError, match="an SNR of `unet` at time step 7"):
+        check_claims(_better(report, "an SNR of `unet` at time step 7", 0), report)
+
+
+def test_above_the_ceiling_figures_are_not_told_apart():
+    assert Figure("x", 120, CEILING_DB - 0.4, 0.5, "dB").holds
+    assert not Figure("x", 120, CEILING_DB - 0.6, 0.5, "dB").holds
+    assert not Figure("x", 1, 0.99, 0.005).holds
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"pictures": slice(1, None)}, "prompts"),
+        ({"steps": 2}, "steps"),
+        ({"guidance": 1.0}, "guidance"),
+        ({"width": 128}, "size"),
+        ({"components": {}}, "components"),
+    ],
+    ids=str,
+)
+def test_a_claim_about_other_pictures_is_caught(report, reference, change, name):
+    if "pictures" in change:
+        change = {"pictures": report.pictures[change["pictures"]]}
+    with pytest.raises(VerificationError, match=f"{name} of `quality`"):
+        check_record(dataclasses.replace(report, **change), reference)
+
+
+def test_a_claim_with_another_seed_is_caught(report, reference):
+    first, *others = report.pictures
+    changed = dataclasses.replace(report, pictures=(dataclasses.replace(first, seed=9), *others))
+    with pytest.raises(VerificationError, match="seeds of `quality` of 9, 4, 5: measured 3, 4, 5"):
+        check_record(changed, reference)
+
+
+def test_the_record_belongs_to_the_files_of_the_bundle(bundle, measured_copy):
+    assert RECORD_NAME in [entry.path for entry in bundle.files()]
+    path = measured_copy / RECORD_NAME
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + b"\1")
+    opened = Bundle.open(measured_copy)
+    for check in (opened.check_hashes, lambda: Reference.of(opened)):
+        with pytest.raises(ComponentFileError, match=r"`quality/reference\.npz` was altered"):
+            check()
+    path.write_bytes(data[:-1])
+    with pytest.raises(ComponentFileError, match=r"`quality/reference\.npz` has"):
+        Bundle.open(measured_copy)
+    path.unlink()
+    with pytest.raises(ComponentFileError, match=r"`quality/reference\.npz` is missing"):
+        Bundle.open(measured_copy)
+
+
+def test_a_bundle_that_was_not_measured_has_no_record(tiny):
+    assert Reference.of(tiny) is None
