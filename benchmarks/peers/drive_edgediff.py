@@ -1,4 +1,4 @@
-"""edgediff, from its wheel."""
+"""edgediff, from its wheel, with one of its engines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from driving import PROMPT, SEED, Picture
 
 import edgediff
@@ -16,13 +15,14 @@ from edgediff.bench.timed_engine import TimedEngine
 from edgediff_runtimes.engines import get_engine
 from edgediff_runtimes.pipeline import Pipeline
 
-VERSIONS = {"edgediff": edgediff.__version__, "onnxruntime": onnxruntime.__version__, "numpy": np.__version__}
+VERSIONS = {"edgediff": edgediff.__version__, "numpy": np.__version__}
 
 
 def load(job: dict[str, Any]) -> Callable[..., Picture]:
     """Components are loaded here, where a user's first picture would do it: so its time compares with the others'."""
-    engine = TimedEngine(get_engine("onnxruntime"))
-    pipeline = edgediff.load(job["bundle"], engine=engine, threads=job["threads"])
+    engine = TimedEngine(get_engine(job["engine"]))
+    VERSIONS[engine.name] = engine.version
+    pipeline = edgediff.load(job["bundle"], engine=engine, threads=job["threads"], execution=job.get("execution"))
     for role in ("text_encoder", "unet", "vae_decoder"):
         with pipeline._components.use(role):
             pass

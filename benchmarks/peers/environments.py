@@ -6,6 +6,7 @@
 The first line makes the environments in CACHE (about 6 GB, outside of the repository) with the versions below. The
 second converts: optimum-onnx exports PIPELINE (a diffusers directory) itself; OpenVINO converts the graphs of BUNDLE,
 which was exported from the same pipeline; diffusers and stable-diffusion.cpp read the pipeline, see ``released_names``.
+edgediff's own 8-bit bundle is made by ``edgediff export`` (see the README) and handed to ``run.py``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 # The versions that pip finds beside each other: optimum-onnx 0.1.0 wants transformers below 4.58.
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "edgediff": (str(ROOT),),
+    "edgediff-openvino": (f"{ROOT}[openvino]",),
     "diffusers": ("torch==2.13.0", "diffusers==0.42.1", "transformers==5.23.0", "accelerate", "pillow"),
     "optimum-onnx": (
         "torch==2.13.0",
@@ -38,7 +40,9 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
 }
 # peer -> (environment, settings for its driver)
 PEERS: dict[str, tuple[str, dict[str, str]]] = {
-    "edgediff": ("edgediff", {}),
+    "edgediff": ("edgediff", {"engine": "onnxruntime"}),
+    "edgediff openvino f32": ("edgediff-openvino", {"engine": "openvino", "execution": "f32"}),
+    "edgediff openvino int8": ("edgediff-openvino", {"engine": "openvino", "model": "edgediff-int8"}),
     "diffusers fp32": ("diffusers", {"dtype": "float32"}),
     "diffusers bf16": ("diffusers", {"dtype": "bfloat16"}),
     "optimum-onnx": ("optimum-onnx", {}),
@@ -69,14 +73,15 @@ def make(cache: Path, environment: str) -> None:
     """Make one environment; one that is there is brought up to date."""
     cache.mkdir(parents=True, exist_ok=True)
     subprocess.run([sys.executable, "-m", "venv", str(cache / environment)], check=True)
-    extra = ("--force-reinstall", "--no-deps") if environment == "edgediff" and _is_there(cache) else ()
+    ours = environment.startswith("edgediff")
+    extra = ("--force-reinstall", "--no-deps") if ours and _is_there(cache, environment) else ()
     pip = [str(python_of(cache, environment)), "-m", "pip", "install", "--quiet", *extra]
     subprocess.run([*pip, *REQUIREMENTS[environment]], check=True)
 
 
-def _is_there(cache: Path) -> bool:
+def _is_there(cache: Path, environment: str) -> bool:
     code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('edgediff') is None)"
-    command = [str(python_of(cache, "edgediff")), "-c", code]
+    command = [str(python_of(cache, environment)), "-c", code]
     return subprocess.run(command, check=False).returncode == 0
 
 

@@ -1,6 +1,6 @@
 """The same work by edgediff and by each peer, in turns: time, memory, start, size, and how alike the pictures are.
 
-    python benchmarks/peers/run.py CACHE PIPELINE BUNDLE [--size 512x512] [--steps 4] [--rounds 2] [--name NAME]
+    python benchmarks/peers/run.py CACHE PIPELINE BUNDLE [--int8 BUNDLE8] [--size 512x512] [--steps 4] [--rounds 2]
 
 CACHE is what ``environments.py`` filled. Each round starts one fresh process for each peer, one after the other; it
 imports, loads, draws a picture of four steps without guidance (the cold start, and the work of a few-step model) and
@@ -37,11 +37,14 @@ FULL_STEPS = 20
 # peer -> module that drives it
 DRIVERS = {
     "edgediff": "drive_edgediff",
+    "edgediff-openvino": "drive_edgediff",
     "diffusers": "drive_diffusers",
     "optimum-onnx": "drive_optimum_onnx",
     "openvino-genai": "drive_openvino_genai",
     "sdcpp": "drive_sdcpp",
 }
+# environment -> the entry of the job that says what it reads; the others read their own conversion
+READS = {"edgediff": "bundle", "edgediff-openvino": "bundle", "diffusers": "pipeline", "sdcpp": "pipeline"}
 
 
 def job_for(given: argparse.Namespace, name: str, folder: Path) -> dict[str, Any]:
@@ -50,7 +53,7 @@ def job_for(given: argparse.Namespace, name: str, folder: Path) -> dict[str, Any
     width, height = map(int, given.size.split("x"))
     return {
         "driver": DRIVERS[environment],
-        "bundle": str(given.bundle),
+        "bundle": str(given.int8 if settings.get("model") == "edgediff-int8" else given.bundle),
         "noise": str(folder / "noise.npy"),
         "picture": str(folder / f"{name.replace(' ', '-')}.png"),
         "width": width,
@@ -66,7 +69,7 @@ def job_for(given: argparse.Namespace, name: str, folder: Path) -> dict[str, Any
 def one(given: argparse.Namespace, name: str, job: dict[str, Any]) -> dict[str, Any]:
     """One process of one peer."""
     environment, _ = PEERS[name]
-    read = {"edgediff": "bundle", "diffusers": "pipeline", "sdcpp": "pipeline"}.get(environment, environment)
+    read = READS.get(environment, environment)
     forget(Path(job[read]))
     variables = {"OMP_NUM_THREADS": str(given.threads), "HF_HUB_OFFLINE": "1"}
     child = run_child(
@@ -171,6 +174,7 @@ def measure(given: argparse.Namespace) -> None:
         "note": given.note,
         "machine": machine(),
         "settings": {name: str(getattr(given, name)) for name in ("size", "steps", "guidance", "threads", "rounds")},
+        "environments": {peer: PEERS[peer][0] for peer in given.only},
         "installed_bytes": {environment: installed_bytes(given.cache, environment) for environment in sorted(used)},
         "packages": {environment: versions(given.cache, environment) for environment in sorted(used)},
         "failed": {},
@@ -206,6 +210,7 @@ def main() -> None:
     parser.add_argument("cache", type=Path)
     parser.add_argument("pipeline", type=Path, help="a diffusers directory")
     parser.add_argument("bundle", type=Path, help="what edgediff exported from it")
+    parser.add_argument("--int8", type=Path, help="the same model as edgediff's OpenVINO bundle of precision int8")
     parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS), help="edgediff must be among them")
     parser.add_argument("--size", default="512x512")
     parser.add_argument("--steps", type=int, default=4, help="of the guided picture, two at least")
@@ -217,6 +222,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.steps < 2 or "edgediff" not in given.only:
         parser.error("expected at least two steps, and edgediff among the peers")
+    if given.int8 is None:
+        given.only = [peer for peer in given.only if PEERS[peer][1].get("model") != "edgediff-int8"]
     given.cache, given.pipeline, given.bundle = (path.resolve() for path in (given.cache, given.pipeline, given.bundle))
     measure(given)
 

@@ -53,14 +53,9 @@ def table(report: dict[str, Any]) -> str:
     ]
     lines.append("| PSNR to diffusers fp32, dB | " + " | ".join(reference) + " |")
     sizes = report["installed_bytes"]
-    installed = [f"{size / 1e6:.0f}" for peer in peers if (size := _size_of(peer, sizes)) is not None]
+    installed = [f"{sizes[report['environments'][peer]] / 1e6:.0f}" for peer in peers]
     lines.append("| installed, MB | " + " | ".join(installed) + " |")
     return "\n".join(lines)
-
-
-def _size_of(peer: str, sizes: dict[str, int]) -> int | None:
-    """The size of the environment that a peer is named after."""
-    return next((size for environment, size in sizes.items() if peer.partition(" ")[0] == environment), None)
 
 
 if __name__ == "__main__":
