@@ -143,10 +143,10 @@ class EngineError(EdgediffError, RuntimeError):
 class DeviceError(EngineError, ValueError):
     """An engine does not reach the device asked for."""
 
-    def __init__(self, device: str, *, available: Iterable[str]) -> None:
+    def __init__(self, device: str, *, available: Iterable[str], hint: str | None = None) -> None:
         super().__init__(
             f"the device `{device}` is not available: expected one of {', '.join(available)}",
-            hint="`edgediff devices` lists what this machine has",
+            hint=hint or "`edgediff devices` lists what this machine has",
         )
 
 

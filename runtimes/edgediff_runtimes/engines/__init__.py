@@ -6,7 +6,7 @@ import importlib
 
 from edgediff_runtimes.engines.base import Device, Engine, EngineOptions, Graph, Session
 from edgediff_runtimes.engines.fake import FakeEngine
-from edgediff_runtimes.errors import NotInstalledError, SettingError
+from edgediff_runtimes.errors import DeviceError, NotInstalledError, SettingError
 
 __all__ = ["ENGINES", "Device", "Engine", "EngineOptions", "FakeEngine", "Graph", "Session", "engine_for", "get_engine"]
 
@@ -15,7 +15,8 @@ ENGINES: dict[str, tuple[str, str, str | None]] = {
     "onnxruntime": ("edgediff_runtimes.engines.onnxruntime", "OnnxRuntimeEngine", None),
     "openvino": ("edgediff_runtimes.engines.openvino", "OpenVinoEngine", "openvino"),
 }
-_ENGINE_OF_FORMAT = {"onnx": "onnxruntime", "openvino": "openvino"}
+# format -> engines that read it, the default first
+_ENGINES_OF_FORMAT = {"onnx": ("onnxruntime", "openvino"), "openvino": ("openvino",)}
 
 
 def get_engine(name: str) -> Engine:
@@ -35,13 +36,33 @@ def get_engine(name: str) -> Engine:
     return engine
 
 
-def engine_for(format_: str) -> Engine:
-    """The default engine for graphs of a format.
+def engine_for(format_: str, device: str = "auto") -> Engine:
+    """The engine for graphs of a format: the default one, or the first that reaches the device.
 
     Raises:
         SettingError: No engine here reads that format.
         NotInstalledError: The one that does is not installed.
+        DeviceError: None of those that are installed reaches the device.
     """
-    if format_ not in _ENGINE_OF_FORMAT:
-        raise SettingError("format", got=format_, expected=f"one of {', '.join(_ENGINE_OF_FORMAT)}")
-    return get_engine(_ENGINE_OF_FORMAT[format_])
+    if format_ not in _ENGINES_OF_FORMAT:
+        raise SettingError("format", got=format_, expected=f"one of {', '.join(_ENGINES_OF_FORMAT)}")
+    default, *others = _ENGINES_OF_FORMAT[format_]
+    engine = get_engine(default)
+    if device == "auto" or _reaches(engine, device):
+        return engine
+    reached, hint = [known.name for known in engine.devices()], None
+    for name in others:
+        try:
+            other = get_engine(name)
+        except NotInstalledError as error:
+            hint = f"`{name}` reaches more: {error.hint}"
+            continue
+        if _reaches(other, device):
+            return other
+        reached += [known.name for known in other.devices()]
+    raise DeviceError(device, available=dict.fromkeys(reached), hint=hint)
+
+
+def _reaches(engine: Engine, device: str) -> bool:
+    """Whether an engine has that device; ``gpu`` stands for the first of ``gpu.0``, ``gpu.1`` ..."""
+    return any(device in (known.name, known.name.partition(".")[0]) for known in engine.devices())

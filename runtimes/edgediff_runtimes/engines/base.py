@@ -133,6 +133,14 @@ class Engine(Protocol):
     def devices(self) -> tuple[Device, ...]:
         """The devices it reaches on this machine, the default first."""
 
+    def execution(self, graph: Graph, *, device: str, options: EngineOptions) -> str:
+        """What ``load`` would have floats computed in: ``f32``, ``bf16`` or ``f16``. Nothing is loaded.
+
+        Raises:
+            DeviceError: No such device here.
+            SettingError: The engine or the device cannot compute in what the options ask for.
+        """
+
     def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:
         """Load a graph for a device (``auto``: the default).
 

@@ -36,11 +36,15 @@ class FakeEngine:
         """One device, ``cpu``."""
         return (Device("cpu", "a function", tuple(self._handlers)),)
 
-    def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:
-        """A session that asks the handler of its execution."""
+    def execution(self, graph: Graph, *, device: str, options: EngineOptions) -> str:
+        """What the graph's precision asks for among what there are functions for."""
         if device not in ("auto", "cpu"):
             raise DeviceError(device, available=[d.name for d in self.devices()])
-        execution = choose_execution(graph.precision, options.execution, available=self._handlers, where="`fake`")
+        return choose_execution(graph.precision, options.execution, available=self._handlers, where="`fake`")
+
+    def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:
+        """A session that asks the handler of its execution."""
+        execution = self.execution(graph, device=device, options=options)
         self.open_sessions.append(graph.role)
         return _FakeSession(graph, self._handlers[execution], execution, self.open_sessions)
 

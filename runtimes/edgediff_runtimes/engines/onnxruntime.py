@@ -28,6 +28,11 @@ _DTYPES = {
     "tensor(uint8)": "uint8",
     "tensor(int8)": "int8",
 }
+# What becomes of int8 weights. Left to itself the library widens those of convolutions in every call, and multiplies
+# matrices with activations that it rounds to int8, which nobody asked for. So: widen all of them once, at load; or, to
+# save memory, keep them as they are and compute in float32 (level 1 of `accuracy_level`).
+_INT8_WIDENED = ("session.disable_quant_qdq", "1")
+_INT8_KEPT = ("session.qdq_matmulnbits_accuracy_level", "1")
 _FATAL_ONLY = 4  # the library's severity: its errors are raised here, and it would print a cancelled run as an error
 
 
@@ -42,28 +47,30 @@ class OnnxRuntimeEngine:
         """The CPU: the only device this engine is tested on."""
         return (Device("cpu", "CPUExecutionProvider"),)
 
-    def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:
-        """Load a graph; see ``Engine.load``."""
+    def execution(self, graph: Graph, *, device: str, options: EngineOptions) -> str:
+        """A graph is computed as it was exported; see ``Engine.execution``."""
         if device not in ("auto", "cpu"):
             raise DeviceError(device, available=[d.name for d in self.devices()])
+        halves = any(spec.dtype == "float16" for spec in (*graph.inputs, *graph.outputs))
+        return _checked("f16" if graph.precision == "fp16" or halves else "f32", graph, options)
+
+    def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:
+        """Load a graph; see ``Engine.load``."""
+        self.execution(graph, device=device, options=options)
         if graph.format != "onnx":
             raise EngineError(
                 f"the engine `{self.name}` cannot load `{graph.role}`: its format is `{graph.format}`, expected `onnx`"
             )
         try:
             session = ort.InferenceSession(
-                str(graph.path), sess_options=_session_options(options), providers=["CPUExecutionProvider"]
+                str(graph.path),
+                sess_options=_session_options(graph.precision, options),
+                providers=["CPUExecutionProvider"],
             )
         except Exception as error:  # its exceptions share no base class but Exception
             raise EngineError(f"ONNX Runtime cannot load `{graph.role}`: {_first_line(error)}") from error
         loaded = _OnnxRuntimeSession(graph, session)
-        if options.execution not in (None, loaded.execution):
-            raise SettingError(
-                "execution",
-                got=options.execution,
-                expected=f"{loaded.execution}, because `{self.name}` computes `{graph.role}` as it was exported",
-                hint="`--engine openvino` chooses what it computes in, as far as the device can",
-            )
+        _checked(loaded.execution, graph, options)  # again: a derived manifest knows less than the graph
         return loaded
 
 
@@ -103,10 +110,24 @@ class _OnnxRuntimeSession(Session):
         self._session = None
 
 
-def _session_options(options: EngineOptions) -> ort.SessionOptions:
+def _checked(execution: str, graph: Graph, options: EngineOptions) -> str:
+    """The execution, where the options ask for no other."""
+    if options.execution not in (None, execution):
+        raise SettingError(
+            "execution",
+            got=options.execution,
+            expected=f"{execution}, because `{OnnxRuntimeEngine.name}` computes `{graph.role}` as it was exported",
+            hint="`--engine openvino` chooses what it computes in, as far as the device can",
+        )
+    return execution
+
+
+def _session_options(precision: str, options: EngineOptions) -> ort.SessionOptions:
     settings = ort.SessionOptions()
     settings.log_severity_level = _FATAL_ONLY
     settings.intra_op_num_threads = options.threads or 0
+    if precision == "w8":
+        settings.add_session_config_entry(*(_INT8_KEPT if options.low_memory else _INT8_WIDENED))
     if options.low_memory:
         settings.enable_cpu_mem_arena = False
         settings.enable_mem_pattern = False

@@ -35,6 +35,10 @@ class TappingEngine:
         """Those of the wrapped engine."""
         return self._engine.devices()
 
+    def execution(self, graph: Graph, *, device: str, options: EngineOptions) -> str:
+        """That of the wrapped engine; see ``Engine.execution``."""
+        return self._engine.execution(graph, device=device, options=options)
+
     def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:
         """Load in the wrapped engine; see ``Engine.load``."""
         return _TappedSession(graph.role, self._engine.load(graph, device=device, options=options), self._on_call)

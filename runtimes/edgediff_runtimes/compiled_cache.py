@@ -1,0 +1,203 @@
+r"""Graphs that an engine compiled, kept in the user's cache folder so that the next start need not compile them again.
+
+One directory per compiled graph, ``compiled/NAME``, with the engine's files and an ``entry.json`` that says what it is.
+A directory appears whole, by renaming; the least recently used ones go when all together exceed the limit. A run never
+needs the cache: whatever is wrong with the folder, the graph is compiled as if there were none.
+
+- ``EDGEDIFF_CACHE``: the folder. Default: ``~/.cache/edgediff`` (``edgediff`` under ``XDG_CACHE_HOME`` where that is
+  set), on macOS ``~/Library/Caches/edgediff``, on Windows ``%LOCALAPPDATA%\edgediff\Cache``.
+- ``EDGEDIFF_CACHE_LIMIT``: bytes, such as ``2GB`` or ``512MiB``; ``0`` keeps nothing. Default: 4 GiB.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, final
+
+from edgediff_runtimes.errors import EngineError, SettingError
+
+DEFAULT_LIMIT_BYTES = 4 << 30
+_FOLDER_VARIABLE, _LIMIT_VARIABLE = "EDGEDIFF_CACHE", "EDGEDIFF_CACHE_LIMIT"
+_ENTRY_FILE = "entry.json"
+_UNFINISHED = ".part-"  # directories that are being filled, or that a killed process left
+_ABANDONED_S = 24 * 3600
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
+_Compiled = TypeVar("_Compiled")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One compiled graph.
+
+    Attributes:
+        name: Its directory.
+        about: What it is: ``role``, ``graph`` (its path), ``engine``, ``device``, ``execution``.
+        bytes: Of all its files.
+        used: When it was last used, in seconds since 1970.
+    """
+
+    name: str
+    about: dict[str, Any]
+    bytes: int
+    used: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class CompiledCache:
+    """A cache of compiled graphs. Several processes may use it at a time.
+
+    Attributes:
+        path: Where the entries are; it need not exist. None where the system has no place for a cache.
+        limit: Bytes that all entries together may take.
+    """
+
+    path: Path | None
+    limit: int = DEFAULT_LIMIT_BYTES
+
+    @classmethod
+    def of_user(cls) -> CompiledCache:
+        """The cache that the environment names.
+
+        Raises:
+            SettingError: ``EDGEDIFF_CACHE_LIMIT`` is no number of bytes.
+        """
+        folder = _folder()
+        return cls(None if folder is None else folder / "compiled", _limit())
+
+    def entries(self) -> tuple[Entry, ...]:
+        """What is there, the most recently used first."""
+        found = (_read(path) for path in self._directories())
+        return tuple(sorted((entry for entry in found if entry is not None), key=lambda entry: -entry.used))
+
+    def clear(self) -> tuple[Entry, ...]:
+        """Delete all entries, and nothing that is not one.
+
+        Returns:
+            Those that are gone; one that another process has open stays on Windows.
+        """
+        before = self.entries()
+        for path in self._directories():
+            if path.name.startswith(_UNFINISHED) or _read(path) is not None:
+                shutil.rmtree(path, ignore_errors=True)
+        left = {entry.name for entry in self.entries()}
+        return tuple(entry for entry in before if entry.name not in left)
+
+    def compiled(
+        self,
+        name: str,
+        about: dict[str, Any],
+        build: Callable[[Path | None], _Compiled],
+        *,
+        expected_bytes: int,
+    ) -> _Compiled:
+        """A compiled graph, by way of the cache where that works.
+
+        Args:
+            name: Of the entry: a digest of all that the compiled graph depends on.
+            about: See ``Entry``.
+            build: Compiles, and uses the folder it is given (an earlier compilation's, or an empty one) as the engine's
+                own cache; None: without.
+            expected_bytes: About how large the entry will be; one beyond the limit is not begun.
+
+        Raises:
+            EngineError: What ``build`` raises without a folder.
+        """
+        if self.path is None or not 0 <= expected_bytes <= self.limit or self.limit == 0:
+            return build(None)
+        place = self.path / name
+        try:
+            if _read(place) is not None:
+                os.utime(place / _ENTRY_FILE)
+                return build(place)
+            self.path.mkdir(parents=True, exist_ok=True)
+            part = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.path))
+        except (OSError, EngineError):
+            shutil.rmtree(place, ignore_errors=True)
+            return build(None)
+        try:
+            built = build(part)
+            self._publish(part, place, about)
+        except EngineError:  # of the graph, or of the folder: a full disk, say
+            return build(None)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        self._evict()
+        return built
+
+    def _publish(self, part: Path, place: Path, about: dict[str, Any]) -> None:
+        """Let a directory appear, unless the engine stored nothing or another process was faster."""
+        with contextlib.suppress(OSError):
+            if any(part.iterdir()):
+                (part / _ENTRY_FILE).write_text(json.dumps(about, indent=1), encoding="utf-8")
+                part.rename(place)
+
+    def _evict(self) -> None:
+        """Delete the least recently used entries beyond the limit, and what killed processes left."""
+        total = 0
+        for entry in self.entries():
+            total += entry.bytes
+            if self.path is not None and total > self.limit:
+                shutil.rmtree(self.path / entry.name, ignore_errors=True)
+                total -= entry.bytes
+        for path in self._directories():
+            with contextlib.suppress(OSError):
+                if path.name.startswith(_UNFINISHED) and time.time() - path.stat().st_mtime > _ABANDONED_S:
+                    shutil.rmtree(path, ignore_errors=True)
+
+    def _directories(self) -> list[Path]:
+        try:
+            return [] if self.path is None else [path for path in self.path.iterdir() if path.is_dir()]
+        except OSError:
+            return []
+
+
+def _read(path: Path) -> Entry | None:
+    """The entry in a directory, or None where there is none."""
+    if path.name.startswith(_UNFINISHED):
+        return None
+    try:
+        about = json.loads((path / _ENTRY_FILE).read_text(encoding="utf-8"))
+        used = (path / _ENTRY_FILE).stat().st_mtime
+        size = sum(file.stat().st_size for file in path.iterdir())
+    except (OSError, ValueError):
+        return None
+    return Entry(path.name, about, size, used) if isinstance(about, dict) else None
+
+
+def _folder() -> Path | None:
+    if given := os.environ.get(_FOLDER_VARIABLE):
+        return Path(given).expanduser().absolute()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return Path(local) / "edgediff" / "Cache" if local else None
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "edgediff"
+    xdg = os.environ.get("XDG_CACHE_HOME", "")
+    # The specification has relative paths ignored.
+    return (Path(xdg) if Path(xdg).is_absolute() else home / ".cache") / "edgediff"
+
+
+def _limit() -> int:
+    text = os.environ.get(_LIMIT_VARIABLE, "").strip()
+    if not text:
+        return DEFAULT_LIMIT_BYTES
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)", text)
+    if match is None or match[2].upper() not in _UNITS:
+        raise SettingError(_LIMIT_VARIABLE, got=text, expected="a number of bytes such as 2GB or 512MiB")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
