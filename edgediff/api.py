@@ -14,6 +14,9 @@ from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.engines import Engine, EngineOptions, engine_for, get_engine
 from edgediff_runtimes.errors import BundleNotFoundError, NotInstalledError, SettingError
 from edgediff_runtimes.pipeline import Pipeline
+from edgediff_runtimes.quality import OnProgress, Reference, Runner, check_claims, check_record, measure
+from edgediff_runtimes.quality.claims import Figure
+from edgediff_runtimes.quality.making import ignore
 
 if TYPE_CHECKING:
     from edgediff_exporters import ExportProgress, ExportReport
@@ -140,25 +143,40 @@ class Verification:
         graphs: Graphs that an engine loaded.
         errors: With ``against``: max |graph - module| / max |module| of each component.
         tolerances: With ``against``: what the manifest allows each component.
+        figures: Every figure of quality that the manifest claims, as it was measured again; empty where it claims none.
     """
 
     files: int
     graphs: int
     errors: dict[str, float] = field(default_factory=dict)
     tolerances: dict[str, float] = field(default_factory=dict)
+    figures: tuple[Figure, ...] = ()
 
 
-def verify(bundle: str | Path, *, against: str | Path | None = None, config: str | Path | None = None) -> Verification:
-    """Check that a bundle is what was exported, and that its graphs load.
+def verify(
+    bundle: str | Path,
+    *,
+    against: str | Path | None = None,
+    config: str | Path | None = None,
+    quick: bool = False,
+    on_progress: OnProgress = ignore,
+) -> Verification:
+    """Check that a bundle is what was exported, that its graphs load, and that it is as good as its manifest says.
+
+    Quality is measured again, with the engine and on the device that the manifest names, against the record of fp32's
+    pictures that the bundle carries; a bundle without one claims no quality.
 
     Args:
         bundle: A directory, or the name of a shipped model.
         against: The source it was exported from: every graph is compared with its module again (needs ``export``).
         config: As in ``export``, for a single-file source.
+        quick: Do not measure quality again, which draws every picture of the record.
+        on_progress: Told ``(what, done, in all)`` while quality is measured.
 
     Raises:
         BundleError: A file is missing or was altered.
         EngineError: A graph does not load.
+        VerificationError: The bundle is not as good as its manifest says.
         ToleranceError: A graph strays further from its module than the manifest allows.
     """
     opened = open_bundle(bundle)
@@ -173,8 +191,19 @@ def verify(bundle: str | Path, *, against: str | Path | None = None, config: str
         for role, component in opened.manifest.components.items()
         if errors and component.tolerance is not None
     }
+    figures = () if quick else _figures(opened, on_progress)
     hashed = sum(entry.sha256 is not None for entry in opened.files())
-    return Verification(hashed, len(opened.manifest.components), errors, tolerances)
+    return Verification(hashed, len(opened.manifest.components), errors, tolerances, figures)
+
+
+def _figures(bundle: Bundle, on_progress: OnProgress) -> tuple[Figure, ...]:
+    """What a bundle claims of its quality, measured again."""
+    claimed, reference = bundle.manifest.quality, Reference.of(bundle)
+    if claimed is None or reference is None:
+        return ()
+    check_record(claimed, reference)
+    runner = Runner(bundle, get_engine(claimed.engine), claimed.device)
+    return check_claims(claimed, measure(runner, reference, record=claimed.reference, on_progress=on_progress))
 
 
 def _exporters() -> ModuleType:

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from edgediff_runtimes.quality.claims import Figure
 
 
 @click.command("verify")
 @click.argument("bundle")
 @click.option("--against", metavar="SOURCE", help="Compare every graph with the model it was exported from.")
 @click.option("--config", metavar="DIR", help="For a single-file SOURCE: a diffusers directory with its configs.")
+@click.option("--quick", is_flag=True, help="Only hashes and graphs: do not draw to measure quality again.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(*, bundle: str, against: str | None, config: str | None, as_json: bool) -> None:
-    """Check that a bundle is what was exported and that its graphs load.
+def command(*, bundle: str, against: str | None, config: str | None, quick: bool, as_json: bool) -> None:
+    """Check that a bundle is what was exported, that its graphs load, and that it is as good as it claims.
 
     BUNDLE is a directory, or the name of a shipped model.
     """
     from edgediff.api import verify
+    from edgediff.cli.progress import progress
 
-    report = verify(bundle, against=against, config=config)
+    with progress() as display:
+        task = display.add_task("hashes and graphs", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            display.update(task, description=what, completed=done, total=total)
+
+        report = verify(bundle, against=against, config=config, quick=quick, on_progress=show)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(report), indent=2))
         return
@@ -28,3 +40,17 @@ def command(*, bundle: str, against: str | None, config: str | None, as_json: bo
     for role, error in report.errors.items():
         allowed = report.tolerances.get(role)
         click.echo(f"{role}: error {error:.1e}" + ("" if allowed is None else f", {allowed:.0e} allowed"))
+    if report.figures:
+        _print_figures(report.figures)
+
+
+def _print_figures(figures: tuple[Figure, ...]) -> None:
+    """The figures of the whole and of the components; those of single pictures and noise levels are only counted."""
+    from edgediff.cli.tables import print_table
+
+    whole = [figure for figure in figures if figure.summary]
+    print_table(
+        f"quality as claimed: all {len(figures)} figures hold",
+        ("figure", "claimed", "measured", "at least"),
+        [(one.name, *map(one.text, (one.claimed, one.measured, one.least))) for one in whole],
+    )

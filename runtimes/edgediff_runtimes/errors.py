@@ -120,11 +120,11 @@ class ComponentFileError(BundleError, OSError):
 class VerificationError(BundleError, ArithmeticError):
     """A bundle, measured again, is not as good as its manifest says."""
 
-    def __init__(self, figure: str, *, claimed: str, measured: str, tolerance: str) -> None:
+    def __init__(self, figure: str, *, claimed: str, measured: str, least: str) -> None:
         super().__init__(
-            f"the manifest claims {figure} of {claimed}: measured {measured}, where {tolerance} less is tolerated",
-            hint="another engine, device or execution than the export's may be the cause: `edgediff inspect` shows "
-            "what it was; if it is the same, the manifest was changed",
+            f"the manifest claims {claimed} as {figure}: measured {measured}, expected at least {least}",
+            hint="either the manifest was changed, or this machine computes the bundle worse than the one it was "
+            "exported on: `edgediff inspect` says what that was",
         )
 
 

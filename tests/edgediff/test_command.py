@@ -194,6 +194,7 @@ def test_verify(command, bundle):
         "graphs": 4,
         "errors": {},
         "tolerances": {},
+        "figures": [],
     }
 
 

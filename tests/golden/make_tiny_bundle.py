@@ -180,6 +180,7 @@ def component(graph: onnx.GraphProto) -> dict[str, Any]:
         "outputs": [tensor(value) for value in graph.output],
         "tolerance": 1e-4,
         "checks": [],
+        "operators": {},
     }
 
 

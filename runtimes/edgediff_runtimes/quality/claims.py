@@ -7,13 +7,13 @@ to change; the tolerances below are several times as much. A figure better than 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
 from edgediff_runtimes.bundle import QualityReport
-from edgediff_runtimes.errors import VerificationError
+from edgediff_runtimes.errors import ManifestError, VerificationError
+from edgediff_runtimes.quality.measures import MAX_DB
 from edgediff_runtimes.quality.reference import Reference
 
 MEAN_DB, PICTURE_DB = 0.5, 3.0
@@ -21,25 +21,34 @@ MEAN_SSIM, PICTURE_SSIM = 0.005, 0.03
 # Where fp32 itself, computed by another engine, is so far from fp32, more cannot be told from rounding: a claim of more
 # is held to this much.
 CEILING_DB = 60.0
-_LONGEST = 80
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of a report: what it is, what was claimed, what was measured, and how much less is tolerated."""
+    """One figure of a report.
+
+    Attributes:
+        name: What it is.
+        claimed: What the manifest says.
+        measured: What was measured again.
+        tolerance: How much less than claimed is no fault.
+        unit: ``dB``, or nothing.
+        summary: Whether it speaks of the whole or of a component; else of one picture or noise level.
+    """
 
     name: str
     claimed: float
     measured: float
     tolerance: float
     unit: str = ""
+    summary: bool = False
 
     @property
-    def holds(self) -> bool:
-        """Whether what was measured is as good as the claim, but for the tolerance."""
+    def least(self) -> float:
+        """What must be measured for the claim to hold."""
         claimed = min(self.claimed, CEILING_DB) if self.unit else self.claimed
-        return self.measured >= claimed - self.tolerance
+        return claimed - self.tolerance
 
     def text(self, value: float) -> str:
         """A value in the figure's unit."""
@@ -50,21 +59,23 @@ def check_record(claimed: QualityReport, reference: Reference) -> None:
     """Check that a claim is about the pictures of the record that the bundle carries.
 
     Raises:
-        VerificationError: Prompts, seeds, steps, guidance, size or components are not the record's.
+        ManifestError: Prompts, seeds, steps, guidance, size or components are not the record's.
     """
-    facts = {
-        "prompts": (tuple(one.prompt for one in claimed.pictures), reference.prompts),
-        "seeds": (tuple(one.seed for one in claimed.pictures), reference.seeds),
+    facts: dict[str, tuple[object, object]] = {
         "steps": (claimed.steps, reference.steps),
-        "a guidance": (claimed.guidance, reference.guidance),
-        "a size": ((claimed.width, claimed.height), (reference.width, reference.height)),
-        "components": (set(claimed.components), {probe.role for probe in reference.probes}),
+        "guidance": (claimed.guidance, reference.guidance),
+        "width": (claimed.width, reference.width),
+        "height": (claimed.height, reference.height),
+        "components": (sorted(claimed.components), sorted({probe.role for probe in reference.probes})),
+        "pictures": (len(claimed.pictures), len(reference.prompts)),
     }
+    pairs = zip(claimed.pictures, reference.prompts, reference.seeds, strict=False)  # their number is compared above
+    for index, (picture, prompt, seed) in enumerate(pairs):
+        facts[f"pictures[{index}].prompt"] = picture.prompt, prompt
+        facts[f"pictures[{index}].seed"] = picture.seed, seed
     for name, (said, recorded) in facts.items():
         if said != recorded:
-            raise VerificationError(
-                f"{name} of `quality`", claimed=_short(said), measured=_short(recorded), tolerance="nothing"
-            )
+            raise ManifestError(f"quality.{name}", got=said, expected=f"{recorded!r}, as the bundle's record has it")
 
 
 def check_claims(claimed: QualityReport, measured: QualityReport) -> tuple[Figure, ...]:
@@ -85,35 +96,27 @@ def check_claims(claimed: QualityReport, measured: QualityReport) -> tuple[Figur
     """
     figures = tuple(_figures(claimed, measured))
     for figure in figures:
-        if not figure.holds:
-            raise VerificationError(
-                figure.name,
-                claimed=figure.text(figure.claimed),
-                measured=figure.text(figure.measured),
-                tolerance=figure.text(figure.tolerance),
-            )
+        if figure.measured < figure.least:
+            said, got, least = map(figure.text, (figure.claimed, figure.measured, figure.least))
+            raise VerificationError(figure.name, claimed=said, measured=got, least=least)
     return figures
 
 
 def _figures(claimed: QualityReport, measured: QualityReport) -> Iterator[Figure]:
-    yield Figure("a mean PSNR", claimed.psnr_db.mean, measured.psnr_db.mean, MEAN_DB, "dB")
-    yield Figure("a mean SSIM", claimed.ssim.mean, measured.ssim.mean, MEAN_SSIM)
-    yield Figure("a worst PSNR", claimed.psnr_db.worst, measured.psnr_db.worst, PICTURE_DB, "dB")
-    yield Figure("a worst SSIM", claimed.ssim.worst, measured.ssim.worst, PICTURE_SSIM)
-    for said, got in zip(claimed.pictures, measured.pictures, strict=True):
-        what = f'of the picture "{said.prompt}"'
-        yield Figure(f"a PSNR {what}", said.psnr_db, got.psnr_db, PICTURE_DB, "dB")
-        yield Figure(f"an SSIM {what}", said.ssim, got.ssim, PICTURE_SSIM)
+    psnr, ssim = (claimed.psnr_db, measured.psnr_db), (claimed.ssim, measured.ssim)
+    yield Figure("mean PSNR", psnr[0].mean, psnr[1].mean, MEAN_DB, "dB", summary=True)
+    yield Figure("worst PSNR", psnr[0].worst, psnr[1].worst, PICTURE_DB, "dB", summary=True)
+    yield Figure("mean SSIM", ssim[0].mean, ssim[1].mean, MEAN_SSIM, summary=True)
+    yield Figure("worst SSIM", ssim[0].worst, ssim[1].worst, PICTURE_SSIM, summary=True)
     for role, component in claimed.components.items():
         again = measured.components[role]
-        yield Figure(f"an SNR of `{role}`", component.snr_db, again.snr_db, MEAN_DB, "dB")
+        yield Figure(f"SNR of `{role}`", component.snr_db, again.snr_db, MEAN_DB, "dB", summary=True)
         levels = {level.timestep: level.snr_db for level in again.levels}
         for level in component.levels:
-            name = f"an SNR of `{role}` at time step {level.timestep:g}"
-            # A level that was not measured holds no claim.
-            yield Figure(name, level.snr_db, levels.get(level.timestep, -math.inf), MEAN_DB, "dB")
-
-
-def _short(value: object) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, tuple | set) else str(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+            name = f"SNR of `{role}` at time step {level.timestep:g}"
+            # A level that the record does not have holds no claim.
+            yield Figure(name, level.snr_db, levels.get(level.timestep, -MAX_DB), MEAN_DB, "dB")
+    for said, got in zip(claimed.pictures, measured.pictures, strict=True):
+        what = f'of the picture "{said.prompt}"'
+        yield Figure(f"PSNR {what}", said.psnr_db, got.psnr_db, PICTURE_DB, "dB")
+        yield Figure(f"SSIM {what}", said.ssim, got.ssim, PICTURE_SSIM)

@@ -141,10 +141,7 @@ class Reference:
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 arrays = {key: file[key] for key in file.files}
-            text = json.loads(arrays.pop(_TEXT).tobytes())
-            if not isinstance(text, dict):
-                raise ManifestError(_TEXT, got=text, expected="an object")
-            return _read(Fields(text, _TEXT), arrays)
+            return _read(Fields({_TEXT: json.loads(arrays.pop(_TEXT).tobytes())}).fields(_TEXT), arrays)
         except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, ManifestError) as error:
             raise ComponentFileError(name, f"is no record of quality ({_first_line(error)})") from error
 

@@ -85,6 +85,11 @@ class _JoinedEngine:
     def devices(self) -> tuple[Device, ...]:
         return (Device("auto", "each bundle's own"),)
 
+    def execution(self, graph: Graph, *, device: str, options: EngineOptions) -> str:  # noqa: ARG002 - each runner's own
+        runner = self._of(graph.role)
+        own = runner.bundle.graph(graph.role)
+        return runner.engine_of(graph.role).execution(own, device=runner.device, options=runner.options)
+
     def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:  # noqa: ARG002 - each runner has its own
         return self._of(graph.role).load(graph.role)
 
