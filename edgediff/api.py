@@ -105,7 +105,7 @@ def export(
         source: A diffusers directory, a single ``.safetensors`` checkpoint, or the id of a model on the hub.
         bundle: The directory to write; it appears whole or not at all.
         format: ``onnx``.
-        precision: ``fp32``, ``fp16`` or ``w16`` for all components, or by component; ``*`` stands for all others.
+        precision: ``fp32``, ``fp16``, ``w16`` or ``w8`` for all components, or by component (``*``: others).
         config: For a single-file checkpoint: a diffusers directory whose configs and tokenizer describe it.
         defaults: ``steps``, ``guidance``, ``width``, ``height`` that the bundle recommends; else the family's.
         overwrite: Replace an existing bundle, once the new one is complete.

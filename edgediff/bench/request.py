@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -71,7 +70,7 @@ class Case:
             "name": self.name,
             "bundle": str(self.bundle.path),
             "family": manifest.family,
-            "bytes": sum(entry.bytes for entry in self.bundle.files()),
+            "bytes": sum(entry.bytes for part in manifest.components.values() for entry in part.files),
             "precision": {role: part.precision for role, part in manifest.components.items()},
             "engine": self.engine,
             "engine_version": self.engine_version,
@@ -110,20 +109,6 @@ def resolve(request: Request) -> tuple[Case, ...]:
     ]
     cases = [_case(*place, works=works, request=request) for place in places]
     return tuple(_named(cases))
-
-
-def check_target(setting: str, path: Path, *, suffixes: tuple[str, ...]) -> None:
-    """Raise ``SettingError`` where a file of a kind cannot be written: better now than after the measurement."""
-    if path.suffix.lower() not in suffixes:
-        raise SettingError(setting, got=str(path), expected=f"a file that ends in {' or '.join(suffixes)}")
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder")
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise SettingError(setting, got=str(path), expected=f"a file that can be written ({reason})") from error
 
 
 def _works(request: Request) -> tuple[Options, ...]:
@@ -166,7 +151,7 @@ def _check_precision(bundle: Bundle, precision: str, *, engine: str) -> None:
 
 # What graphs of a precision are computed in. Half precision is not among them: a processor without arithmetic for it
 # computes in fp32.
-_ARITHMETIC = {"fp32": "fp32", "w16": "fp32"}
+_ARITHMETIC = {"fp32": "fp32", "w16": "fp32", "w8": "fp32"}
 
 
 def _named(cases: list[Case]) -> list[Case]:

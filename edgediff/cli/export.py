@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     "precisions",
     multiple=True,
     metavar="[COMPONENT=]P",
-    help="fp32 (default), fp16, or w16 (weights stored in fp16, fp32 arithmetic). Repeat it per component: "
-    "`--precision fp16 --precision vae_decoder=fp32`.",
+    help="fp32 (default), fp16, or weights alone, with fp32 arithmetic: w16 (fp16) or w8 (int8). Repeat it per "
+    "component: `--precision fp16 --precision vae_decoder=fp32`.",
 )
 @click.option("--config", metavar="DIR", help="For a single-file SOURCE: a diffusers directory with its configs.")
 @click.option(

@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import final
 
+from edgediff_exporters.counting import count_operators
 from edgediff_exporters.families import ComponentPlan, Family, family_of
 from edgediff_exporters.families.base import Config
 from edgediff_exporters.graph_file import GRAPH_NAME, write_graph
 from edgediff_exporters.passes import simplify
 from edgediff_exporters.passes.attach_weights import attach_weights
-from edgediff_exporters.precision import computes_in, precision_by_role, precision_options
+from edgediff_exporters.precision import computes_in, precision_by_role, precision_options, stored_as
 from edgediff_exporters.preview import fit_preview
 from edgediff_exporters.progress import ExportProgress, OnProgress, ignore
 from edgediff_exporters.provenance import provenance
@@ -65,7 +66,7 @@ def export(
             Stable Diffusion 1.x layout, or the name of a model on the Hugging Face hub.
         bundle: The directory to make. It appears complete or not at all.
         format: The graphs' format: ``onnx``.
-        precision: ``fp32``, ``fp16`` or ``w16``, for all components or by component (``*``: all others).
+        precision: ``fp32``, ``fp16``, ``w16`` or ``w8``, for all components or by component (``*``: all others).
         config: For a single checkpoint: a diffusers directory or hub name with the configs and tokenizer it lacks.
         defaults: ``steps``, ``guidance``, ``width`` and ``height`` that the bundle recommends; else the family's.
         overwrite: Replace a bundle that is there, once the new one is complete.
@@ -122,7 +123,8 @@ def _export_component(
     traced = trace(plan, config, dtype=computes_in(precision))
     simplify(traced.model, traced.symbols)
     on_progress(ExportProgress(plan.role, "trace", 1, 1))
-    attach_weights(traced.model, {**traced.constants, **weights.tensors}, half=precision == "w16", where=plan.role)
+    tensors = {**traced.constants, **weights.tensors}
+    attach_weights(traced.model, tensors, storage=stored_as(precision), where=plan.role)
     part = folder / plan.role
     part.mkdir()
 
@@ -145,7 +147,8 @@ def _export_component(
     )
     _give_memory_back()
     entries = tuple(FileEntry(f"{plan.role}/{file.name}", file.bytes, file.sha256) for file in files)
-    return Component("onnx", precision, entries, inputs, outputs, tolerance, checks)
+    operators = count_operators(part / GRAPH_NAME)
+    return Component("onnx", precision, entries, inputs, outputs, tolerance, checks, operators)
 
 
 def _give_memory_back() -> None:

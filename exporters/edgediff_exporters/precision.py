@@ -3,7 +3,8 @@
 - ``fp32``: weights and arithmetic in float32.
 - ``fp16``: weights and arithmetic in float16. Inputs and outputs stay float32 and the graph converts, so that every
   runtime feeds all precisions alike.
-- ``w16``: weights stored as float16, arithmetic in float32. Half the size on disk; the engine widens them at load.
+- ``w16``: matrices stored as float16, arithmetic in float32. Half the size on disk; the engine widens them at load.
+- ``w8``: matrices stored as int8 with a scale per output channel, arithmetic in float32. A quarter of the size.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Iterable, Mapping
 
 import torch
 
+from edgediff_exporters.passes.store_smaller import Storage
 from edgediff_runtimes.errors import SettingError
 
-PRECISIONS = ("fp32", "fp16", "w16")
+PRECISIONS = ("fp32", "fp16", "w16", "w8")
 EVERY = "*"
 
 
@@ -50,3 +52,9 @@ def precision_options(precision: str | Mapping[str, str]) -> list[str]:
 def computes_in(precision: str) -> torch.dtype:
     """What a graph of that precision calculates in."""
     return torch.float16 if precision == "fp16" else torch.float32
+
+
+def stored_as(precision: str) -> Storage:
+    """How a graph of that precision keeps its matrices."""
+    stored: dict[str, Storage] = {"w16": "float16", "w8": "int8"}
+    return stored.get(precision, "as computed")

@@ -61,10 +61,10 @@ def weights():
 LAYER = plan()
 
 
-def graph(weights, *, half=False, traced_as=LAYER):
+def graph(weights, *, storage="as computed", traced_as=LAYER):
     traced = trace(traced_as, {}, dtype=torch.float32)
     simplify(traced.model, traced.symbols)
-    attach_weights(traced.model, {**traced.constants, **weights.tensors}, half=half, where="layer")
+    attach_weights(traced.model, {**traced.constants, **weights.tensors}, storage=storage, where="layer")
     return traced.model
 
 
@@ -117,7 +117,7 @@ def test_large_weights_go_to_a_file_of_their_own(weights, tmp_path, monkeypatch)
 
 
 def test_half_storage_is_a_cast_away_from_the_same_name(weights):
-    model = graph(weights, half=True)
+    model = graph(weights, storage="float16")
     assert model.graph.initializers["linear.weight.transposed.half"].dtype == ir.DataType.FLOAT16
     assert model.graph.initializers["linear.bias"].dtype == ir.DataType.FLOAT
 

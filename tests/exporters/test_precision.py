@@ -7,9 +7,10 @@ import pytest
 
 from edgediff_exporters import export
 from edgediff_exporters.precision import precision_by_role
+from edgediff_runtimes.engines import EngineOptions, Graph, get_engine
 from edgediff_runtimes.errors import SettingError, ToleranceError
 
-FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
+FLOAT, HALF, INT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.INT8
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,97 @@ def test_half_the_bytes(mixed, report):
         assert full.files[0].bytes - half.files[0].bytes > 0.4 * weights
 
 
+@pytest.fixture(scope="module")
+def eighth(sd1, tmp_path_factory):
+    return export(sd1, tmp_path_factory.mktemp("eighth") / "bundle", precision="w8")
+
+
+ROLES = ("text_encoder", "unet", "vae_decoder", "vae_encoder")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_w8_stores_every_matrix_in_whole_numbers(eighth, report, role):
+    tensors = initialisers(eighth, role)
+    whole = {name: tensor for name, tensor in tensors.items() if tensor.data_type == INT8}
+    matrices = {n: t for n, t in initialisers(report, role).items() if ".weight" in n and len(t.dims) > 1}
+    assert {name.removesuffix(".int8"): tensor.dims for name, tensor in whole.items()} == {
+        name: tensor.dims for name, tensor in matrices.items()
+    }
+    assert not matrices.keys() & tensors.keys()
+    for name, tensor in whole.items():
+        numbers = onnx.numpy_helper.to_array(tensor)
+        (scale,) = tensors[name.replace(".int8", ".scale")].dims
+        assert scale in numbers.shape
+        assert max(numbers.max(), -int(numbers.min())) == 127
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_w8_is_close_to_its_module_and_small(eighth, report, role):
+    part, full = eighth.manifest.components[role], report.manifest.components[role]
+    assert all(1e-4 < check.error < part.tolerance for check in part.checks)
+    weights = sum(np.prod(t.dims) * 4 for t in initialisers(report, role).values() if t.data_type == FLOAT)
+    assert full.files[0].bytes - part.files[0].bytes > 0.5 * weights  # scales weigh much where matrices are tiny
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_is_quantised_is_counted(eighth, report, mixed, role):
+    part = eighth.manifest.components[role]
+    numbers = sum(tensor.data_type == INT8 for tensor in initialisers(eighth, role).values())
+    assert sum(count.quantised_weights for count in part.operators.values()) == numbers
+    assert {count.quantised_activations for count in part.operators.values()} == {0}
+    for other in (report, mixed):
+        counts = other.manifest.components[role].operators
+        assert {op: count.total for op, count in counts.items()} == {op: c.total for op, c in part.operators.items()}
+        assert {count.quantised_weights for count in counts.values()} == {0}
+
+
+def test_every_kind_of_operator_is_counted(eighth):
+    counts = eighth.manifest.components["unet"].operators
+    assert counts["Conv"].quantised_weights == counts["Conv"].total > 10
+    attention = counts["MatMul"].total - counts["MatMul"].quantised_weights
+    assert attention >= 2  # of two activations each
+    assert eighth.manifest.components["text_encoder"].operators["Gather"].total == 2
+
+
+@pytest.mark.parametrize("low_memory", [False, True])
+def test_w8_computes_in_full(eighth, report, tmp_path, low_memory):
+    """Rounding the weights, and nothing else, is what it does: the fp32 graph with those weights says the same."""
+    full = onnx.load(report.path / "unet" / "model.onnx")
+    tensors = initialisers(eighth, "unet")
+    for tensor in full.graph.initializer:
+        if f"{tensor.name}.int8" in tensors:
+            numbers, scales = (
+                onnx.numpy_helper.to_array(tensors[f"{tensor.name}.{part}"]) for part in ("int8", "scale")
+            )
+            (along,) = _axes(eighth, f"{tensor.name}.int8")
+            shape = [-1 if axis == along else 1 for axis in range(numbers.ndim)]
+            rounded = numbers.astype(np.float32) * scales.reshape(shape)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(rounded, tensor.name))
+    onnx.save(full, tmp_path / "rounded.onnx")
+    dice = np.random.default_rng(0)
+    feeds = {
+        "sample": dice.standard_normal((2, 4, 8, 8), dtype=np.float32),
+        "timestep": np.array([300], np.float32),
+        "encoder_hidden_states": dice.standard_normal((2, 7, 16), dtype=np.float32),
+    }
+    graphs = (
+        Graph("unet", tmp_path / "rounded.onnx", "onnx"),
+        Graph("unet", eighth.path / "unet" / "model.onnx", "onnx", precision="w8"),
+    )
+    results = []
+    for graph in graphs:
+        options = EngineOptions(low_memory=low_memory)
+        with get_engine("onnxruntime").load(graph, device="cpu", options=options) as session:
+            results.append(session.run(feeds)["out_sample"])
+    assert np.abs(results[0]).max() > 0.1
+    np.testing.assert_allclose(*results, atol=2e-6)
+
+
+def _axes(made, name):
+    graph = onnx.load(made.path / "unet" / "model.onnx").graph
+    return [node.attribute[0].i for node in graph.node if name in node.input]
+
+
 def test_a_star_stands_for_the_components_not_named():
     chosen = precision_by_role({"*": "fp16", "vae": "fp32"}, ["unet", "vae"])
     assert chosen == {"unet": "fp16", "vae": "fp32"}
@@ -88,7 +180,7 @@ def test_a_star_stands_for_the_components_not_named():
 
 @pytest.mark.parametrize("precision", ["fp8", {"unet": "int3"}])
 def test_an_unknown_precision_is_refused(precision):
-    with pytest.raises(SettingError, match="expected one of fp32, fp16, w16"):
+    with pytest.raises(SettingError, match="expected one of fp32, fp16, w16, w8"):
         precision_by_role(precision, ["unet"])
 
 

@@ -19,8 +19,8 @@ from edgediff_runtimes.errors import SourceError
 
 _FP32 = torch.float32
 # Measured: fp32 stays under 1e-5 on trained and random weights; half precision has 11 bits, and a deep network loses a
-# few of them. `w16` rounds the weights alone.
-_TOLERANCES = {"fp32": 1e-4, "w16": 1e-2, "fp16": 3e-2}
+# few of them. `w16` and `w8` round the weights alone; `w8` measured 0.7e-2 to 4.2e-2, the most in a trained U-Net.
+_TOLERANCES = {"fp32": 1e-4, "w16": 1e-2, "fp16": 3e-2, "w8": 1e-1}
 _TRAIN_TIMESTEPS = 1000
 _DEFAULT_SCALING = 0.18215  # of AutoencoderKL, which early configs leave out
 _DISTILLED_STEPS = 4
