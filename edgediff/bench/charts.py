@@ -8,7 +8,7 @@ from typing import Any
 
 from edgediff.bench.reporting import Report
 from edgediff.bench.summaries import summarise
-from edgediff.bench.svg import Series, bars, lines, memory
+from edgediff.svg import Series, bars, lines, memory
 
 # What of a manifest's quality is drawn, by its place there.
 _QUALITY = {

@@ -16,8 +16,9 @@ from edgediff.bench.figures import (
     metric_rows,
     ratio_rows,
 )
-from edgediff.bench.reporting import Report, write_whole
-from edgediff.bench.svg import STYLE, stacked
+from edgediff.bench.reporting import Report
+from edgediff.svg import STYLE, stacked
+from edgediff.targets import write_whole
 
 _PAGE_STYLE = """
 :root { color-scheme: light dark; --ink: #1d2329; --soft: #69727d; --rule: #e3e6ea; --paper: #ffffff; --warn: #b3541e; }

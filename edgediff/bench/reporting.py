@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from edgediff.bench.summaries import paired_ratios, summarise
-from edgediff_runtimes.errors import EdgediffError, SettingError
+from edgediff.targets import write_whole
+from edgediff_runtimes.errors import SettingError
 
 Report: TypeAlias = dict[str, Any]
 FORMAT = "edgediff-bench"
@@ -119,21 +120,6 @@ def _by_round(work: dict[str, Any], metric: str) -> list[float]:
 def write_json(report: Report, path: Path) -> None:
     """Write a report whole or not at all: a reader, or a kill, never finds half of one."""
     write_whole(path, json.dumps(report, indent=1, allow_nan=False) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write beside the target and rename.
-
-    Raises:
-        EdgediffError: It cannot be written.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise EdgediffError(f"`{path}` cannot be written ({error.strerror or error})") from error
 
 
 def read_report(path: Path) -> Report:

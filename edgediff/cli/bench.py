@@ -78,8 +78,8 @@ def _measure(request: Request, targets: dict[str, Path]) -> None:
     """Measure with a progress bar; what there is of a report is written also when an error or a signal ends it."""
     from edgediff.bench.measuring import bench
     from edgediff.bench.reporting import write_json
-    from edgediff.bench.request import check_target
     from edgediff.cli.progress import progress
+    from edgediff.targets import check_target
 
     for name, path in targets.items():
         check_target(name, path, suffixes=_TARGETS[name])

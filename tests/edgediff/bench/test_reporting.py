@@ -13,7 +13,7 @@ from edgediff.bench.comparing import compare, differing_conditions
 from edgediff.bench.figures import metric_rows
 from edgediff.bench.page import page, write_plot
 from edgediff.bench.reporting import read_report, write_json
-from edgediff.bench.svg import ticks
+from edgediff.svg import ticks
 from edgediff_runtimes.errors import EdgediffError, SettingError
 
 
