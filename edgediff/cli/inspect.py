@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,22 +14,70 @@ if TYPE_CHECKING:
 @click.command("inspect")
 @click.argument("bundle")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
-def command(*, bundle: str, as_json: bool) -> None:
+@click.option(
+    "--grid",
+    type=click.Path(path_type=Path),
+    metavar="FILE.png",
+    help="Draw the record's pictures again: fp32, this bundle, their difference.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE.svg",
+    help="Chart the quality: error by noise level, what each component costs, the search.",
+)
+def command(*, bundle: str, as_json: bool, grid: Path | None, plot: Path | None) -> None:
     """Show what a bundle holds, how exact it is and where it comes from.
 
     BUNDLE is a directory, or the name of a shipped model.
     """
     from edgediff.api import open_bundle
+    from edgediff.targets import check_target
 
+    for name, path, suffix in (("grid", grid, ".png"), ("plot", plot, ".svg")):
+        if path is not None:
+            check_target(name, path, suffixes=(suffix,))
     opened = open_bundle(bundle)
+    if plot is not None:
+        _write_plot(opened, plot)
+    if grid is not None:
+        _write_grid(opened, grid)
     if as_json:
         click.echo(opened.manifest.to_json(), nl=False)
     else:
         print_bundle(opened)
 
 
+def _write_plot(opened: Bundle, path: Path) -> None:
+    from edgediff.inspection.charts import charts
+    from edgediff.svg import stacked
+    from edgediff.targets import write_whole
+    from edgediff_runtimes.errors import SettingError
+
+    report = opened.manifest.quality
+    if report is None:
+        raise SettingError("plot", got=opened.path.name, expected="a bundle whose quality was measured at its export")
+    write_whole(path, stacked(charts(report)))
+
+
+def _write_grid(opened: Bundle, path: Path) -> None:
+    from edgediff.cli.progress import progress
+    from edgediff.inspection.grid import quality_grid
+    from edgediff_runtimes.images import save_image
+
+    with progress() as display:
+        task = display.add_task("pictures", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            display.update(task, description=what, completed=done, total=total)
+
+        sheet = quality_grid(opened, on_progress=show)
+    save_image(sheet, path)
+
+
 def print_bundle(opened: Bundle) -> None:
     """Print components and facts of a bundle."""
+    from edgediff.cli.quality_tables import print_quality
     from edgediff.cli.tables import print_table, readable_bytes
 
     manifest = opened.manifest
@@ -61,6 +110,10 @@ def print_bundle(opened: Bundle) -> None:
     }
     for name, text in facts.items():
         click.echo(f"{name + ':':11} {text}")
+    if manifest.quality is None:
+        click.echo(f"{'quality:':11} not measured")
+    else:
+        print_quality(manifest.quality)
 
 
 def _error(component: Component) -> str:

@@ -1,0 +1,89 @@
+"""A sheet of pictures: what fp32 drew, what the bundle draws, and the difference between them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.engines import get_engine
+from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.quality import OnProgress, Reference, Runner, draw
+from edgediff_runtimes.quality.measures import psnr_db, ssim
+from edgediff_runtimes.tensors import Array
+
+AMPLIFIED = 8
+_LEAST_SIDE = 160  # of a picture on the sheet: smaller ones are enlarged by whole factors, pixel by pixel
+_MOST_WIDTH = 1900  # of the sheet, but for a single group of columns
+_GAP, _LETTERS, _LINE = 8, 13, 17
+_INK, _SOFT, _PAPER = (29, 35, 41), (90, 98, 108), (238, 240, 242)  # pictures are often white at their edges
+
+
+def quality_grid(bundle: Bundle, *, on_progress: OnProgress) -> Image.Image:
+    """Draw the pictures of a bundle's record again and put them beside fp32's.
+
+    Args:
+        bundle: One whose quality was measured; it is drawn with the engine and device that its manifest names.
+        on_progress: Told ``(what, pictures done, pictures in all)``.
+
+    Returns:
+        A row for each picture: fp32, bundle, difference (its amount, ``AMPLIFIED`` times, black where there is none).
+
+    Raises:
+        SettingError: The bundle's quality was not measured.
+        EdgediffError: It cannot be drawn with.
+    """
+    report, reference = bundle.manifest.quality, Reference.of(bundle)
+    if report is None or reference is None:
+        raise SettingError("grid", got=bundle.path.name, expected="a bundle whose quality was measured at its export")
+    drawn = list(draw(Runner(bundle, get_engine(report.engine), report.device), reference, on_progress=on_progress))
+    return sheet(reference, drawn)
+
+
+def sheet(reference: Reference, drawn: list[Array]) -> Image.Image:
+    """Put pictures beside those of the record, small ones in several groups of columns.
+
+    Args:
+        reference: Has fp32's pictures with prompts and seeds.
+        drawn: A picture for each, uint8, ``(height, width, 3)``.
+    """
+    factor = max(1, math.ceil(_LEAST_SIDE / min(reference.width, reference.height)))
+    width, height = factor * reference.width, factor * reference.height
+    across, down = 3 * (width + _GAP) + _GAP, height + 2 * _LINE + 2 * _GAP
+    groups = max(1, min(_MOST_WIDTH // across, len(drawn)))
+    rows = math.ceil(len(drawn) / groups)
+    result = Image.new("RGB", (groups * across + _GAP, _LINE + rows * down + _GAP), _PAPER)
+    pen = ImageDraw.Draw(result)
+    titles = "fp32", "this bundle", f"difference x{AMPLIFIED}"
+    for index, (expected, got) in enumerate(zip(reference.pictures, drawn, strict=True)):
+        group, row = divmod(index, rows)
+        left, top = _GAP + group * across, _LINE + _GAP + row * down
+        for column, picture in enumerate((expected, got, _difference(expected, got))):
+            x = left + column * (width + _GAP)
+            if row == 0:
+                _write(pen, (x, _GAP // 2), titles[column], room=width, colour=_INK)
+            result.paste(Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST), (x, top))
+        figures = f"PSNR {psnr_db(expected, got):.1f} dB, SSIM {ssim(expected, got):.4f}, seed {reference.seeds[index]}"
+        for line, (text, colour) in enumerate(((reference.prompts[index], _INK), (figures, _SOFT))):
+            _write(pen, (left, top + height + 2 + line * _LINE), text, room=across - 2 * _GAP, colour=colour)
+    return result
+
+
+def _difference(expected: Array, got: Array) -> Array:
+    amount = np.abs(expected.astype(np.int16) - got)
+    shown: Array = np.minimum(AMPLIFIED * amount, 255).astype(np.uint8)
+    return shown
+
+
+def _write(
+    pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, *, room: int, colour: tuple[int, int, int]
+) -> None:
+    """Write one line, cut to the room there is."""
+    font = ImageFont.load_default(_LETTERS)
+    if font.getlength(text) > room:
+        while text and font.getlength(f"{text}…") > room:
+            text = text[:-1]
+        text = f"{text}…"
+    pen.text(place, text, fill=colour, font=font)
