@@ -15,6 +15,15 @@ import pytest
 GOLDEN_BUNDLE = Path(__file__).parent / "golden" / "bundle"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """No test finds what the user's cache has, or leaves anything in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEDIFF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("EDGEDIFF_CACHE_LIMIT", raising=False)
+        yield
+
+
 @pytest.fixture
 def figure(record_property):
     """Call it with a line of text to have it printed at the end of the run, also from a worker of xdist."""

@@ -3,11 +3,14 @@
     python tests/golden/make_engine_graphs.py
 
 Needs onnx (1.23.2 when these were made). ``add.onnx``: a + b. ``half.onnx``: 2 * a in float16. ``loop.onnx``: ``trips``
-products of a matrix that keeps its argument in range, so that a run lasts as long as a test asks for.
+products of a matrix that keeps its argument in range, so that a run lasts as long as a test asks for. ``chain.onnx``:
+200 such products, one node each, of as many rows as a test asks for: for engines that are interrupted between nodes
+only.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import onnx
@@ -16,6 +19,7 @@ from onnx import TensorProto, helper
 HERE = Path(__file__).parent / "engines"
 OPSET, IR_VERSION = 17, 8  # old enough for every ONNX Runtime that the project allows
 SIZE = 64
+CHAIN = 200  # nodes of chain.onnx
 
 
 def main() -> None:
@@ -24,6 +28,7 @@ def main() -> None:
     write("add", add_graph())
     write("half", half_graph())
     write("loop", loop_graph())
+    write("chain", chain_graph())
 
 
 def write(name: str, graph: onnx.GraphProto) -> None:
@@ -84,6 +89,17 @@ def loop_graph() -> onnx.GraphProto:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, square)],
         [helper.make_tensor("square", TensorProto.INT64, [2], square)],
     )
+
+
+def chain_graph() -> onnx.GraphProto:
+    """``y = x M^CHAIN`` where every entry of ``M`` is ``1 / SIZE``; ``x`` is ``(rows, SIZE)``."""
+    names = ["x", *(f"x{i}" for i in range(1, CHAIN)), "y"]
+    mean = helper.make_tensor("value", TensorProto.FLOAT, [1], [1 / SIZE])
+    nodes = [helper.make_node("ConstantOfShape", ["square"], ["mean"], value=mean)]
+    nodes += [helper.make_node("MatMul", [a, "mean"], [b]) for a, b in pairwise(names)]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", SIZE]) for name in ("x", "y"))
+    square = helper.make_tensor("square", TensorProto.INT64, [2], [SIZE, SIZE])
+    return helper.make_graph(nodes, "chain", [x], [y], [square])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The shipped model without PyTorch against whole arrays that diffusers drew with the same weights.
+"""The shipped model without PyTorch, in both engines, against whole arrays that diffusers drew with the same weights.
 
 ``tests/golden/make_pipeline_golden.py`` makes them again. Bounds: latents 1e-3, pictures 2/255.
 """
@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 import edgediff
+from edgediff_runtimes.engines import ENGINES
+from edgediff_runtimes.errors import NotInstalledError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pipeline" / "emoji.npz"
 with np.load(GOLDEN) as _file:
@@ -20,10 +22,13 @@ with np.load(GOLDEN) as _file:
 ABOUT = json.loads(str(ARRAYS["about"]))
 
 
-@pytest.fixture(scope="module")
-def pipeline():
-    with edgediff.load("emoji") as loaded:
-        yield loaded
+@pytest.fixture(scope="module", params=list(ENGINES))
+def pipeline(request):
+    try:
+        with edgediff.load("emoji", engine=request.param) as loaded:
+            yield loaded
+    except NotInstalledError as error:
+        pytest.skip(error.sentence)
 
 
 def _picture(width, height):

@@ -83,8 +83,9 @@ class _Model:
 
     A run that is cancelled inside a graph with dynamic shapes spoils the graph: nodes that had prepared for the new
     shapes keep them, and the next run whose shapes are those of the last finished one finds nothing to prepare and
-    computes with them (seen with the CPU device of 2026.4.1; ``test_openvino.py`` shows it). So after such a run the
-    graph is compiled again, unless it never ran with other shapes. Runs that were under way meanwhile are made again.
+    computes with them (seen with the CPU device of 2026.4.1; ``test_openvino_cancelling.py`` has the case). So after
+    such a run the graph is compiled again, unless it never ran with other shapes. Runs that were under way meanwhile
+    are made again.
     """
 
     def __init__(self, compiled: ov.CompiledModel) -> None:
@@ -92,7 +93,7 @@ class _Model:
         self.spoilt = False
         self._lock = threading.Lock()
         self._shapes: set[Shapes] = set()  # that it was ever run with
-        self._running = 0
+        self._running: list[ov.InferRequest] = []
 
     def run(
         self, tensors: list[ov.Tensor], shapes: Shapes, token: CancelToken, role: str, *, release: bool
@@ -103,41 +104,37 @@ class _Model:
             Cancelled: The token was cancelled.
             EngineError: OpenVINO failed.
         """
-        with self._lock:
-            self._running += 1
         try:
-            return self._infer(self._request(tensors), shapes, token)
+            request = self.compiled.create_infer_request()
+            for index, tensor in enumerate(tensors):
+                request.set_input_tensor(index, tensor)
+            with self._lock:
+                self._running.append(request)
+                self._shapes.add(shapes)
+            try:
+                return self._infer(request, token)
+            finally:
+                with self._lock:
+                    self._running.remove(request)
+                    # Working buffers are given back only when no other run is using them.
+                    if release and not self._running:
+                        self.compiled.release_memory()
         except Cancelled:
             raise
         except Exception as error:  # RuntimeError today; what it may raise is not documented
             raise failure(f"failed in `{role}`", error) from error
-        finally:
-            with self._lock:
-                self._running -= 1
-                # Working buffers are given back only when no other run is using them.
-                if release and not self._running:
-                    self.compiled.release_memory()
 
-    def _request(self, tensors: list[ov.Tensor]) -> ov.InferRequest:
-        request = self.compiled.create_infer_request()
-        for index, tensor in enumerate(tensors):
-            request.set_input_tensor(index, tensor)
-        return request
-
-    def _infer(self, request: ov.InferRequest, shapes: Shapes, token: CancelToken) -> list[Array] | None:
-        with self._lock:
-            self._shapes.add(shapes)
+    def _infer(self, request: ov.InferRequest, token: CancelToken) -> list[Array] | None:
         try:
             with token.interrupting(request.cancel):
                 request.start_async()
-                if token.cancelled:  # a cancel that came before the start found nothing to end
+                if token.cancelled or self.spoilt:  # a cancel that came before the start found nothing to end
                     request.cancel()
                 request.wait()
         except Exception:
-            with self._lock:
-                others, self.spoilt = self.spoilt, self.spoilt or len(self._shapes) > 1
+            by_another_run = self._spoil()
             token.check()
-            if others:  # whatever it was, it was computed with a graph that cannot be trusted
+            if by_another_run:
                 return None
             raise
         token.check()
@@ -145,3 +142,12 @@ class _Model:
             return None
         # Copied, because the request's own memory goes with it.
         return [request.get_output_tensor(index).data.copy() for index in range(len(self.compiled.outputs))]
+
+    def _spoil(self) -> bool:
+        """Give the model up, unless it only ever had one shape; whether another run had done so before."""
+        with self._lock:
+            before, self.spoilt = self.spoilt, self.spoilt or len(self._shapes) > 1
+            if self.spoilt and not before:
+                for request in self._running:  # they compute, or will, in shapes that are not theirs
+                    request.cancel()
+            return before
