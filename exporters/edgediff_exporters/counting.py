@@ -1,7 +1,8 @@
 """How much of a written graph is quantised, counted in the graph itself and not in what was asked for.
 
 An operator's weights are quantised where a ``DequantizeLinear`` of stored numbers stands in front of one of its inputs,
-its activations where a ``DequantizeLinear`` of computed ones does: the form that ONNX gives quantisation.
+its activations where a ``DequantizeLinear`` of computed ones does: the form that ONNX gives quantisation. ONNX Runtime's
+``MatMulNBits`` has quantised weights by its definition.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import onnx
 
 from edgediff_runtimes.bundle import OperatorCount
 
-_MULTIPLYING = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_MULTIPLYING = ("Conv", "ConvTranspose", "Gemm", "MatMul", "MatMulNBits")
 _TABLE = 2  # axes of a table of embeddings
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 _SAME_NUMBERS = ("Cast", "Identity", "Reshape", "Transpose", "Unsqueeze")
@@ -37,7 +38,7 @@ def count_operators(path: Path) -> dict[str, OperatorCount]:
         sources = [origin.input[0] for origin in origins if isinstance(origin, onnx.NodeProto)]
         counts[node.op_type] = OperatorCount(
             seen.total + 1,
-            seen.quantised_weights + any(name in stored for name in sources),
+            seen.quantised_weights + (node.op_type == "MatMulNBits" or any(name in stored for name in sources)),
             seen.quantised_activations + any(name not in stored for name in sources),
         )
     return dict(sorted(counts.items()))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias, final
 
 from edgediff_exporters.graph_file import WrittenFile
+from edgediff_runtimes.bundle import OperatorCount
 from edgediff_runtimes.tensors import Array
 
 Feeds: TypeAlias = dict[str, Array]
@@ -61,6 +62,9 @@ class Quantiser(Protocol):
 
         Not among them: products of two activations, and what is computed from the time step alone.
         """
+
+    def count(self, graph: Path) -> dict[str, OperatorCount]:
+        """How much of a written graph is quantised, by operator type, counted in the graph itself."""
 
     def quantise(
         self, graph: Path, folder: Path, *, precision: str, feeds: Calibration | None, keep: Collection[str] = ()

@@ -1,0 +1,44 @@
+"""The quantiser of ONNX graphs. What is only stored smaller (``w16``, ``w8``) is written straight from the model."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import final
+
+import onnx
+
+from edgediff_exporters.counting import count_operators
+from edgediff_exporters.graph_file import WrittenFile
+from edgediff_exporters.quantization.base import Calibration, Layer
+from edgediff_exporters.quantization.onnx_int8 import quantise_int8
+from edgediff_exporters.quantization.onnx_layers import quantisable
+from edgediff_exporters.quantization.onnx_w4 import quantise_w4
+from edgediff_runtimes.bundle import OperatorCount
+
+
+@final
+class OnnxQuantiser:
+    """See ``Quantiser``."""
+
+    format = "onnx"
+    precisions = ("w4", "int8", "mixed")
+
+    def layers(self, graph: Path) -> tuple[Layer, ...]:
+        """See ``Quantiser.layers``."""
+        model = onnx.load(graph, load_external_data=False)
+        return tuple(found.layer for found in quantisable(model))
+
+    def count(self, graph: Path) -> dict[str, OperatorCount]:
+        """See ``Quantiser.count``."""
+        return count_operators(graph)
+
+    def quantise(
+        self, graph: Path, folder: Path, *, precision: str, feeds: Calibration | None, keep: Collection[str] = ()
+    ) -> tuple[WrittenFile, ...]:
+        """See ``Quantiser.quantise``."""
+        if precision == "w4":
+            return quantise_w4(graph, folder)
+        if feeds is None:
+            raise ValueError(f"`{precision}` needs calls to calibrate with")
+        return quantise_int8(graph, folder, feeds, keep)
