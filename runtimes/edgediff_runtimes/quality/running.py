@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 from edgediff_runtimes.bundle import Bundle
@@ -86,12 +86,19 @@ class _JoinedEngine:
         return (Device("auto", "each bundle's own"),)
 
     def execution(self, graph: Graph, *, device: str, options: EngineOptions) -> str:  # noqa: ARG002 - each runner's own
-        runner = self._of(graph.role)
+        runner = self._of(graph.role, options)
         own = runner.bundle.graph(graph.role)
         return runner.engine_of(graph.role).execution(own, device=runner.device, options=runner.options)
 
-    def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:  # noqa: ARG002 - each runner has its own
-        return self._of(graph.role).load(graph.role)
+    def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:  # noqa: ARG002 - each runner's own
+        return self._of(graph.role, options).load(graph.role)
 
-    def _of(self, role: str) -> Runner:
-        return self._replaced.get(role, self._runner)
+    def _of(self, role: str, options: EngineOptions) -> Runner:
+        """The component's runner with its own options; but where another execution is asked for than at first, with it.
+
+        That is how a component is computed again in f32 that returned values that are not finite.
+        """
+        runner = self._replaced.get(role, self._runner)
+        if options.execution == self._runner.options.execution:
+            return runner
+        return replace(runner, options=replace(runner.options, execution=options.execution))
