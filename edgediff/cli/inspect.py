@@ -105,11 +105,12 @@ def print_bundle(opened: Bundle) -> None:
         "prompts": ", ".join(f"{tokenizer.max_tokens} tokens" for tokenizer in manifest.tokenizers),
         "source": provenance.source,
         "licence": provenance.licence or "not stated",
+        "model card": provenance.card.path if provenance.card else "none",
         "exported": provenance.date or "unknown",
         "tools": ", ".join(f"{name} {version}" for name, version in provenance.tools.items()) or "unknown",
     }
     for name, text in facts.items():
-        click.echo(f"{name + ':':11} {text}")
+        click.echo(f"{name + ':':12} {text}")
     if manifest.quality is None:
         click.echo(f"{'quality:':11} not measured")
     else:

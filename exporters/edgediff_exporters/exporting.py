@@ -99,7 +99,7 @@ def export(
             latents=_with_preview(family.latents(model), folder, on_progress),
             tokenizers=(tokenizer,),
             defaults=recommended,
-            provenance=provenance(model, target, _options(precision, config, defaults)),
+            provenance=provenance(model, target, folder, _options(precision, config, defaults)),
         )
         (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     return ExportReport(target.absolute(), manifest)

@@ -7,21 +7,24 @@ import hashlib
 import platform
 import re
 import shlex
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
 from edgediff_exporters.sources.base import Source
-from edgediff_runtimes.bundle import Provenance, sha256_of
+from edgediff_runtimes.bundle import FileEntry, Provenance, sha256_of
 
+_CARD = "README.md"  # the hub's name for a model card
 _TOOLS = ("edgediff", "torch", "diffusers", "transformers", "onnx", "onnxscript", "onnx-ir", "onnxruntime")
 
 
-def provenance(source: Source, bundle: Path, options: list[str]) -> Provenance:
-    """The provenance of a bundle that is being written.
+def provenance(source: Source, bundle: Path, folder: Path, options: list[str]) -> Provenance:
+    """The provenance of a bundle that is being written, and its model card, if the source has one.
 
     Args:
         source: What it is made from.
         bundle: Where it goes; only its name is kept.
+        folder: Where it is being written.
         options: What the command line would say after its two arguments, without paths.
     """
     return Provenance(
@@ -30,8 +33,18 @@ def provenance(source: Source, bundle: Path, options: list[str]) -> Provenance:
         tools={**{name: version(name) for name in _TOOLS}, "python": platform.python_version()},
         command=shlex.join(["edgediff", "export", source.name, bundle.name, *options]),
         date=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
-        licence=_licence(source.folder / "README.md"),
+        licence=_licence(source.folder / _CARD),
+        card=_card(source, folder),
     )
+
+
+def _card(source: Source, folder: Path) -> FileEntry | None:
+    card = source.folder / _CARD
+    ours = all(file.is_relative_to(source.folder) for file in source.files)  # or a card of the configs' own weights
+    if not (ours and card.is_file()):
+        return None
+    shutil.copyfile(card, folder / _CARD)
+    return FileEntry(_CARD, card.stat().st_size, sha256_of(card))
 
 
 def source_hash(source: Source) -> str:

@@ -89,7 +89,7 @@ def fetch(packages: Path) -> None:
     for archive in (DRAWINGS, KEYWORDS):
         if not (packages / archive).exists():
             name, version = archive.removesuffix(".tgz").rsplit("-", 1)
-            subprocess.run(["npm", "pack", f"{name}@{version}"], cwd=packages, check=True)  # noqa: S607 - npm from PATH
+            subprocess.run(["npm", "pack", "--silent", f"{name}@{version}"], cwd=packages, check=True)  # noqa: S607 - npm from PATH
 
 
 def _plain(words: str) -> str:

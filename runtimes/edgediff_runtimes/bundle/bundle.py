@@ -65,13 +65,15 @@ class Bundle:
         return bundle
 
     def files(self) -> Iterator[FileEntry]:
-        """Every file of every component and tokenizer, and the record that its quality was measured with."""
+        """Every file of every component and tokenizer, the model card, and the record of the quality's measurement."""
         for component in self.manifest.components.values():
             yield from component.files
         for tokenizer in self.manifest.tokenizers:
             yield from tokenizer.files
         if self.manifest.quality is not None:
             yield self.manifest.quality.reference
+        if self.manifest.provenance.card is not None:
+            yield self.manifest.provenance.card
 
     def locate(self, relative: str) -> Path:
         """The absolute path of something inside the bundle.

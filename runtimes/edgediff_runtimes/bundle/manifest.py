@@ -183,7 +183,17 @@ class Defaults:
 @final
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a bundle comes from: source and its hash, tool versions, command line, UTC date, licence of the weights."""
+    """Where a bundle comes from.
+
+    Attributes:
+        source: Name of the model.
+        source_sha256: Of its weights.
+        tools: Versions by name.
+        command: What made the bundle, without paths.
+        date: ISO 8601, UTC.
+        licence: Of the weights.
+        card: The model card: what the model is, what it was trained on, under which licences, what it cannot do.
+    """
 
     source: str
     source_sha256: str | None = None
@@ -191,6 +201,7 @@ class Provenance:
     command: str | None = None
     date: str | None = None
     licence: str | None = None
+    card: FileEntry | None = None
 
     @classmethod
     def read(cls, fields: Fields) -> Provenance:
@@ -199,7 +210,8 @@ class Provenance:
         if not all(isinstance(version, str) for version in tools.values()):
             raise fields.fail("tools", "an object of version strings")
         optional = {name: fields.optional_string(name) for name in ("source_sha256", "command", "date", "licence")}
-        return cls(source=fields.string("source"), tools=dict(tools), **optional)
+        card = None if fields.values.get("card") is None else FileEntry.read(fields.fields("card"))
+        return cls(source=fields.string("source"), tools=dict(tools), card=card, **optional)
 
 
 @final

@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from edgediff_runtimes.bundle import Check, Manifest
+from edgediff_runtimes.bundle import Check, Manifest, OperatorCount
 from edgediff_runtimes.errors import BundleError, FormatVersionError, ManifestError
 
 MISSING = object()
@@ -45,6 +45,8 @@ WRONG_FIELDS = [
     (("components", "unet", "tolerance"), "small", "components.unet.tolerance"),
     (("components", "unet", "checks"), [{"shapes": {"x": "1x2"}, "error": 0}], "components.unet.checks[0].shapes.x"),
     (("components", "unet", "checks"), [{"shapes": {}}], "components.unet.checks[0].error"),
+    (("components", "unet", "operators"), {"Conv": {"total": 1}}, "components.unet.operators.Conv.quantised_weights"),
+    (("components", "unet", "operators"), [], "components.unet.operators"),
     (("scheduler",), None, "scheduler"),
     (("scheduler", "_class_name"), MISSING, "scheduler._class_name"),
     (("latents", "channels"), 0, "latents.channels"),
@@ -65,6 +67,8 @@ WRONG_FIELDS = [
     (("provenance", "source"), MISSING, "provenance.source"),
     (("provenance", "tools"), {"onnx": 1}, "provenance.tools"),
     (("provenance", "licence"), 2, "provenance.licence"),
+    (("provenance", "card"), "README.md", "provenance.card"),
+    (("provenance", "card"), {"path": "README.md"}, "provenance.card.bytes"),
     (("quality",), "good", "quality"),
 ]
 
@@ -134,11 +138,15 @@ def test_a_full_manifest_is_read_back(manifest_values):
     manifest_values["components"]["unet"]["checks"] = [
         {"shapes": {"sample": [2, 4, 8, 8], "timestep": []}, "error": 1e-6}
     ]
+    for part in manifest_values["components"].values():
+        part["operators"] = {"Conv": {"total": 3, "quantised_weights": 2, "quantised_activations": 1}}
     manifest_values["quality"] = QUALITY
+    manifest_values["provenance"]["card"] = {"path": "README.md", "bytes": 3, "sha256": None}
     manifest_values["provenance"] |= {"source_sha256": "0" * 64, "command": "edgediff export é b", "date": "2026-11-23"}
     manifest_values["latents"]["preview"] = None
     manifest = Manifest.from_json(json.dumps(manifest_values))
     assert manifest.components["unet"].checks == (Check({"sample": (2, 4, 8, 8), "timestep": ()}, 1e-6),)
+    assert manifest.components["unet"].operators == {"Conv": OperatorCount(3, 2, 1)}
     assert Manifest.from_json(manifest.to_json()) == manifest
     assert json.loads(manifest.to_json()) == manifest_values
 

@@ -1,0 +1,44 @@
+"""What a bundle tells of its origin: the licence and the card that the source states, and nothing of the machine."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgediff_exporters.provenance import provenance
+from edgediff_exporters.sources import open_source
+from edgediff_runtimes.bundle import FileEntry
+
+CARD = "---\ntags: [toy]\nlicense: 'apache-2.0'\n---\n\n# A toy\n\nTrained on nothing; é.\n"
+
+
+@pytest.fixture
+def source(sd1, tmp_path):
+    folder = shutil.copytree(sd1, tmp_path / "source")
+    (folder / "README.md").write_text(CARD, encoding="utf-8")
+    return folder
+
+
+def made_from(source, tmp_path):
+    folder = tmp_path / "new"
+    folder.mkdir()
+    return provenance(open_source(source, config=None), Path("bundle"), folder, ["--x"]), folder
+
+
+def test_the_card_goes_along(source, tmp_path):
+    found, folder = made_from(source, tmp_path)
+    assert (folder / "README.md").read_text(encoding="utf-8") == CARD
+    data = CARD.encode()
+    assert found.card == FileEntry("README.md", len(data), hashlib.sha256(data).hexdigest())
+    assert found.licence == "apache-2.0"
+    assert found.command == "edgediff export source bundle --x"
+    assert str(tmp_path) not in repr(found)
+
+
+def test_a_source_without_a_card(sd1, tmp_path):
+    found, folder = made_from(sd1, tmp_path)
+    assert (found.card, found.licence) == (None, None)
+    assert list(folder.iterdir()) == []
