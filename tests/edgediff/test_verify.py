@@ -67,7 +67,7 @@ def test_quick_draws_nothing(measured, edit):
 
 
 def test_a_claim_of_a_better_psnr_is_caught(edit):
-    folder = edit(lambda quality: quality["psnr_db"].update(mean=quality["psnr_db"]["mean"] + 1))
+    folder = edit(lambda quality: quality["psnr_db"].update(mean=quality["psnr_db"]["mean"] + 2))
     with pytest.raises(VerificationError, match=r"claims .* dB as mean PSNR: measured .* dB, expected at least .* dB"):
         edgediff.verify(folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -23,6 +24,7 @@ from edgediff_runtimes.quality.measures import energies, energies_db, psnr_db, s
 from edgediff_runtimes.quality.reference import Probe, Reference
 from edgediff_runtimes.quality.running import Runner
 from edgediff_runtimes.tensors import Array
+from edgediff_runtimes.text import PromptTruncationWarning
 
 # Digits after the point: more than a figure means, few enough to read.
 _DB_DIGITS, _SSIM_DIGITS = 3, 5
@@ -144,14 +146,16 @@ def draw(
     with candidate.pipeline(replaced=replaced) as pipeline:
         for index, (prompt, seed) in enumerate(zip(reference.prompts, reference.seeds, strict=True)):
             on_progress("pictures", index, total)
-            result = pipeline(
-                prompt,
-                seed=seed,
-                steps=reference.steps,
-                guidance=reference.guidance,
-                width=reference.width,
-                height=reference.height,
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", PromptTruncationWarning)  # said when the record was made
+                result = pipeline(
+                    prompt,
+                    seed=seed,
+                    steps=reference.steps,
+                    guidance=reference.guidance,
+                    width=reference.width,
+                    height=reference.height,
+                )
             yield np.asarray(result.images[0])
     on_progress("pictures", total, total)
 
