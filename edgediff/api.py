@@ -54,21 +54,25 @@ def load(
     *,
     device: str = "auto",
     engine: Engine | str | None = None,
+    execution: str | None = None,
     threads: int | None = None,
     low_memory: bool = False,
     residency: Residency = "resident",
     split_guidance: bool = False,
+    strict: bool = False,
 ) -> Pipeline:
     """Make a pipeline from a bundle.
 
     Args:
         bundle: A directory, or the name of a shipped model.
         device: A device of the engine; ``auto`` takes its default.
-        engine: An engine or its name; None takes the default for the bundle's format.
+        engine: An engine or its name; None takes the default for the bundle's format, or the first with the device.
+        execution: What floats are computed in: ``f32``, ``bf16`` or ``f16``; None: what the precision asks.
         threads: Threads that compute one graph; None leaves it to the engine.
         low_memory: Trade time for memory inside the engine, see ``EngineOptions``.
         residency: ``resident`` keeps components between runs, ``sequential`` frees each as soon as it is not needed.
         split_guidance: Make the two calls of guidance one after the other: less memory.
+        strict: A component that returns NaN or infinity in less than f32 is an error; else it is computed again in f32.
 
     Returns:
         A pipeline; close it or use it as a context manager.
@@ -77,14 +81,16 @@ def load(
         BundleError: There is no valid bundle.
         SettingError: An option has no such value.
         DeviceError: The engine does not reach the device (raised when a component is first loaded).
+        NotInstalledError: The engine's package is missing.
     """
     return Pipeline(
         open_bundle(bundle),
         device=device,
         engine=get_engine(engine) if isinstance(engine, str) else engine,
-        options=EngineOptions(threads=threads, low_memory=low_memory),
+        options=EngineOptions(threads=threads, low_memory=low_memory, execution=execution),
         residency=residency,
         split_guidance=split_guidance,
+        strict=strict,
     )
 
 
@@ -224,6 +230,9 @@ def describe_devices() -> dict[str, Any]:
         except NotInstalledError as error:
             engines[name] = {"missing": error.hint}
             continue
-        devices = {device.name: device.description for device in engine.devices()}
+        devices = {
+            device.name: {"description": device.description, "executions": list(device.executions)}
+            for device in engine.devices()
+        }
         engines[name] = {"version": engine.version, "devices": devices}
     return {"engines": engines}

@@ -73,7 +73,16 @@ def picture(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
 
         engine = TimedEngine(get_engine(job["engine"]))
     with (
-        _opened(phases, lambda: load(job["bundle"], device=job["device"], engine=engine, threads=job["threads"])) as it,
+        _opened(
+            phases,
+            lambda: load(
+                job["bundle"],
+                device=job["device"],
+                engine=engine,
+                execution=job["execution"],
+                threads=job["threads"],
+            ),
+        ) as it,
     ):
         for index in range(job["warmup"]):
             with phases.phase("first picture" if index == 0 else f"warm-up {index + 1}"):
@@ -112,6 +121,7 @@ def _timings(result: Result, engine: TimedEngine, calls_until: list[int]) -> dic
         "total_s": timings.total_s,
         "engine_s": calls,
         "overhead_step_s": median(around),
+        "rescued": {role: how.rescued for role, how in result.computed.items()},
         "feeds": engine.feeds,
         "work": {
             "width": settings.width,
@@ -131,7 +141,7 @@ def component(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
         from edgediff.bench.flops import example_feeds  # noqa: PLC0415 - as above
         from edgediff_runtimes.engines import EngineOptions, get_engine  # noqa: PLC0415 - as above
 
-        engine, options = get_engine(job["engine"]), EngineOptions(threads=job["threads"])
+        engine, options = get_engine(job["engine"]), EngineOptions(threads=job["threads"], execution=job["execution"])
         graph = open_bundle(job["bundle"]).graph(job["role"])
         feeds = example_feeds(job["feeds"])
     assert edgediff_runtimes.pipeline  # noqa: S101 - imported for its cost
@@ -149,7 +159,7 @@ def component(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
     session.close()
     with phases.phase("warm load"):
         engine.load(graph, device=job["device"], options=options).close()
-    return {"calls_s": times}
+    return {"calls_s": times, "execution": session.execution}
 
 
 def flops(job: dict[str, Any], phases: Phases) -> dict[str, Any]:

@@ -30,6 +30,7 @@ NAMES = {
 METRIC_COLUMNS = ("figure", "median", "p90", "min", "max", "n")
 COMPONENT_COLUMNS = (
     "graph",
+    "computed in",
     "calls",
     "one call",
     "cold load",
@@ -67,6 +68,7 @@ def component_rows(case: dict[str, Any], work: dict[str, Any]) -> list[Row]:
         rows.append(
             (
                 role,
+                part["execution"],
                 str(part["calls_per_picture"]),
                 *(_median(f"{name}_s", part[f"{name}_s"]) for name in ("call", "cold_load", "warm_load")),
                 *(_median("_bytes", part[f"{name}_rss_bytes"]) for name in ("load_peak", "peak", "steady")),

@@ -15,6 +15,7 @@ from edgediff.bench.machine import describe_machine
 from edgediff.bench.reporting import FORMAT, FORMAT_VERSION, Report, finish
 from edgediff.bench.request import PROMPT, SEED, Case, Request, resolve
 from edgediff.bench.watch import SAMPLE_S, Watched, watch
+from edgediff_runtimes.compiled_cache import FOLDER_VARIABLE, CompiledCache
 from edgediff_runtimes.errors import EngineError
 
 _MOST_SAMPLES = 400
@@ -134,6 +135,7 @@ class _Session:
             "bundle": str(place.bundle.path),
             "engine": place.engine,
             "device": place.device.name,
+            "execution": place.asked,
             "threads": self.request.threads,
         }
         _forget_files(place)
@@ -143,7 +145,7 @@ class _Session:
 
 
 def run_job(job: dict[str, Any], what: str) -> tuple[dict[str, Any], Watched]:
-    """Have a job done in a process of its own.
+    """Have a job done in a process of its own, which finds no graph compiled before and leaves none behind.
 
     Args:
         job: See ``edgediff.bench.child``; ``threads`` also limits NumPy's library there.
@@ -155,7 +157,11 @@ def run_job(job: dict[str, Any], what: str) -> tuple[dict[str, Any], Watched]:
     Raises:
         EngineError: The process failed or was killed.
     """
-    environment = dict(os.environ)
+    with CompiledCache.of_user().scratch() as folder:
+        return _run_job(job, what, {**os.environ, **({} if folder is None else {FOLDER_VARIABLE: str(folder)})})
+
+
+def _run_job(job: dict[str, Any], what: str, environment: dict[str, str]) -> tuple[dict[str, Any], Watched]:
     if job["threads"] is not None:
         environment |= dict.fromkeys(_THREAD_VARIABLES, str(job["threads"]))
     command = [sys.executable, "-m", "edgediff.bench.child"]

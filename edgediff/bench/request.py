@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
 from edgediff.api import load, open_bundle
 from edgediff_runtimes.bundle import Bundle
-from edgediff_runtimes.engines import Device, engine_for, get_engine
+from edgediff_runtimes.engines import Device, EngineOptions, engine_for, get_engine
 from edgediff_runtimes.errors import DeviceError, SettingError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Request:
         bundles: Directories or names of shipped models; several are measured in turns.
         devices: Devices of the engine, each measured with each bundle.
         engines: Names of engines, each measured with each bundle; empty: the default for its format.
-        precision_of_execution: What the graphs are computed in; ``graph``: what they were exported in.
+        executions: What floats are computed in, each measured; ``graph``: what the graphs' precision asks for.
         sizes: Width and height in pixels, each measured.
         steps: Numbers of steps, each measured.
         batches: Pictures drawn at a time, each measured.
@@ -40,7 +41,7 @@ class Request:
     bundles: tuple[str, ...]
     devices: tuple[str, ...] = ("auto",)
     engines: tuple[str, ...] = ()
-    precision_of_execution: str = AS_EXPORTED
+    executions: tuple[str, ...] = (AS_EXPORTED,)
     sizes: tuple[tuple[int, int], ...] = ()
     steps: tuple[int, ...] = ()
     batches: tuple[int, ...] = (1,)
@@ -53,13 +54,18 @@ class Request:
 @final
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One bundle on one device of one engine, and the options of every picture that it is to draw."""
+    """One bundle on one device of one engine, and the options of every picture that it is to draw.
+
+    ``asked`` is the execution that was asked for, or None; ``executions`` is what each graph is to be computed in.
+    """
 
     name: str
     bundle: Bundle
     engine: str
     engine_version: str
     device: Device
+    asked: str | None
+    executions: dict[str, str]
     works: tuple[Options, ...] = field(repr=False)
 
     def describe(self) -> dict[str, Any]:
@@ -73,6 +79,7 @@ class Case:
             "precision": {role: part.precision for role, part in manifest.components.items()},
             "engine": self.engine,
             "engine_version": self.engine_version,
+            "execution": self.executions,
             "device": self.device.name,
             "driver": self.device.description,
             "quality": None if manifest.quality is None else asdict(manifest.quality),
@@ -101,10 +108,11 @@ def resolve(request: Request) -> tuple[Case, ...]:
         raise SettingError("bundle", got="none", expected="at least one")
     works = _works(request)
     places = [
-        (text, engine, device)
+        (text, engine, device, None if execution == AS_EXPORTED else execution)
         for text in request.bundles
         for engine in request.engines or (None,)
         for device in request.devices
+        for execution in request.executions
     ]
     cases = [_case(*place, works=works, request=request) for place in places]
     return tuple(_named(cases))
@@ -120,50 +128,45 @@ def _works(request: Request) -> tuple[Options, ...]:
     return tuple(works)
 
 
-def _case(text: str, engine_name: str | None, device: str, *, works: tuple[Options, ...], request: Request) -> Case:
+def _case(
+    text: str,
+    engine_name: str | None,
+    device: str,
+    execution: str | None,
+    *,
+    works: tuple[Options, ...],
+    request: Request,
+) -> Case:
     bundle = open_bundle(text)
-    engine = get_engine(engine_name) if engine_name else engine_for(bundle.graph("unet").format)
+    engine = get_engine(engine_name) if engine_name else engine_for(bundle.graph("unet").format, device)
     devices = engine.devices()
     found = devices[0] if device == "auto" else next((known for known in devices if known.name == device), None)
     if found is None:
         raise DeviceError(device, available=[known.name for known in devices])
-    _check_precision(bundle, request.precision_of_execution, engine=engine.name)
-    with load(bundle.path, device=device, engine=engine, threads=request.threads) as pipeline:
+    options = EngineOptions(threads=request.threads, execution=execution)
+    executions = {
+        role: engine.execution(bundle.graph(role), device=found.name, options=options)
+        for role in bundle.manifest.components
+    }
+    with load(bundle.path, device=device, engine=engine, execution=execution, threads=request.threads) as pipeline:
         for work in works:
             pipeline.stream(PROMPT, **work).close()
-    return Case(bundle.path.name, bundle, engine.name, engine.version, found, works)
-
-
-def _check_precision(bundle: Bundle, precision: str, *, engine: str) -> None:
-    """Our engines compute in the precision of the graph: any other wish is refused, not ignored."""
-    computed = {_ARITHMETIC.get(part.precision) for part in bundle.manifest.components.values()}
-    if precision != AS_EXPORTED and computed != {precision}:
-        sure = [known for known in computed if known is not None and len(computed) == 1]
-        raise SettingError(
-            "precision-of-execution",
-            got=precision,
-            expected=f"{' or '.join([AS_EXPORTED, *sure])}, because `{engine}` computes the graphs of "
-            f"`{bundle.path.name}` as they were exported",
-            hint="export the model again with `--precision`",
-        )
-
-
-# What graphs of a precision are computed in. Half precision is not among them: a processor without arithmetic for it
-# computes in fp32.
-_ARITHMETIC = {"fp32": "fp32", "w16": "fp32", "w8": "fp32"}
+    return Case(bundle.path.name, bundle, engine.name, engine.version, found, execution, executions, works)
 
 
 def _named(cases: list[Case]) -> list[Case]:
     """Names that tell the cases apart: the bundle's, with engine or device or path where they differ."""
     several_engines = len({case.engine for case in cases}) > 1
     several_devices = len({case.device.name for case in cases}) > 1
+    several_executions = len({case.asked for case in cases}) > 1
     named: list[Case] = []
     for case in cases:
         same = {other.bundle.path for other in cases if other.name == case.name}
         parts = [case.name if len(same) == 1 else str(case.bundle.path)]
         parts += [case.engine] * several_engines + [case.device.name] * several_devices
+        parts += [case.asked or AS_EXPORTED] * several_executions
         name = " ".join(parts)
         taken = sum(other.name == name or other.name.startswith(f"{name} #") for other in named)
         name = name if not taken else f"{name} #{taken + 1}"
-        named.append(Case(name, case.bundle, case.engine, case.engine_version, case.device, case.works))
+        named.append(dataclasses.replace(case, name=name))
     return named

@@ -14,7 +14,7 @@ from typing import final
 import click
 
 INTERRUPTED = 130
-_COMMANDS = ("export", "run", "inspect", "verify", "devices", "samplers", "bench")
+_COMMANDS = ("export", "run", "inspect", "verify", "devices", "samplers", "bench", "cache")
 
 
 @final

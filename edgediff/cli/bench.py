@@ -25,11 +25,13 @@ _TARGETS: dict[str, tuple[str, ...]] = {"json": (".json",), "html": (".html", ".
 @click.option("--device", "devices", multiple=True, default=("auto",), help="See `edgediff devices`; repeatable.")
 @click.option("--engine", "engines", multiple=True, help="See `edgediff devices`; repeatable.  [default: the format's]")
 @click.option(
+    "--execution",
     "--precision-of-execution",
-    default="graph",
+    "executions",
+    multiple=True,
+    default=("graph",),
     show_default=True,
-    metavar="P",
-    help="What graphs are computed in: as exported, or a precision that the engine then must keep to.",
+    help="What floats are computed in: f32, bf16, f16, or as the graph was exported; repeatable.",
 )
 @click.option("--steps", type=int, multiple=True, help="Sampling steps; repeatable.  [default: the bundle's]")
 @click.option("--size", "sizes", multiple=True, metavar="WxH", callback=sizes, help="Pixels; repeatable.")

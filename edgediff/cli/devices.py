@@ -21,7 +21,7 @@ def command(*, as_json: bool) -> None:
     rows = []
     for name, engine in report["engines"].items():
         if "missing" in engine:
-            rows.append((name, "not installed", engine["missing"], ""))
-        else:
-            rows += [(name, engine["version"], device, text) for device, text in engine["devices"].items()]
-    print_table("Engines", ("engine", "version", "device", "what it is"), rows)
+            rows.append((name, "not installed", engine["missing"], "", ""))
+        for device, about in engine.get("devices", {}).items():
+            rows.append((name, engine["version"], device, ", ".join(about["executions"]), about["description"]))
+    print_table("Engines", ("engine", "version", "device", "computes in", "what it is"), rows)

@@ -52,6 +52,9 @@ def _prompt(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) 
 @click.option("--strength", type=float, help="How far to go from --image, above 0 to 1.  [default: 0.8]")
 @click.option("--repeat", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw a picture of ours again.")
 @click.option("--device", default="auto", show_default=True, help="See `edgediff devices`.")
+@click.option("--engine", help="See `edgediff devices`.  [default: the format's, or one that has the device]")
+@click.option("--execution", help="f32, bf16 or f16: what floats are computed in.  [default: as exported]")
+@click.option("--strict", is_flag=True, help="Fail where a component overflows, in place of computing it again in f32.")
 @click.option("--threads", type=int, help="Threads per graph.  [default: one per core]")
 @click.option("--low-memory", is_flag=True, help="Slower in less memory: one component at a time, one call at a time.")
 @click.option("--json", "as_json", is_flag=True, help="Print files, settings and timings as JSON.")
@@ -63,6 +66,9 @@ def command(
     prompts: Path | None,
     repeat: Path | None,
     device: str,
+    engine: str | None,
+    execution: str | None,
+    strict: bool,
     threads: int | None,
     low_memory: bool,
     as_json: bool,
@@ -82,6 +88,9 @@ def command(
     with load(
         model,
         device=device,
+        engine=engine,
+        execution=execution,
+        strict=strict,
         threads=threads,
         residency=residency,
         low_memory=low_memory,
@@ -202,4 +211,5 @@ def _report(result: Result, files: list[Path]) -> dict[str, Any]:
         "seeds": result.seeds,
         "settings": dataclasses.asdict(result.settings),
         "timings": dataclasses.asdict(result.timings),
+        "computed": {role: dataclasses.asdict(how) for role, how in result.computed.items()},
     }

@@ -19,7 +19,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, final
@@ -27,7 +27,7 @@ from typing import Any, TypeVar, final
 from edgediff_runtimes.errors import EngineError, SettingError
 
 DEFAULT_LIMIT_BYTES = 4 << 30
-_FOLDER_VARIABLE, _LIMIT_VARIABLE = "EDGEDIFF_CACHE", "EDGEDIFF_CACHE_LIMIT"
+FOLDER_VARIABLE, LIMIT_VARIABLE = "EDGEDIFF_CACHE", "EDGEDIFF_CACHE_LIMIT"
 _ENTRY_FILE = "entry.json"
 _UNFINISHED = ".part-"  # directories that are being filled, or that a killed process left
 _ABANDONED_S = 24 * 3600
@@ -136,6 +136,23 @@ class CompiledCache:
         self._evict()
         return built
 
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path | None]:
+        """An empty folder where this cache is, for a cache of its own as long as the block runs.
+
+        None where there is none to be had. Were the process killed, it would go as a half compiled graph does.
+        """
+        folder = None
+        if self.path is not None and self.limit > 0:
+            with contextlib.suppress(OSError):
+                self.path.mkdir(parents=True, exist_ok=True)
+                folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.path))
+        try:
+            yield folder
+        finally:
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+
     def _publish(self, part: Path, place: Path, about: dict[str, Any]) -> None:
         """Let a directory appear, unless the engine stored nothing or another process was faster."""
         with contextlib.suppress(OSError):
@@ -177,7 +194,7 @@ def _read(path: Path) -> Entry | None:
 
 
 def _folder() -> Path | None:
-    if given := os.environ.get(_FOLDER_VARIABLE):
+    if given := os.environ.get(FOLDER_VARIABLE):
         return Path(given).expanduser().absolute()
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA")
@@ -194,10 +211,10 @@ def _folder() -> Path | None:
 
 
 def _limit() -> int:
-    text = os.environ.get(_LIMIT_VARIABLE, "").strip()
+    text = os.environ.get(LIMIT_VARIABLE, "").strip()
     if not text:
         return DEFAULT_LIMIT_BYTES
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)", text)
     if match is None or match[2].upper() not in _UNITS:
-        raise SettingError(_LIMIT_VARIABLE, got=text, expected="a number of bytes such as 2GB or 512MiB")
+        raise SettingError(LIMIT_VARIABLE, got=text, expected="a number of bytes such as 2GB or 512MiB")
     return int(float(match[1]) * _UNITS[match[2].upper()])

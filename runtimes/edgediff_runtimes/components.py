@@ -1,32 +1,77 @@
-"""The graphs of a bundle while a pipeline uses them: loaded when needed, shared, checked, freed."""
+"""The graphs of a bundle while a pipeline uses them: loaded when needed, shared, checked, rescued, freed.
+
+A *rescue*: a component that was computed in less than f32 and returned NaN or infinity is computed again in f32, for
+that call. Half precision overflows where f32 does not; a picture that took longer is better than none, and it is said.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import threading
+import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
 import numpy as np
 
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.cancellation import CancelToken
-from edgediff_runtimes.engines import Engine, EngineOptions, Session, engine_for
+from edgediff_runtimes.engines import Engine, EngineOptions, Graph, Session, engine_for, other_engines
 from edgediff_runtimes.errors import EngineError, NonFiniteError, SettingError
 from edgediff_runtimes.tensors import Array, TensorSpec
 
 Residency: TypeAlias = Literal["resident", "sequential"]
+_MORE = "pip install 'edgediff[openvino]'"
 RESIDENCIES: tuple[Residency, ...] = ("resident", "sequential")
 
 
 @final
-class Loaded:
-    """A component in use: its session, with dtypes taken care of and results checked."""
+@dataclass(slots=True)
+class Computed:
+    """How a component was computed in one run.
 
-    def __init__(self, role: str, session: Session) -> None:
+    Attributes:
+        engine: What computed it.
+        execution: What floats were computed in.
+        calls: How often.
+        rescued: In how many of the calls it returned NaN or infinity and was computed again in f32.
+    """
+
+    engine: str
+    execution: str
+    calls: int = 0
+    rescued: int = 0
+
+
+@final
+class Loaded:
+    """A component in use: its session, with dtypes taken care of and results checked.
+
+    Args:
+        role: Its role.
+        session: Its session.
+        computed: Counts its calls.
+        rescue: Gives a session that computes it in f32, or None where there is none.
+        hint: What can be done about values that are not finite where there is no rescue; None: what is always said.
+    """
+
+    def __init__(
+        self,
+        role: str,
+        session: Session,
+        *,
+        computed: Computed | None = None,
+        rescue: Callable[[], Session | None] = lambda: None,
+        hint: str | None = None,
+    ) -> None:
         self.role = role
         self._session = session
+        self._computed = computed
+        self._rescue = rescue
+        self._hint = hint
 
     @property
     def inputs(self) -> Mapping[str, TensorSpec]:
@@ -56,14 +101,27 @@ class Loaded:
             raise EngineError(
                 f"the graph of `{self.role}` takes {', '.join(sorted(self.inputs))}: got {', '.join(sorted(feeds))}"
             )
-        cast = {name: array.astype(self.inputs[name].dtype, copy=False) for name, array in feeds.items()}
-        outputs = self._session.run(cast, cancel=cancel)
-        if output not in outputs:
-            raise EngineError(f"the graph of `{self.role}` gives {', '.join(sorted(outputs))}: expected `{output}`")
-        array = outputs[output]
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        array = self._output(self._session, output, feeds, cancel)
+        if self._computed is not None:
+            self._computed.calls += 1
+        if _is_finite(array):
+            return array
+        exact = self._rescue()
+        if exact is None:
+            raise NonFiniteError(self.role, step=step, hint=self._hint)
+        array = self._output(exact, output, feeds, cancel)
+        if self._computed is not None:
+            self._computed.rescued += 1
+        if not _is_finite(array):
             raise NonFiniteError(self.role, step=step)
         return array
+
+    def _output(self, session: Session, output: str, feeds: Mapping[str, Array], cancel: CancelToken | None) -> Array:
+        cast = {name: array.astype(session.inputs[name].dtype, copy=False) for name, array in feeds.items()}
+        outputs = session.run(cast, cancel=cancel)
+        if output not in outputs:
+            raise EngineError(f"the graph of `{self.role}` gives {', '.join(sorted(outputs))}: expected `{output}`")
+        return outputs[output]
 
 
 @final
@@ -72,10 +130,19 @@ class Components:
 
     With ``resident`` a component stays until ``close``; with ``sequential`` it is freed as soon as nothing uses it, so
     that memory is that of the largest component and not of all, at the price of loading again in the next run.
+
+    What was loaded for a rescue is freed with the component that it rescued. With ``strict`` there is none.
     """
 
     def __init__(
-        self, bundle: Bundle, *, engine: Engine | None, device: str, options: EngineOptions, residency: Residency
+        self,
+        bundle: Bundle,
+        *,
+        engine: Engine | None,
+        device: str,
+        options: EngineOptions,
+        residency: Residency,
+        strict: bool = False,
     ) -> None:
         if residency not in RESIDENCIES:
             raise SettingError("residency", got=residency, expected=f"one of {', '.join(RESIDENCIES)}")
@@ -84,7 +151,11 @@ class Components:
         self._device = device
         self._options = options
         self._residency = residency
+        self._strict = strict
+        self._engines: dict[str, Engine] = {}  # by format, where the user names none
         self._sessions: dict[str, Session] = {}
+        self._rescues: dict[str, Session] = {}
+        self._warned: set[str] = set()
         self._users: Counter[str] = Counter()
         self._closed = False
         self._lock = threading.RLock()
@@ -99,23 +170,27 @@ class Components:
             raise EngineError("the pipeline is closed")
 
     @contextmanager
-    def use(self, role: str) -> Iterator[Loaded]:
+    def use(self, role: str, *, computed: dict[str, Computed] | None = None) -> Iterator[Loaded]:
         """The component of that role, for as long as the block runs.
+
+        Args:
+            role: The role.
+            computed: Is told how the component of that role was computed.
 
         Raises:
             BundleError: The bundle has no such component.
             EngineError: It cannot be loaded, or the pipeline is closed.
         """
+        graph = self._bundle.graph(role)
         with self._lock:
             self.check_open()
+            engine = self._engine_of(graph.format)
             if role not in self._sessions:
-                graph = self._bundle.graph(role)
-                engine = self._engine or engine_for(graph.format)
                 self._sessions[role] = engine.load(graph, device=self._device, options=self._options)
             self._users[role] += 1
             session = self._sessions[role]
         try:
-            yield Loaded(role, session)
+            yield self._loaded(graph, session, Computed(engine.name, session.execution), computed)
         finally:
             with self._lock:
                 self._users[role] -= 1
@@ -128,6 +203,55 @@ class Components:
             self._closed = True
             self._free_unused()
 
+    def _loaded(self, graph: Graph, session: Session, now: Computed, computed: dict[str, Computed] | None) -> Loaded:
+        known = now if computed is None else computed.setdefault(graph.role, now)
+        if now.execution == "f32":
+            return Loaded(graph.role, session, computed=known)
+        was = f"it was computed in {now.execution}"
+        if self._strict:
+            hint = f"{was}; without `strict` it is computed again in f32"
+            return Loaded(graph.role, session, computed=known, hint=hint)
+        hint = f"{was}, and no engine here computes it in f32: export it with `--precision fp32`, or {_MORE}"
+        return Loaded(graph.role, session, computed=known, rescue=lambda: self._rescue(graph, now.execution), hint=hint)
+
+    def _rescue(self, graph: Graph, execution: str) -> Session | None:
+        """A session that computes the graph in f32, loaded when it is first asked for; said aloud once."""
+        with self._lock:
+            self.check_open()
+            session = self._rescues.get(graph.role) or self._load_exact(graph)
+            if session is None:
+                return None
+            self._rescues[graph.role] = session
+            if graph.role not in self._warned:
+                self._warned.add(graph.role)
+                warnings.warn(
+                    f"`{graph.role}` returned values that are not finite, computed in {execution}: "
+                    "it is computed again in f32 where that happens, which takes time",
+                    stacklevel=2,
+                )
+            return session
+
+    def _load_exact(self, graph: Graph) -> Session | None:
+        options = dataclasses.replace(self._options, execution="f32")
+        engine = self._engine_of(graph.format)
+        try:
+            return engine.load(graph, device=self._device, options=options)
+        except SettingError:  # it computes graphs as they were exported, or its device has no f32
+            other = next(other_engines(graph.format, than=engine.name), None)
+            return None if other is None else other.load(graph, device="auto", options=options)
+
+    def _engine_of(self, format_: str) -> Engine:
+        if self._engine is not None:
+            return self._engine
+        if format_ not in self._engines:
+            self._engines[format_] = engine_for(format_, self._device)
+        return self._engines[format_]
+
     def _free_unused(self) -> None:
-        for role in [role for role in self._sessions if not self._users[role]]:
-            self._sessions.pop(role).close()
+        for sessions in (self._sessions, self._rescues):
+            for role in [role for role in sessions if not self._users[role]]:
+                sessions.pop(role).close()
+
+
+def _is_finite(array: Array) -> bool:
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())

@@ -169,11 +169,11 @@ class ImageError(EdgediffError, ValueError):
 class NonFiniteError(EdgediffError, ArithmeticError):
     """A component returned NaN or infinity."""
 
-    def __init__(self, component: str, *, step: int | None = None) -> None:
+    def __init__(self, component: str, *, step: int | None = None, hint: str | None = None) -> None:
         where = "" if step is None else f" in step {step + 1}"
         super().__init__(
             f"the component `{component}` returned values that are not finite{where}",
-            hint="half precision overflows in some models: export that component with `--precision fp32`",
+            hint=hint or "half precision overflows in some models: export that component with `--precision fp32`",
         )
         self.component = component
         self.step = step

@@ -43,6 +43,7 @@ class Pipeline:
         options: EngineOptions | None = None,
         residency: Residency = "resident",
         split_guidance: bool = False,
+        strict: bool = False,
     ) -> None:
         """Make a pipeline; components are loaded when a run first needs them.
 
@@ -50,9 +51,11 @@ class Pipeline:
             bundle: An opened bundle of the Stable Diffusion family.
             device: A device of the engine, or ``auto``.
             engine: What computes the graphs; None takes the default engine of their format.
-            options: Threads and memory of the engine.
+            options: Threads, memory and execution of the engine.
             residency: ``resident`` keeps components, ``sequential`` frees each as soon as it is not needed.
             split_guidance: Make the two calls of guidance one after the other: less memory, nearly the same numbers.
+            strict: A component that returns NaN or infinity in less than f32 is an error; else it is computed again in
+                f32 for that call, with a warning, and the result says so.
 
         Raises:
             SettingError: An option has no such value, or the bundle's family cannot be run.
@@ -68,7 +71,12 @@ class Pipeline:
         self.bundle = bundle
         self._split_guidance = split_guidance
         self._components = Components(
-            bundle, engine=engine, device=device, options=options or EngineOptions(), residency=residency
+            bundle,
+            engine=engine,
+            device=device,
+            options=options or EngineOptions(),
+            residency=residency,
+            strict=strict,
         )
         tokenizer = manifest.tokenizers[0]
         self._tokenizer = ClipTokenizer(bundle.locate(tokenizer.path), max_tokens=tokenizer.max_tokens)

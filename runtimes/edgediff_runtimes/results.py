@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -9,6 +10,7 @@ from typing import Any, final
 from PIL import Image
 
 from edgediff_runtimes.bundle import Latents
+from edgediff_runtimes.components import Computed
 from edgediff_runtimes.images import check_place, save_image
 from edgediff_runtimes.latents import preview
 from edgediff_runtimes.settings import Settings
@@ -74,6 +76,7 @@ class Result:
         settings: Every setting of the run, defaults filled in.
         timings: Where the time went.
         provenance: Name and fingerprint of the bundle, for the files' metadata.
+        computed: How each component was computed, by role: in what, and how often it had to be rescued.
     """
 
     images: list[Image.Image]
@@ -81,6 +84,7 @@ class Result:
     settings: Settings
     timings: Timings
     provenance: dict[str, Any]
+    computed: dict[str, Computed] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
@@ -93,8 +97,9 @@ class Result:
         return self.settings.seeds
 
     def metadata(self, index: int) -> dict[str, Any]:
-        """What goes into the file of a picture: the settings that draw it alone, and the bundle they are for."""
-        return {"settings": self.settings.of_image(index), **self.provenance}
+        """What goes into the file of a picture: the settings that draw it alone, their bundle, what computed it."""
+        computed = {role: dataclasses.asdict(how) for role, how in self.computed.items()}
+        return {"settings": self.settings.of_image(index), **self.provenance, "computed": computed}
 
     def save(self, path: str | Path) -> list[Path]:
         """Write the pictures; PNG carries the settings.

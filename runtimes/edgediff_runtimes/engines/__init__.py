@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 
 from edgediff_runtimes.engines.base import Device, Engine, EngineOptions, Graph, Session
 from edgediff_runtimes.engines.fake import FakeEngine
 from edgediff_runtimes.errors import DeviceError, NotInstalledError, SettingError
 
-__all__ = ["ENGINES", "Device", "Engine", "EngineOptions", "FakeEngine", "Graph", "Session", "engine_for", "get_engine"]
+__all__ = [
+    "ENGINES",
+    "Device",
+    "Engine",
+    "EngineOptions",
+    "FakeEngine",
+    "Graph",
+    "Session",
+    "engine_for",
+    "get_engine",
+    "other_engines",
+]
 
 # name -> (module, class, extra that installs it; None: the base install has it)
 ENGINES: dict[str, tuple[str, str, str | None]] = {
@@ -61,6 +74,14 @@ def engine_for(format_: str, device: str = "auto") -> Engine:
             return other
         reached += [known.name for known in other.devices()]
     raise DeviceError(device, available=dict.fromkeys(reached), hint=hint)
+
+
+def other_engines(format_: str, *, than: str) -> Iterator[Engine]:
+    """The installed engines that read a format, beside that one; none where that one is not of ours."""
+    for name in _ENGINES_OF_FORMAT.get(format_, ()) if than in ENGINES else ():
+        if name != than:
+            with contextlib.suppress(NotInstalledError):
+                yield get_engine(name)
 
 
 def _reaches(engine: Engine, device: str) -> bool:

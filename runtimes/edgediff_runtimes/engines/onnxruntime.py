@@ -51,6 +51,8 @@ class OnnxRuntimeEngine:
         """A graph is computed as it was exported; see ``Engine.execution``."""
         if device not in ("auto", "cpu"):
             raise DeviceError(device, available=[d.name for d in self.devices()])
+        if not graph.inputs and graph.precision == "unknown":  # only the graph itself can tell
+            return options.execution or "f32"
         halves = any(spec.dtype == "float16" for spec in (*graph.inputs, *graph.outputs))
         return _checked("f16" if graph.precision == "fp16" or halves else "f32", graph, options)
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from edgediff_runtimes.bundle import Manifest
 from edgediff_runtimes.cancellation import CancelToken
-from edgediff_runtimes.components import Components
+from edgediff_runtimes.components import Components, Computed
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.guidance import GuidedNetwork
 from edgediff_runtimes.images import image_to_array
@@ -69,6 +69,7 @@ class Drawing:
         split_guidance: See ``GuidedNetwork.split``.
         cancel: Ends the run, also inside a graph.
         timings: Filled phase by phase.
+        computed: How each component was computed, by role; filled phase by phase.
     """
 
     manifest: Manifest
@@ -80,6 +81,7 @@ class Drawing:
     split_guidance: bool
     cancel: CancelToken = field(default_factory=CancelToken)
     timings: Timings = field(default_factory=Timings)
+    computed: dict[str, Computed] = field(default_factory=dict)
 
     def steps(self) -> Iterator[Step]:
         """Text and start, then one ``Step`` after another; the last one's latents are the result."""
@@ -88,7 +90,7 @@ class Drawing:
         rng = per_image([noise_source(seed, self.settings.noise) for seed in self.settings.seeds])
         start = None if self.image is None else self._encoded(self.image, rng)
         noise = rng.standard_normal(self._latent_shape())
-        with self.components.use("unet") as unet:
+        with self.components.use("unet", computed=self.computed) as unet:
             network = GuidedNetwork(
                 unet=unet,
                 conditional=conditional,
@@ -117,7 +119,7 @@ class Drawing:
 
     def pictures(self, latents: Floats) -> list[Image.Image]:
         """Decode the final latents."""
-        with self._timed("decode_s"), self.components.use("vae_decoder") as decoder:
+        with self._timed("decode_s"), self.components.use("vae_decoder", computed=self.computed) as decoder:
             return decode(decoder, latents, self.manifest.latents, cancel=self.cancel)
 
     def _latent_shape(self) -> tuple[int, int, int, int]:
@@ -132,7 +134,7 @@ class Drawing:
     def _embeddings(self) -> tuple[Floats, Floats | None]:
         """Embeddings of the prompts and, under guidance, of the negative ones: one row per picture."""
         texts = self.settings.prompts + self.settings.negative_prompts
-        with self._timed("text_s"), self.components.use("text_encoder") as encoder:
+        with self._timed("text_s"), self.components.use("text_encoder", computed=self.computed) as encoder:
             ids = self.tokenizer.encode(texts)
             hidden = encoder.run("last_hidden_state", {"input_ids": ids}, cancel=self.cancel)
         rows = np.repeat(hidden.astype(np.float32, copy=False), self.settings.images_per_prompt, axis=0)
@@ -140,7 +142,7 @@ class Drawing:
 
     def _encoded(self, image: Image.Image, rng: NoiseSource) -> Floats:
         pixels = image_to_array(image, width=self.settings.width, height=self.settings.height)
-        with self._timed("encode_s"), self.components.use("vae_encoder") as encoder:
+        with self._timed("encode_s"), self.components.use("vae_encoder", computed=self.computed) as encoder:
             return encode(
                 encoder,
                 pixels,

@@ -89,4 +89,4 @@ class Run:
         images = drawing.pictures(latents)
         drawing.cancel.check()
         drawing.timings.total_s = time.perf_counter() - began
-        self._result = Result(images, latents, drawing.settings, drawing.timings, self._provenance)
+        self._result = Result(images, latents, drawing.settings, drawing.timings, self._provenance, drawing.computed)

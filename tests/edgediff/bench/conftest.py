@@ -25,6 +25,7 @@ def _round(factor):
     """A round in which everything took ``factor`` times as long."""
     component = {
         "calls_s": [0.09 * factor],
+        "execution": "f32",
         "phases": {"cold load": _phase(0.4 * factor), "first call": _phase(), "calls": _phase(peak=300)}
         | {"warm load": _phase(0.2 * factor), "import": _phase()},
     }
@@ -55,7 +56,13 @@ def _case(name, factors, *, steps=2, quality=None):
         "components": {},
     }
     facts = {"bundle": f"/models/{name}", "family": "stable-diffusion", "bytes": 1, "precision": {"unet": "fp32"}}
-    engine = {"engine": "onnxruntime", "engine_version": "1", "device": "cpu", "driver": "d"}
+    engine = {
+        "engine": "onnxruntime",
+        "engine_version": "1",
+        "execution": {"unet": "f32"},
+        "device": "cpu",
+        "driver": "d",
+    }
     return {"name": name, **facts, **engine, "quality": quality, "export_error": {"unet": 1e-6}, "works": [work]}
 
 

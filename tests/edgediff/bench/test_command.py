@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from edgediff_runtimes.engines import get_engine
+from edgediff_runtimes.errors import NotInstalledError
+
 DOCS = Path(__file__).parents[3] / "docs" / "bench.md"  # not there where the wheel is tested apart from the checkout
 COMMAND = (sys.executable, "-c", "from edgediff.cli import main; main()", "bench")
 QUICK = ("--repeat", "1", "--steps", "2")
@@ -54,6 +57,14 @@ def test_two_cases_in_turns(measured):
     assert (measured / "r.svg").read_text("utf-8").startswith("<svg")
 
 
+def test_what_was_computed_in_is_told(measured):
+    (case, _) = json.loads((measured / "r.json").read_text("utf-8"))["cases"]
+    assert set(case["execution"].values()) == {"f32"}
+    assert {part["execution"] for part in case["works"][0]["components"].values()} == {"f32"}
+    assert set(case["works"][0]["rounds"][0]["rescued"].values()) == {0}
+    assert "computed in" in (measured / "out").read_text("utf-8")
+
+
 def test_a_report_compared_with_itself(measured, command):
     done = command("bench", "--compare", measured / "r.json", measured / "r.json")
     assert (done.code, done.err) == (0, "")
@@ -69,6 +80,7 @@ def test_every_field_of_a_report_is_documented(measured):
 
 # Keys that are names: of roles, operations, inputs, packages, precisions, phases.
 _NAMED = {"feeds", "by_op", "uncounted", "packages", "matmul_peak_gflops", "precision", "export_error", "loads_s"}
+_NAMED |= {"execution", "rescued"}
 _OF_ROLES = {"flops", "components", "engine_s", "phases"}
 
 
@@ -101,7 +113,16 @@ REFUSED = {
     "second size odd": (("BUNDLE", "--size", "64x64", "--size", "64x65"), 1, "`height` is 65"),
     "no size": (("BUNDLE", "--size", "large"), 2, "'large' is not a size"),
     "a digit that is no number": (("BUNDLE", "--size", "²x64"), 2, "'²x64' is not a size"),
-    "other precision": (("BUNDLE", "--precision-of-execution", "bf16"), 1, "expected graph or fp32"),
+    "other execution": (
+        ("BUNDLE", "--precision-of-execution", "bf16"),
+        1,
+        "`execution` is 'bf16': expected f32, because",
+    ),
+    "no execution": (
+        ("BUNDLE", "--execution", "graph", "--execution", "fp8"),
+        1,
+        "`execution` is 'fp8': expected one of",
+    ),
     "no folder": (("BUNDLE", "--json", "no/such/r.json"), 1, "`json` is 'no/such/r.json': expected a file that can be"),
     "a folder": (("BUNDLE", "--html", "folder.html"), 1, "expected a file that can be written (folder.html is a fold"),
     "other suffix": (("BUNDLE", "--plot", "p.png"), 1, "`plot` is 'p.png': expected a file that ends in .svg"),
@@ -162,3 +183,21 @@ def test_a_measuring_process_that_fails_is_one_sentence(bundle_copy, command):
     assert done.code == 1
     assert "ONNX Runtime cannot load `unet`" in done.err
     assert "Traceback" not in done.err
+
+
+def test_several_engines_and_executions(bundle, tmp_path, command, monkeypatch):
+    """A loaded graph is found again by the warm load, and neither the user's cache nor another process knows of it."""
+    try:
+        get_engine("openvino")
+    except NotInstalledError as error:
+        pytest.skip(error.sentence)
+    monkeypatch.setenv("EDGEDIFF_CACHE", str(tmp_path / "cache"))
+    engines = ("--engine", "onnxruntime", "--engine", "openvino")
+    executions = ("--execution", "graph", "--execution", "f32")
+    done = command("bench", bundle, *QUICK, *engines, *executions, "--json", tmp_path / "r.json")
+    assert done.code == 0, done.err
+    cases = json.loads((tmp_path / "r.json").read_text("utf-8"))["cases"]
+    assert [case["name"] for case in cases] == [
+        f"bundle {engine} {execution}" for engine in ("onnxruntime", "openvino") for execution in ("graph", "f32")
+    ]
+    assert list((tmp_path / "cache" / "compiled").iterdir()) == []
