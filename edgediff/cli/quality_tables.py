@@ -25,10 +25,12 @@ def print_quality(report: QualityReport) -> None:
         f"components on fp32's inputs, on {report.engine} {report.engine_version}, {report.device}",
         ("component", "computed in", "SNR", "high noise", "middle", "low noise", "PSNR alone", "SSIM alone"),
         [
-            (role, part.execution, _db(part.snr_db), *_levels(part.levels), *_alone(part))
+            (role, _computed_in(part), _db(part.snr_db), *_levels(part.levels), *_alone(part))
             for role, part in report.components.items()
         ],
     )
+    if report.latency_ratio is not None:
+        click.echo(f"time of a call of the network: {report.latency_ratio:.2f} of fp32's")
     if report.task_metric is not None:
         metric = report.task_metric
         click.echo(f"{metric.name}: {metric.value:.4f}, fp32 {metric.fp32:.4f}")
@@ -52,6 +54,10 @@ def _print_search(search: Search) -> None:
             for index, point in enumerate(search.points)
         ],
     )
+
+
+def _computed_in(part: ComponentQuality) -> str:
+    return part.execution if not part.rescued else f"{part.execution}, {part.rescued} calls again in f32"
 
 
 def _levels(levels: Sequence[LevelQuality]) -> tuple[str, ...]:

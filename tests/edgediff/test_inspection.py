@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgediff.cli.quality_tables import print_quality
 from edgediff.inspection.charts import charts
 from edgediff.inspection.grid import AMPLIFIED, quality_grid, sheet
 from edgediff_runtimes.bundle import Bundle, Search, SearchPoint, TaskMetric
@@ -40,7 +41,8 @@ def report(bundle):
 @pytest.fixture
 def searched(measured_copy, report):
     """A bundle whose manifest has everything that a report can have."""
-    full = dataclasses.replace(report, search=SEARCH, task_metric=TaskMetric("pictures that are right", 0.98, 0.97))
+    metric = TaskMetric("pictures that are right", 0.98, 0.97)
+    full = dataclasses.replace(report, search=SEARCH, task_metric=metric, latency_ratio=0.5)
     manifest = dataclasses.replace(Bundle.open(measured_copy).manifest, quality=full)
     (measured_copy / "edgediff.json").write_text(manifest.to_json(), encoding="utf-8")
     return measured_copy
@@ -65,8 +67,15 @@ def test_the_tables_have_every_figure_of_the_whole_and_of_the_components(command
         )
         assert row == [role, "f32", f"{part.snr_db:.1f} dB", *levels, *alone]
     assert "pictures that are right: 0.9700, fp32 0.9800" in outcome.out
+    assert "time of a call of the network: 0.50 of fp32's" in outcome.out
     assert re.search(r"^chosen +2 +6 MB +36\.2 dB +0\.9800 +0\.37$", outcome.out, re.MULTILINE)
     assert outcome.out.count("chosen") == 1
+
+
+def test_calls_that_were_computed_again_are_told(capsys, report):
+    unet = dataclasses.replace(report.components["unet"], execution="f16", rescued=7)
+    print_quality(dataclasses.replace(report, components={"unet": unet}))
+    assert re.search(r"^unet +f16, 7 calls again in f32 +", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_bundle_that_was_not_measured_says_so(command, golden, tmp_path):

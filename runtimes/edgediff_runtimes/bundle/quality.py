@@ -84,12 +84,15 @@ class ComponentQuality:
         levels: The same for each noise level, noisiest first; empty where the component knows none.
         alone: The pictures when this component alone is replaced and all others are fp32's; None where that was not
             measured, and for a component that takes no part in drawing from text.
+        rescued: Calls, of probes and pictures, in which it returned values that are not finite and was computed again
+            in f32.
     """
 
     execution: str
     snr_db: float
     levels: tuple[LevelQuality, ...] = ()
     alone: Fidelity | None = None
+    rescued: int = 0
 
     @classmethod
     def read(cls, fields: Fields) -> ComponentQuality:
@@ -99,6 +102,7 @@ class ComponentQuality:
             snr_db=fields.number("snr_db"),
             levels=tuple(LevelQuality.read(item) for item in fields.objects("levels")),
             alone=None if fields.values.get("alone") is None else Fidelity.read(fields.fields("alone")),
+            rescued=0 if fields.values.get("rescued") is None else fields.integer("rescued"),
         )
 
 
@@ -184,6 +188,8 @@ class QualityReport:
         ssim: Of the pictures against fp32's, up to 1.
         pictures: One by one.
         components: By role.
+        latency_ratio: Time of one call of the network, over fp32's with its own engine on the same machine: medians of
+            calls made in turns; None where it was not timed.
         task_metric: What a task says of the pictures, or None.
         search: How a mixed precision was found, or None.
     """
@@ -200,6 +206,7 @@ class QualityReport:
     ssim: Spread
     pictures: tuple[PictureQuality, ...]
     components: dict[str, ComponentQuality]
+    latency_ratio: float | None = None
     task_metric: TaskMetric | None = None
     search: Search | None = None
 
@@ -224,6 +231,7 @@ class QualityReport:
             ssim=Spread.read(fields.fields("ssim")),
             pictures=pictures,
             components={role: ComponentQuality.read(components.fields(role)) for role in components.values},
+            latency_ratio=fields.optional_number("latency_ratio"),
             task_metric=TaskMetric.read(fields.fields("task_metric")) if task_metric else None,
             search=Search.read(fields.fields("search")) if search else None,
         )

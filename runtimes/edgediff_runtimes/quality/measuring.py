@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from edgediff_runtimes.quality.making import OnProgress, ignore
 from edgediff_runtimes.quality.measures import energies, energies_db, psnr_db, ssim
 from edgediff_runtimes.quality.reference import Probe, Reference
 from edgediff_runtimes.quality.running import Runner
+from edgediff_runtimes.results import Result
 from edgediff_runtimes.tensors import Array
 from edgediff_runtimes.text import PromptTruncationWarning
 
@@ -47,7 +49,8 @@ def measure(
         EngineError: A component cannot be loaded or computed.
     """
     components = measure_components(candidate, reference, on_progress=on_progress)
-    pictures = measure_pictures(candidate, reference, on_progress=on_progress)
+    results = list(_results(candidate, reference, replaced=None, on_progress=on_progress))
+    pictures = _compared(reference, [_pixels(result) for result in results])
     engine = candidate.engine_of("unet")
     return QualityReport(
         reference=record,
@@ -61,7 +64,7 @@ def measure(
         psnr_db=_spread([picture.psnr_db for picture in pictures], digits=_DB_DIGITS),
         ssim=_spread([picture.ssim for picture in pictures], digits=_SSIM_DIGITS),
         pictures=pictures,
-        components=components,
+        components={role: _with_rescues(part, role, results) for role, part in components.items()},
     )
 
 
@@ -86,7 +89,7 @@ def measure_components(
     done, total = 0, sum(map(len, by_role.values()))
     measured = {}
     for role, probes in by_role.items():
-        with candidate.use(role) as (component, execution):
+        with candidate.use(role) as (component, computed):
             sums: dict[float | None, Array] = {}
             for probe in probes:
                 on_progress("components", done, total)
@@ -94,7 +97,8 @@ def measure_components(
                 done += 1
         levels = sorted((level for level in sums if level is not None), reverse=True)
         measured[role] = ComponentQuality(
-            execution=execution,
+            execution=computed.execution,
+            rescued=computed.rescued,
             snr_db=_decibel(sum(sums.values(), np.zeros(2))),
             levels=tuple(LevelQuality(level, _decibel(sums[level])) for level in levels),
         )
@@ -121,14 +125,7 @@ def measure_pictures(
         As ``measure``.
     """
     drawn = draw(candidate, reference, replaced=replaced, on_progress=on_progress)
-    figures = [
-        (round(psnr_db(expected, got), _DB_DIGITS), round(ssim(expected, got), _SSIM_DIGITS))
-        for expected, got in zip(reference.pictures, drawn, strict=True)
-    ]
-    return tuple(
-        PictureQuality(prompt, seed, *pair)
-        for prompt, seed, pair in zip(reference.prompts, reference.seeds, figures, strict=True)
-    )
+    return _compared(reference, list(drawn))
 
 
 def draw(
@@ -142,6 +139,20 @@ def draw(
 
     Arguments and errors are those of ``measure_pictures``.
     """
+    return map(_pixels, _results(candidate, reference, replaced=replaced, on_progress=on_progress))
+
+
+def fidelity(pictures: Sequence[PictureQuality]) -> Fidelity:
+    """The means over pictures."""
+    return Fidelity(
+        _spread([picture.psnr_db for picture in pictures], digits=_DB_DIGITS).mean,
+        _spread([picture.ssim for picture in pictures], digits=_SSIM_DIGITS).mean,
+    )
+
+
+def _results(
+    candidate: Runner, reference: Reference, *, replaced: Mapping[str, Runner] | None, on_progress: OnProgress
+) -> Iterator[Result]:
     total = len(reference.prompts)
     with candidate.pipeline(replaced=replaced) as pipeline:
         for index, (prompt, seed) in enumerate(zip(reference.prompts, reference.seeds, strict=True)):
@@ -156,15 +167,29 @@ def draw(
                     width=reference.width,
                     height=reference.height,
                 )
-            yield np.asarray(result.images[0])
+            yield result
     on_progress("pictures", total, total)
 
 
-def fidelity(pictures: Sequence[PictureQuality]) -> Fidelity:
-    """The means over pictures."""
-    return Fidelity(
-        _spread([picture.psnr_db for picture in pictures], digits=_DB_DIGITS).mean,
-        _spread([picture.ssim for picture in pictures], digits=_SSIM_DIGITS).mean,
+def _pixels(result: Result) -> Array:
+    return np.asarray(result.images[0])
+
+
+def _compared(reference: Reference, drawn: Sequence[Array]) -> tuple[PictureQuality, ...]:
+    figures = [
+        (round(psnr_db(expected, got), _DB_DIGITS), round(ssim(expected, got), _SSIM_DIGITS))
+        for expected, got in zip(reference.pictures, drawn, strict=True)
+    ]
+    return tuple(
+        PictureQuality(prompt, seed, *pair)
+        for prompt, seed, pair in zip(reference.prompts, reference.seeds, figures, strict=True)
+    )
+
+
+def _with_rescues(part: ComponentQuality, role: str, results: Sequence[Result]) -> ComponentQuality:
+    """With the rescues that the pictures took, beside those of the probes."""
+    return replace(
+        part, rescued=part.rescued + sum(one.computed[role].rescued for one in results if role in one.computed)
     )
 
 

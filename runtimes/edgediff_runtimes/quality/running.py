@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import final
 
 from edgediff_runtimes.bundle import Bundle
-from edgediff_runtimes.components import Loaded, Residency
-from edgediff_runtimes.engines import Device, Engine, EngineOptions, Graph, Session, engine_for
+from edgediff_runtimes.components import Components, Computed, Loaded, Residency
+from edgediff_runtimes.engines import Device, Engine, EngineOptions, Graph, Session, engine_for, other_engines
+from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.pipeline import Pipeline
 
 
@@ -34,7 +35,7 @@ class Runner:
 
     def engine_of(self, role: str) -> Engine:
         """The engine that computes a component."""
-        return self.engine or engine_for(self.bundle.graph(role).format)
+        return self.engine or engine_for(self.bundle.graph(role).format, self.device)
 
     def device_of(self, role: str) -> str:
         """The name of the device that computes a component, where ``auto`` is the engine's default."""
@@ -49,11 +50,35 @@ class Runner:
         """
         return self.engine_of(role).load(self.bundle.graph(role), device=self.device, options=self.options)
 
+    def load_exact(self, role: str) -> Session:
+        """Load a component's graph to be computed in f32, by another engine where its own cannot.
+
+        Raises:
+            SettingError: No engine here can.
+            EngineError: It cannot be loaded.
+        """
+        graph, engine = self.bundle.graph(role), self.engine_of(role)
+        options = replace(self.options, execution="f32")
+        try:
+            return engine.load(graph, device=self.device, options=options)
+        except SettingError:
+            other = next(other_engines(graph.format, than=engine.name), None)
+            if other is None:
+                raise
+            return other.load(graph, device="auto", options=options)
+
     @contextmanager
-    def use(self, role: str) -> Iterator[tuple[Loaded, str]]:
-        """A component for as long as the block runs, and what it is computed in."""
-        with self.load(role) as session:
-            yield Loaded(role, session), session.execution
+    def use(self, role: str) -> Iterator[tuple[Loaded, Computed]]:
+        """A component for as long as the block runs, and how it is computed."""
+        components = Components(
+            self.bundle, engine=self.engine, device=self.device, options=self.options, residency=self.residency
+        )
+        computed: dict[str, Computed] = {}
+        try:
+            with components.use(role, computed=computed) as loaded:
+                yield loaded, computed[role]
+        finally:
+            components.close()
 
     def pipeline(self, *, replaced: Mapping[str, Runner] | None = None) -> Pipeline:
         """A pipeline of this bundle.
@@ -86,19 +111,19 @@ class _JoinedEngine:
         return (Device("auto", "each bundle's own"),)
 
     def execution(self, graph: Graph, *, device: str, options: EngineOptions) -> str:  # noqa: ARG002 - each runner's own
-        runner = self._of(graph.role, options)
+        if self._is_rescue(options):
+            return "f32"
+        runner = self._of(graph.role)
         own = runner.bundle.graph(graph.role)
         return runner.engine_of(graph.role).execution(own, device=runner.device, options=runner.options)
 
     def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:  # noqa: ARG002 - each runner's own
-        return self._of(graph.role, options).load(graph.role)
+        runner = self._of(graph.role)
+        return runner.load_exact(graph.role) if self._is_rescue(options) else runner.load(graph.role)
 
-    def _of(self, role: str, options: EngineOptions) -> Runner:
-        """The component's runner with its own options; but where another execution is asked for than at first, with it.
+    def _of(self, role: str) -> Runner:
+        return self._replaced.get(role, self._runner)
 
-        That is how a component is computed again in f32 that returned values that are not finite.
-        """
-        runner = self._replaced.get(role, self._runner)
-        if options.execution == self._runner.options.execution:
-            return runner
-        return replace(runner, options=replace(runner.options, execution=options.execution))
+    def _is_rescue(self, options: EngineOptions) -> bool:
+        """Whether a pipeline asks for another execution than at first: values were not finite, it wants them in f32."""
+        return options.execution != self._runner.options.execution

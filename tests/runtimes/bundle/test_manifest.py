@@ -90,9 +90,11 @@ QUALITY = {
             "snr_db": 50.0,
             "levels": [{"timestep": 981.0, "snr_db": 50.0}],
             "alone": {"psnr_db": 41.5, "ssim": 0.99},
+            "rescued": 2,
         },
-        "vae_encoder": {"execution": "f32", "snr_db": 120.0, "levels": [], "alone": None},
+        "vae_encoder": {"execution": "f32", "snr_db": 120.0, "levels": [], "alone": None, "rescued": 0},
     },
+    "latency_ratio": 0.5,
     "task_metric": {"name": "right", "fp32": 0.98, "value": 0.97},
     "search": {
         "points": [{"lifted": ["a"], "bytes": 7, "psnr_db": 41.5, "ssim": 0.99, "latency_ratio": None}],

@@ -178,3 +178,45 @@ def test_a_time_step_of_another_rank_is_fed_as_the_graph_takes_it(tiny, fake_eng
     parts = measure_components(Runner(bundle, fake_engine), reference, roles=["unet"])
     assert parts["unet"].snr_db == MAX_DB
     assert {feeds["timestep"] for _, feeds in calls} == {(1,)}
+
+
+@pytest.fixture
+def overflowing(tiny, answers):
+    """Computes in f16, in which the network has no finite values, or in f32, in which all is well."""
+
+    def exact(role, feeds):
+        return answers[role](feeds)
+
+    def half(role, feeds):
+        return {name: array * np.float32(np.inf if role == "unet" else 1) for name, array in exact(role, feeds).items()}
+
+    return Runner(tiny, FakeEngine(exact, lower={"f16": half}), options=EngineOptions(execution="f16"))
+
+
+def test_what_was_computed_again_in_f32_is_counted(overflowing, reference):
+    with pytest.warns(UserWarning, match="`unet` returned values that are not finite, computed in f16"):
+        report = measure(overflowing, reference, record=RECORD)
+    assert report.psnr_db.mean == MAX_DB
+    probes = sum(probe.role == "unet" for probe in reference.probes)
+    calls = reference.steps * len(reference.prompts)
+    assert {role: (part.execution, part.rescued) for role, part in report.components.items()} == {
+        "text_encoder": ("f16", 0),
+        "unet": ("f16", probes + calls),
+        "vae_decoder": ("f16", 0),
+        "vae_encoder": ("f16", 0),
+    }
+
+
+def test_what_is_computed_again_in_f32_is_so_in_attribution(fp32, overflowing, reference):
+    with pytest.warns(UserWarning, match="`unet` returned values that are not finite"):
+        assert attribute(fp32, overflowing, reference) == dict.fromkeys(DRAWING, Fidelity(MAX_DB, 1))
+
+
+def test_a_joined_pipeline_computes_each_component_as_its_own_runner_says(fp32, overflowing):
+    with fp32.pipeline(replaced={"unet": overflowing}) as pipeline, pytest.warns(UserWarning, match="`unet`"):
+        computed = pipeline("a cat", seed=0, steps=2).computed
+    assert {role: (how.execution, how.rescued) for role, how in computed.items()} == {
+        "text_encoder": ("f32", 0),
+        "unet": ("f16", 2),
+        "vae_decoder": ("f32", 0),
+    }
