@@ -33,34 +33,14 @@ class Activation:
     """A tensor over all calls.
 
     Attributes:
-        low: Its least number.
-        high: Its largest.
+        low: The least number that is told from others, at most 0.
+        high: The largest, at least 0.
         means: ``(channels,)``, float64: the mean of each channel.
-        sample: Some of its numbers, float32.
     """
 
     low: float
     high: float
     means: NDArray[np.float64]
-    sample: Floats
-
-    def range(self) -> tuple[float, float]:
-        """The range whose 256 levels give the sample back with the least squared error; zero lies in it.
-
-        Candidates are cut at ± a share of the largest magnitude: to cut off a few far numbers makes the step finer for
-        all others. On held-out calls of the U-Nets measured, this gave 0.7 and 1.0 dB more than the full range.
-        """
-        low, high = min(self.low, 0.0), max(self.high, 0.0)
-        largest = max(-low, high)
-        ranges = [(max(low, -largest * share), min(high, largest * share)) for share in _CLIPPINGS]
-        return min(ranges, key=self._error) if largest > 0 else (low, high)
-
-    def _error(self, chosen: tuple[float, float]) -> float:
-        low, high = chosen
-        step = np.float32((high - low) / _LEVELS)
-        zero = np.round(-low / step)
-        rounded = (np.clip(np.round(self.sample / step) + zero, 0, _LEVELS) - zero) * step
-        return float(np.mean(np.square(rounded - self.sample), dtype=np.float64))
 
 
 def observe(graph: Path, channel_axes: Mapping[str, int], feeds: Calibration) -> dict[str, Activation]:
@@ -86,9 +66,32 @@ _FIGURES = ("low", "high", "means", "sample")
 
 def _together(calls: list[list[Array]]) -> Activation:
     lows, highs, means, samples = zip(*calls, strict=True)
-    return Activation(
-        float(np.min(lows)), float(np.max(highs)), np.mean(means, axis=0, dtype=np.float64), np.concatenate(samples)
-    )
+    low, high = best_range(float(np.min(lows)), float(np.max(highs)), np.concatenate(samples))
+    return Activation(low, high, np.mean(means, axis=0, dtype=np.float64))
+
+
+def best_range(low: float, high: float, sample: Floats) -> tuple[float, float]:
+    """The range whose 256 levels give a sample back with the least squared error; zero lies in it.
+
+    Candidates are cut at ± a share of the largest magnitude: to cut off a few far numbers makes the step finer for
+    all others. On held-out calls of the U-Nets measured, this gave 0.7 and 1.0 dB more than the full range.
+
+    Args:
+        low: The least number of all.
+        high: The largest.
+        sample: Some of the numbers, float32.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    largest = max(-low, high)
+    ranges = [(max(low, -largest * share), min(high, largest * share)) for share in _CLIPPINGS]
+    return min(ranges, key=lambda chosen: _error(sample, *chosen)) if largest > 0 else (low, high)
+
+
+def _error(sample: Floats, low: float, high: float) -> float:
+    step = np.float32((high - low) / _LEVELS)
+    zero = np.round(-low / step)
+    rounded = (np.clip(np.round(sample / step) + zero, 0, _LEVELS) - zero) * step
+    return float(np.mean(np.square(rounded - sample), dtype=np.float64))
 
 
 @contextmanager

@@ -10,8 +10,9 @@ import onnx
 
 from edgediff_exporters.counting import count_operators
 from edgediff_exporters.graph_file import WrittenFile
+from edgediff_exporters.quantization.activations import Activation
 from edgediff_exporters.quantization.base import Calibration, Layer
-from edgediff_exporters.quantization.onnx_int8 import quantise_int8
+from edgediff_exporters.quantization.onnx_int8 import observe_layers, quantise_int8
 from edgediff_exporters.quantization.onnx_layers import quantisable
 from edgediff_exporters.quantization.onnx_w4 import quantise_w4
 from edgediff_runtimes.bundle import OperatorCount
@@ -19,10 +20,13 @@ from edgediff_runtimes.bundle import OperatorCount
 
 @final
 class OnnxQuantiser:
-    """See ``Quantiser``."""
+    """See ``Quantiser``. It remembers what it saw of the last graph, so that a search calibrates once."""
 
     format = "onnx"
     precisions = ("w4", "int8", "mixed")
+
+    def __init__(self) -> None:
+        self._seen: tuple[Path, Calibration, dict[str, Activation]] | None = None
 
     def layers(self, graph: Path) -> tuple[Layer, ...]:
         """See ``Quantiser.layers``."""
@@ -41,4 +45,6 @@ class OnnxQuantiser:
             return quantise_w4(graph, folder)
         if feeds is None:
             raise ValueError(f"`{precision}` needs calls to calibrate with")
-        return quantise_int8(graph, folder, feeds, keep)
+        if self._seen is None or self._seen[0] != graph or self._seen[1] is not feeds:
+            self._seen = graph, feeds, observe_layers(graph, feeds)
+        return quantise_int8(graph, folder, self._seen[2], keep)

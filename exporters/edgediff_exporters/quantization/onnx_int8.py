@@ -42,14 +42,21 @@ _OPS = ["Conv", "MatMul"]
 _SHAPES_ARE_KNOWN = ("onnx.infer", "onnxruntime.quant")
 
 
-def quantise_int8(graph: Path, folder: Path, feeds: Calibration, keep: Collection[str]) -> tuple[WrittenFile, ...]:
-    """Write the graph in int8; see ``Quantiser.quantise``."""
-    model = onnx.load(graph)
-    layers = [layer for layer in quantisable(model) if layer.node.name not in keep]
+def observe_layers(graph: Path, feeds: Calibration) -> dict[str, Activation]:
+    """What goes into and comes out of every layer that int8 can quantise: enough for any choice of them."""
+    layers = quantisable(onnx.load(graph, load_external_data=False))
     axes = {layer.node.input[0]: layer.channel_axis for layer in layers}
     axes.update({layer.node.output[0]: 1 for layer in layers if layer.node.op_type == "Conv"})
+    return observe(graph, axes, feeds) if axes else {}
+
+
+def quantise_int8(
+    graph: Path, folder: Path, seen: Mapping[str, Activation], keep: Collection[str]
+) -> tuple[WrittenFile, ...]:
+    """Write the graph in int8; see ``Quantiser.quantise`` and ``observe_layers``."""
+    model = onnx.load(graph)
+    layers = [layer for layer in quantisable(model) if layer.node.name not in keep]
     if layers:
-        seen = observe(graph, axes, feeds)
         correct_biases(model, layers, seen, largest=_LARGEST_WEIGHT)
         model = _quantised(model, layers, seen)
     result = ir.from_proto(model)
@@ -60,7 +67,7 @@ def quantise_int8(graph: Path, folder: Path, feeds: Calibration, keep: Collectio
 
 
 def _quantised(model: onnx.ModelProto, layers: Sequence[OnnxLayer], seen: Mapping[str, Activation]) -> onnx.ModelProto:
-    ranges = {name: activation.range() for name, activation in seen.items()}
+    ranges = {name: (activation.low, activation.high) for name, activation in seen.items()}
     copies = _read_copies(model, layers)
     ranges.update({copy: ranges[name] for name, copy in copies.items()})
     mark = model.metadata_props.add()
