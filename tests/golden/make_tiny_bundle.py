@@ -243,6 +243,7 @@ def main() -> None:
             "command": None,
             "date": None,
             "licence": "Apache-2.0",
+            "card": None,
         },
         "quality": None,
         "format_version": "1.0",
