@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -102,18 +102,40 @@ def export(
     precision: str | Mapping[str, str] = "fp32",
     config: str | Path | None = None,
     defaults: Mapping[str, float] | None = None,
+    calibrate: str | Path | Sequence[str] | None = None,
+    calibration_pictures: int | None = None,
+    evaluate: str | Path | Sequence[str] | None = None,
+    evaluation_pictures: int | None = None,
+    trial_steps: int | None = None,
+    trial_size: tuple[int, int] | None = None,
+    min_psnr: float | None = None,
+    min_ssim: float | None = None,
+    search_minutes: float | None = None,
     overwrite: bool = False,
     on_progress: Callable[[ExportProgress], None] = lambda _: None,
 ) -> ExportReport:
     """Turn a trained model into a bundle. Needs the ``export`` extra.
 
+    Anything but fp32 in ONNX is measured against it: both draw the same pictures, and what they differ by is written
+    into the manifest, see ``docs/quality.md``. ``docs/export.md`` tells the precisions.
+
     Args:
         source: A diffusers directory, a single ``.safetensors`` checkpoint, or the id of a model on the hub.
         bundle: The directory to write; it appears whole or not at all.
-        format: ``onnx``.
-        precision: ``fp32``, ``fp16``, ``w16`` or ``w8`` for all components, or by component (``*``: others).
+        format: ``onnx`` or ``openvino``.
+        precision: ``fp32``, ``fp16``, ``bf16``, ``w16``, ``w8``, ``w4``, ``int8`` or ``mixed`` for all components, or
+            by component; ``*`` stands for all others.
         config: For a single-file checkpoint: a diffusers directory whose configs and tokenizer describe it.
         defaults: ``steps``, ``guidance``, ``width``, ``height`` that the bundle recommends; else the family's.
+        calibrate: Prompts, or a text file with one a line, to calibrate ``int8`` and ``mixed`` with; default: ours.
+        calibration_pictures: How many pictures are drawn with them; default: one per prompt of yours, 12 of ours.
+        evaluate: Prompts, or a text file, to measure the bundle with; default: ours.
+        evaluation_pictures: How many pictures are drawn with them, 0 to measure nothing; default: one per prompt.
+        trial_steps: Sampling steps of all these pictures; default: the bundle's.
+        trial_size: Width and height of all these pictures; default: the bundle's.
+        min_psnr: The least mean PSNR of the pictures against fp32's, in dB; else the export fails.
+        min_ssim: The least mean SSIM, likewise.
+        search_minutes: How long ``mixed`` may search for the layers to leave in float; default: 10.
         overwrite: Replace an existing bundle, once the new one is complete.
         on_progress: Told every step.
 
@@ -122,17 +144,31 @@ def export(
 
     Raises:
         NotInstalledError: The ``export`` extra is missing.
+        SettingError: An option cannot be applied, or would have no effect.
         SourceError: The source cannot be exported.
         TargetError: The bundle cannot be written there.
         ToleranceError: A graph does not do what its module does.
+        QualityError: The bundle draws worse than was asked for.
     """
-    report: ExportReport = _exporters().export(
+    exporters = _exporters()
+    report: ExportReport = exporters.export(
         source,
         bundle,
         format=format,
         precision=precision,
         config=config,
         defaults=defaults,
+        trials=exporters.TrialOptions(
+            calibrate=calibrate,
+            calibration_pictures=calibration_pictures,
+            evaluate=evaluate,
+            evaluation_pictures=evaluation_pictures,
+            trial_steps=trial_steps,
+            trial_size=trial_size,
+            min_psnr=min_psnr,
+            min_ssim=min_ssim,
+            search_minutes=search_minutes,
+        ),
         overwrite=overwrite,
         on_progress=on_progress,
     )
@@ -220,7 +256,7 @@ def _exporters() -> ModuleType:
 
 
 def describe_devices() -> dict[str, Any]:
-    """Every engine with its version and devices, or why it is not there; and the machine they run on."""
+    """Every engine with its version and its devices (what each is and computes in), or why it is not there."""
     from edgediff_runtimes.engines import ENGINES  # noqa: PLC0415 - only this function wants the table
 
     engines: dict[str, Any] = {}

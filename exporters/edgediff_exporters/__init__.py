@@ -4,5 +4,6 @@ from edgediff_exporters.comparing import compare
 from edgediff_exporters.exporting import ExportReport, export
 from edgediff_exporters.precision import PRECISIONS
 from edgediff_exporters.progress import ExportProgress, OnProgress
+from edgediff_exporters.trials import TrialOptions
 
-__all__ = ["PRECISIONS", "ExportProgress", "ExportReport", "OnProgress", "compare", "export"]
+__all__ = ["PRECISIONS", "ExportProgress", "ExportReport", "OnProgress", "TrialOptions", "compare", "export"]

@@ -1,8 +1,8 @@
 """How much of a written graph is quantised, counted in the graph itself and not in what was asked for.
 
 An operator's weights are quantised where a ``DequantizeLinear`` of stored numbers stands in front of one of its inputs,
-its activations where a ``DequantizeLinear`` of computed ones does: the form that ONNX gives quantisation. ONNX Runtime's
-``MatMulNBits`` has quantised weights by its definition.
+its activations where a ``DequantizeLinear`` of computed ones does: the form that ONNX gives quantisation. The weights
+of ONNX Runtime's ``MatMulNBits`` are quantised by its definition.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
-Stage: TypeAlias = Literal["trace", "write", "check", "preview"]
+Stage: TypeAlias = Literal["trace", "write", "check", "preview", "calibrate", "quantise", "search", "measure"]
 
 
 @final
@@ -15,7 +15,7 @@ class ExportProgress:
     """A step of an export.
 
     Attributes:
-        component: The component it works on.
+        component: The component it works on; what it draws where it works on the whole (``calibrate``, ``measure``).
         stage: What it does with it.
         done: Work done, in the stage's own unit (bytes for ``write``, else parts of the stage).
         total: All the work of the stage; the stage is over when ``done`` reaches it.
@@ -32,3 +32,8 @@ OnProgress: TypeAlias = Callable[[ExportProgress], None]
 
 def ignore(event: ExportProgress) -> None:
     """Nobody watches."""
+
+
+def told(on_progress: OnProgress, stage: Stage) -> Callable[[str, int, int], None]:
+    """What the runtime tells of its own work, as steps of a stage of the export."""
+    return lambda what, done, total: on_progress(ExportProgress(what, stage, done, total))

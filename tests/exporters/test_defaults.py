@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgediff_exporters import export
-from edgediff_exporters.exporting import _public
+from edgediff_exporters.component_export import _public
 from edgediff_runtimes.errors import SettingError
 
 

@@ -5,18 +5,19 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from edgediff_exporters import export
+from edgediff_exporters import TrialOptions, export
 from edgediff_exporters.precision import precision_by_role
 from edgediff_runtimes.engines import EngineOptions, Graph, get_engine
 from edgediff_runtimes.errors import SettingError, ToleranceError
 
+UNMEASURED = TrialOptions(evaluation_pictures=0)
 FLOAT, HALF, INT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.INT8
 
 
 @pytest.fixture(scope="module")
 def mixed(sd1, tmp_path_factory):
     precision = {"unet": "fp16", "vae_decoder": "w16"}
-    return export(sd1, tmp_path_factory.mktemp("mixed") / "bundle", precision=precision)
+    return export(sd1, tmp_path_factory.mktemp("mixed") / "bundle", precision=precision, trials=UNMEASURED)
 
 
 def initialisers(made, role):
@@ -31,7 +32,9 @@ def test_each_component_has_the_precision_asked_for(mixed):
         "vae_decoder": "w16",
         "vae_encoder": "fp32",
     }
-    assert mixed.manifest.provenance.command.endswith("--precision unet=fp16 --precision vae_decoder=w16")
+    assert mixed.manifest.provenance.command.endswith(
+        "--precision unet=fp16 --precision vae_decoder=w16 --evaluation-pictures 0"
+    )
 
 
 def test_fp16_computes_in_half_and_talks_in_full(mixed):
@@ -84,7 +87,7 @@ def test_half_the_bytes(mixed, report):
 
 @pytest.fixture(scope="module")
 def eighth(sd1, tmp_path_factory):
-    return export(sd1, tmp_path_factory.mktemp("eighth") / "bundle", precision="w8")
+    return export(sd1, tmp_path_factory.mktemp("eighth") / "bundle", precision="w8", trials=UNMEASURED)
 
 
 ROLES = ("text_encoder", "unet", "vae_decoder", "vae_encoder")
@@ -180,7 +183,7 @@ def test_a_star_stands_for_the_components_not_named():
 
 @pytest.mark.parametrize("precision", ["fp8", {"unet": "int3"}])
 def test_an_unknown_precision_is_refused(precision):
-    with pytest.raises(SettingError, match="expected one of fp32, fp16, w16, w8"):
+    with pytest.raises(SettingError, match="expected one of fp32, fp16, bf16, w16, w8, w4, int8, mixed"):
         precision_by_role(precision, ["unet"])
 
 

@@ -104,8 +104,8 @@ def test_a_missing_and_a_misshapen_tensor_are_named(copy):
 
 
 def test_an_unknown_format_is_refused(sd1, tmp_path):
-    with pytest.raises(SettingError, match="`format` is 'openvino': expected one of onnx"):
-        export(sd1, tmp_path / "bundle", format="openvino")
+    with pytest.raises(SettingError, match="`format` is 'coreml': expected one of onnx, openvino"):
+        export(sd1, tmp_path / "bundle", format="coreml")
 
 
 def test_a_config_is_refused_where_it_would_do_nothing(sd1, tmp_path):

@@ -1,0 +1,141 @@
+"""The components of a bundle that is not plain fp32, each made from the fp32 bundle or straight from the model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import final
+
+from edgediff_exporters.component_export import export_component, give_memory_back
+from edgediff_exporters.families import ComponentPlan
+from edgediff_exporters.mixing import Workshop, mix
+from edgediff_exporters.precision import CALIBRATED
+from edgediff_exporters.progress import ExportProgress, OnProgress, told
+from edgediff_exporters.quantization import Calibration, Quantiser, quantiser_for
+from edgediff_exporters.quantization.calibration import record_calibration
+from edgediff_exporters.sources.base import Source
+from edgediff_exporters.trials import Trials
+from edgediff_runtimes.bundle import Bundle, Component, FileEntry, Search
+from edgediff_runtimes.quality import Runner
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a candidate is made of.
+
+    Attributes:
+        source: The model.
+        plans: Its components.
+        format: The graphs' format.
+        precisions: By component.
+        trials: What to calibrate with.
+    """
+
+    source: Source
+    plans: Sequence[ComponentPlan]
+    format: str
+    precisions: Mapping[str, str]
+    trials: Trials
+
+
+def make_candidate(
+    recipe: Recipe, fp32: Bundle, folder: Path, work: Path, on_progress: OnProgress
+) -> tuple[dict[str, Component], Search | None]:
+    """Write every component; the one that is searched for last, because its pictures are the whole candidate's.
+
+    Args:
+        recipe: What to make.
+        fp32: The bundle of the model in fp32.
+        folder: The candidate's.
+        work: A place for what is removed afterwards.
+        on_progress: Told every step.
+
+    Returns:
+        The components, and how ``mixed`` was found.
+    """
+    calibrated = [role for role, precision in recipe.precisions.items() if precision in CALIBRATED]
+    feeds = _calibration(recipe.trials, fp32, work / "calibration", calibrated, on_progress) if calibrated else {}
+    quantiser = quantiser_for(recipe.format)
+    components: dict[str, Component] = {}
+    search = None
+    for plan in sorted(recipe.plans, key=lambda plan: recipe.precisions[plan.role] == "mixed"):
+        precision = recipe.precisions[plan.role]
+        if recipe.format == "onnx" and precision == "fp32":
+            components[plan.role] = _linked(fp32, plan.role, folder)
+        elif precision == "mixed":
+            graph, calls = fp32.graph(plan.role).path, feeds[plan.role]
+            write = partial(quantised, quantiser, fp32, plan.role, folder, precision=precision, feeds=calls)
+            workshop = Workshop(plan.role, quantiser.layers(graph), write, fp32, components, folder=folder, work=work)
+            components[plan.role], search = mix(workshop, recipe.trials, on_progress)
+        elif precision in quantiser.precisions:
+            on_progress(ExportProgress(plan.role, "quantise", 0, 1))
+            components[plan.role] = quantised(
+                quantiser, fp32, plan.role, folder, precision=precision, feeds=feeds.get(plan.role)
+            )
+            on_progress(ExportProgress(plan.role, "quantise", 1, 1))
+        else:
+            components[plan.role] = export_component(recipe.source, plan, folder, precision, on_progress)
+        give_memory_back()
+    return {plan.role: components[plan.role] for plan in recipe.plans}, search
+
+
+def quantised(
+    quantiser: Quantiser,
+    fp32: Bundle,
+    role: str,
+    folder: Path,
+    keep: Sequence[str] = (),
+    *,
+    precision: str,
+    feeds: Calibration | None,
+) -> Component:
+    """Write one component from its fp32 graph; see ``Quantiser.quantise``."""
+    origin = fp32.manifest.components[role]
+    part = folder / role
+    part.mkdir()
+    graph = fp32.graph(role).path
+    files = quantiser.quantise(graph, part, precision=precision, feeds=feeds, keep=keep)
+    shutil.copyfile(graph.with_name("config.json"), part / "config.json")
+    return replace(
+        origin,
+        format=quantiser.format,
+        precision=precision,
+        files=tuple(FileEntry(f"{role}/{file.name}", file.bytes, file.sha256) for file in files),
+        tolerance=None,
+        checks=(),
+        operators=quantiser.count(part / files[0].name),
+    )
+
+
+def _calibration(
+    trials: Trials, fp32: Bundle, folder: Path, roles: Sequence[str], on_progress: OnProgress
+) -> dict[str, Calibration]:
+    return record_calibration(
+        Runner(fp32),
+        folder,
+        roles=roles,
+        prompts=trials.calibration,
+        pictures=trials.calibration_pictures,
+        steps=trials.steps,
+        width=trials.width,
+        height=trials.height,
+        on_progress=told(on_progress, "calibrate"),
+    )
+
+
+def _linked(fp32: Bundle, role: str, folder: Path) -> Component:
+    """The component as it is, under a second name."""
+    shutil.copytree(fp32.path / role, folder / role, copy_function=_link)
+    return fp32.manifest.components[role]
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without second names
+        shutil.copyfile(source, target)

@@ -1,0 +1,190 @@
+"""What is drawn to calibrate an export and to measure it: prompts, pictures, steps, size, floors.
+
+Everything is checked before anything is computed, and what would have no effect is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias, final
+
+from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.plain import as_finite, as_whole
+from edgediff_runtimes.quality import CALIBRATION_PROMPTS, check_floors, held_out, read_prompts
+
+# A text file with one prompt a line, or the prompts themselves.
+Prompts: TypeAlias = "str | Path | Sequence[str]"
+
+# A search of `mixed`.
+_SEARCH_MINUTES = 10.0
+# Of our own list. Twice as many changed the error of two U-Nets by 0.3 dB or less.
+_CALIBRATION_PICTURES = 12
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOptions:
+    """What a user asks for; None takes the default.
+
+    Attributes:
+        calibrate: Prompts to calibrate with; default: a general list of ours.
+        calibration_pictures: How many pictures are drawn with them; default: one per prompt of the user's, 12 of ours.
+        evaluate: Prompts to measure with; default: another general list of ours, of 12.
+        evaluation_pictures: How many pictures are drawn with them; default: one per prompt. 0 measures nothing.
+        trial_steps: Sampling steps of all these pictures; default: the bundle's.
+        trial_size: Width and height of all these pictures; default: the bundle's.
+        min_psnr: The least mean PSNR against fp32, in dB.
+        min_ssim: The least mean SSIM against fp32.
+        search_minutes: How long `mixed` may search; default: 10.
+    """
+
+    calibrate: Prompts | None = None
+    calibration_pictures: int | None = None
+    evaluate: Prompts | None = None
+    evaluation_pictures: int | None = None
+    trial_steps: int | None = None
+    trial_size: tuple[int, int] | None = None
+    min_psnr: float | None = None
+    min_ssim: float | None = None
+    search_minutes: float | None = None
+
+    def words(self) -> list[str]:
+        """What the command line says of them, without paths."""
+        values = {
+            "--calibrate": None if self.calibrate is None else _name(self.calibrate),
+            "--calibration-pictures": self.calibration_pictures,
+            "--evaluate": None if self.evaluate is None else _name(self.evaluate),
+            "--evaluation-pictures": self.evaluation_pictures,
+            "--trial-steps": self.trial_steps,
+            "--trial-size": None if self.trial_size is None else "x".join(map(str, self.trial_size)),
+            "--min-psnr": self.min_psnr,
+            "--min-ssim": self.min_ssim,
+            "--search-minutes": self.search_minutes,
+        }
+        return [word for name, value in values.items() if value is not None for word in (name, f"{value}")]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trials:
+    """What is drawn; see ``plan_trials``.
+
+    Attributes:
+        calibration: Prompts to calibrate with, drawn in turns.
+        calibration_pictures: Pictures to calibrate with; 0 where nothing is calibrated.
+        evaluation: Prompts to measure with, one per picture; empty where nothing is measured.
+        steps: Sampling steps of all pictures; None takes the bundle's.
+        width: Pixels; None takes the bundle's.
+        height: Pixels; None takes the bundle's.
+        min_psnr: See ``TrialOptions``.
+        min_ssim: See ``TrialOptions``.
+        search_seconds: How long a search may take.
+    """
+
+    calibration: tuple[str, ...] = ()
+    calibration_pictures: int = 0
+    evaluation: tuple[str, ...] = ()
+    steps: int | None = None
+    width: int | None = None
+    height: int | None = None
+    min_psnr: float | None = None
+    min_ssim: float | None = None
+    search_seconds: float = 0.0
+
+
+def plan_trials(options: TrialOptions, *, calibrated: bool, measured: bool, searched: bool = False) -> Trials:
+    """Check what a user asks for and fill in the defaults.
+
+    Args:
+        options: What was asked for.
+        calibrated: Whether a component of the export is calibrated.
+        measured: Whether the export is anything else than fp32 in ONNX, which all others are measured against.
+        searched: Whether a component is ``mixed``.
+
+    Raises:
+        SettingError: A value means nothing, a file of prompts is empty or cannot be read, a prompt is in both, or an
+            option would have no effect.
+    """
+    check_floors(min_psnr=options.min_psnr, min_ssim=options.min_ssim)
+    if not calibrated:
+        _refuse(options, ("calibrate", "calibration_pictures"), "no component is calibrated", "`--precision int8` is")
+    if not measured:
+        names = ("evaluate", "evaluation_pictures", "trial_steps", "trial_size", "min_psnr", "min_ssim")
+        _refuse(options, names, "an ONNX bundle in fp32 is what others are measured against", None)
+    minutes = _minutes(options, searched=searched)
+    calibration = _prompts(options.calibrate, "calibrate") or (CALIBRATION_PROMPTS if calibrated else ())
+    pictures = _count("calibration_pictures", options.calibration_pictures, least=1)
+    if pictures is None:
+        pictures = min(len(calibration), _CALIBRATION_PICTURES) if options.calibrate is None else len(calibration)
+    steps = _count("trial_steps", options.trial_steps, least=1)
+    if options.evaluation_pictures == 0:
+        _refuse(
+            options, ("evaluate", "min_psnr", "min_ssim"), "`evaluation_pictures` is 0, which measures nothing", None
+        )
+    width, height = options.trial_size or (None, None)
+    return Trials(
+        calibration=calibration,
+        calibration_pictures=pictures,
+        evaluation=_evaluation(options, calibration) if measured else (),
+        steps=steps,
+        width=width,
+        height=height,
+        min_psnr=options.min_psnr,
+        min_ssim=options.min_ssim,
+        search_seconds=60 * minutes,
+    )
+
+
+def _evaluation(options: TrialOptions, calibration: Sequence[str]) -> tuple[str, ...]:
+    prompts = held_out(_prompts(options.evaluate, "evaluate") or None, calibration=calibration)
+    pictures = _count("evaluation_pictures", options.evaluation_pictures, least=0)
+    return tuple(prompts[index % len(prompts)] for index in range(len(prompts) if pictures is None else pictures))
+
+
+def _prompts(given: Prompts | None, setting: str) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    if isinstance(given, str | Path):
+        return read_prompts(Path(given), setting=setting)
+    prompts = tuple(given)
+    if not prompts or not all(isinstance(prompt, str) and prompt.strip() for prompt in prompts):
+        raise SettingError(setting, got=given, expected="a text file, or at least one prompt")
+    return prompts
+
+
+def _refuse(options: TrialOptions, names: Collection[str], reason: str, hint: str | None) -> None:
+    for name in names:
+        value = getattr(options, name)
+        if value is not None:
+            shown = str(value) if isinstance(value, Path) else value
+            raise SettingError(name, got=shown, expected=f"nothing, because {reason}", hint=hint)
+
+
+def _count(name: str, value: int | None, *, least: int) -> int | None:
+    number = None if value is None else as_whole(value)
+    if value is not None and (number is None or number < least):
+        raise SettingError(name, got=value, expected=f"a whole number of at least {least}")
+    return number
+
+
+def _minutes(options: TrialOptions, *, searched: bool) -> float:
+    if not searched:
+        _refuse(options, ("search_minutes",), "no component is `mixed`", "`--precision mixed` searches")
+        return 0.0
+    if options.evaluation_pictures == 0:
+        raise SettingError(
+            "evaluation_pictures",
+            got=0,
+            expected="at least 1, because a component is `mixed`",
+            hint="`int8` needs none",
+        )
+    minutes = _SEARCH_MINUTES if options.search_minutes is None else as_finite(options.search_minutes)
+    if minutes is None or minutes <= 0:
+        raise SettingError("search_minutes", got=options.search_minutes, expected="a number above 0")
+    return minutes
+
+
+def _name(prompts: Prompts) -> str:
+    return Path(prompts).name if isinstance(prompts, str | Path) else f"({len(prompts)} prompts)"
