@@ -11,7 +11,7 @@ import pytest
 from edgediff_runtimes.bundle import Check, Manifest, OperatorCount
 from edgediff_runtimes.errors import BundleError, FormatVersionError, ManifestError
 
-MISSING = object()
+MISSING = type("Missing", (), {"__repr__": lambda _: "missing"})()  # an address in a name differs between processes
 WRONG_FIELDS = [
     # (where to put it, what, the name in the sentence)
     (("format_version",), MISSING, "format_version"),
