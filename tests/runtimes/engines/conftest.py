@@ -52,8 +52,3 @@ def load(openvino, golden, ir):
 def pair():
     """Feeds of ``add.onnx``."""
     return {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.full((2, 3), 10, np.float32)}
-
-
-def rows(count, seed=0):
-    """Feeds of ``chain.onnx``."""
-    return {"x": np.random.default_rng(seed).standard_normal((count, 64)).astype(np.float32)}

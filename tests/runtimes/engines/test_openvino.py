@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -248,7 +249,7 @@ def test_importing_the_engine_reports_nothing(openvino, tmp_path):
         "import sys; from edgediff_runtimes.engines import get_engine; get_engine('openvino');"
         "sys.exit('openvino_telemetry' in sys.modules)"
     )
-    environment = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    environment = {**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], env=environment, check=False)
     assert done.returncode == 0
     assert list(tmp_path.iterdir()) == []
