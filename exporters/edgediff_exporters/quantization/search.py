@@ -6,8 +6,9 @@
    No picture is drawn. Groups are halves of the graph first; the loudest is split again and again, so that the time
    goes where the error is made, and whatever time there is gives a ranking. Half of the time is for this.
 3. How many to lift. Groups are ranked by the error they make per byte that lifting them costs. The errors that are left
-   over foretell the pictures' PSNR, dB for dB, which is where the search begins; pictures decide, and each measured one
-   halves the question or corrects the forecast, until one group more or less is the difference, or the time is up.
+   over foretell the pictures' PSNR, dB for dB, which is where the search begins. Pictures decide: each measured one
+   corrects the slope of the forecast and narrows the question down by a share at least, until one group more or less is
+   the difference, or the time is up.
 4. The chosen point is the smallest that holds the target, or the best one if none does.
 
 Mixed precision by a ranking of one-at-a-time sensitivities is that of Dong et al. 2019, "HAWQ: Hessian AWare
@@ -27,6 +28,8 @@ from edgediff_runtimes.bundle import Search, SearchPoint
 
 _RANKING_SHARE = 0.5  # of the time that is left after all-int8
 _QUIET = 0.01  # of all error: a group with less is not split
+_LEAST_GAIN_DB = 0.1
+_STEEPEST = 4.0  # dB of the pictures per dB of the network, or the other way round
 _LEAST_NOISE = 1e-12  # 120 dB stands for equal
 
 
@@ -57,7 +60,7 @@ class Bench(Protocol):
 @final
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The time a search may take. It is looked at between trials; none begins that would not end in time.
+    """The time a search may take: no trial begins that would not end in it, going by what the last one took.
 
     Attributes:
         seconds: How long.
@@ -171,6 +174,8 @@ def _loudest(groups: Sequence[Group]) -> Group | None:
 def _narrowed(missing_db: float, took: float, ranking: Ranking, bench: Bench, budget: Budget) -> Iterator[Trial]:
     """Trials with more and fewer groups lifted, until one group is the difference between enough and too little.
 
+    Where the forecast errs always to one side, the least step keeps it from taking one group at a time.
+
     Args:
         missing_db: What all-int8 lacks.
         took: Seconds of a trial.
@@ -187,6 +192,7 @@ def _narrowed(missing_db: float, took: float, ranking: Ranking, bench: Bench, bu
         yield trial
         took = before - budget.left()
         fails, holds = (count, holds) if trial.missing_db > 0 else (fails, count)
-        step = max(1, (holds - fails) // 4)  # a forecast that errs always to one side would take one group at a time
-        wanted = ranking.count_for(ranking.gain_db(count) + trial.missing_db)
-        count = min(max(wanted, fails + step), holds - step)
+        slope = (missing_db - trial.missing_db) / max(ranking.gain_db(count), _LEAST_GAIN_DB)
+        lacking = trial.missing_db / min(max(slope, 1 / _STEEPEST), _STEEPEST)
+        step = max(1, (holds - fails) // (4 if holds <= len(ranking.groups) else 8))
+        count = min(max(ranking.count_for(ranking.gain_db(count) + lacking), fails + step), holds - step)
