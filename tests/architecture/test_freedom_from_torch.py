@@ -98,7 +98,7 @@ def test_import_edgediff_costs_next_to_nothing(loaded_after):
     assert not loaded & {"edgediff_runtimes", "edgediff_exporters", "numpy", "onnxruntime", "PIL", "rich", "click"}
 
 
-@pytest.mark.parametrize("command", ["", "run", "export", "inspect", "verify", "devices"])
+@pytest.mark.parametrize("command", ["", "run", "export", "inspect", "verify", "devices", "cache"])
 def test_help_loads_no_engine(loaded_after, command):
     code = f"""
 from edgediff.cli import main
