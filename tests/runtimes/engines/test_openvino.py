@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,9 +11,11 @@ import threading
 import numpy as np
 import pytest
 
+from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.components import Loaded
 from edgediff_runtimes.engines import EngineOptions, Graph, engine_for, get_engine
 from edgediff_runtimes.errors import DeviceError, EngineError, SettingError
+from edgediff_runtimes.pipeline import Pipeline
 from edgediff_runtimes.tensors import TensorSpec
 
 FORMATS = ["onnx", "openvino"]
@@ -254,3 +257,22 @@ def test_importing_the_engine_reports_nothing(openvino, tmp_path):
     assert done.returncode == 0
     assert list(tmp_path.iterdir()) == []
     assert openvino.version == get_engine("openvino").version
+
+
+def test_a_directory_of_openvinos_graphs_draws(openvino, golden, tmp_path):
+    """IR without a manifest, as optimum-intel leaves it: only the graphs know their names, also those from the cache."""
+    from edgediff_runtimes.engines.openvino.library import ov  # noqa: PLC0415 - there only where it is installed
+
+    folder = shutil.copytree(golden / "bundle", tmp_path / "bundle")
+    (folder / "edgediff.json").unlink()
+    for path in list(folder.glob("*/model.onnx")):
+        ov.save_model(openvino._core.read_model(path), path.with_name("openvino_model.xml"), compress_to_fp16=False)
+        path.unlink()
+    options = {"seed": 0, "steps": 3, "width": 64, "height": 64, "guidance": 5.0}
+    with Pipeline(Bundle.open(golden / "bundle")) as pipeline:
+        expected = pipeline("a red apple", **options).latents
+    for _ in range(2):
+        with Pipeline(Bundle.open(folder)) as pipeline:
+            result = pipeline("a red apple", **options)
+        assert {how.engine for how in result.computed.values()} == {"openvino"}
+        np.testing.assert_allclose(result.latents, expected, rtol=0, atol=1e-5)

@@ -18,8 +18,8 @@ from edgediff_runtimes.engines.openvino.library import ov
 
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]
 
-# (format, kind of device) whose cached blobs can do without the weights and take them from the graph's own file: as
-# fast to load, and a fifteenth of the size for the shipped U-Net. An ONNX graph cached so is compiled again every time.
+# (format, device) whose cached blobs can do without the weights and take them from the graph's own file: as fast to
+# load and far smaller (benchmarks/README.md has figures). An ONNX graph cached so is compiled again every time.
 _WEIGHTLESS = {("openvino", "CPU")}
 
 
@@ -45,13 +45,13 @@ class Compiler:
     cache: CompiledCache
 
     def read(self) -> ov.Model:
-        """The graph as it stands in its file.
+        """The graph of its file, see ``widened``.
 
         Raises:
             EngineError: It cannot be read.
         """
         try:
-            return self.core.read_model(self.graph.path)
+            return self._read()[0]
         except Exception as error:  # RuntimeError today; what it may raise is not documented
             raise failure(f"cannot load `{self.graph.role}`", error) from error
 
@@ -97,16 +97,52 @@ class Compiler:
             properties["CACHE_DIR"] = str(folder)
             properties["CACHE_MODE"] = "OPTIMIZE_SIZE" if self._weightless() else "OPTIMIZE_SPEED"
         try:
-            if shapes is None:
+            if shapes is None and not self._may_be_widened():
                 return self.core.compile_model(self.graph.path, self.place.target, properties)
-            model = self.core.read_model(self.graph.path)
-            model.reshape({port: ov.PartialShape(shape) for port, shape in zip(model.inputs, shapes, strict=True)})
+            model, changed = self._read()
+            if shapes is not None:
+                model.reshape({port: ov.PartialShape(shape) for port, shape in zip(model.inputs, shapes, strict=True)})
+            elif not changed:  # by its path, so that the cache need not read the weights to know it again
+                return self.core.compile_model(self.graph.path, self.place.target, properties)
+            if self._weightless() and folder is not None:
+                properties["WEIGHTS_PATH"] = str(self.graph.path.with_suffix(".bin"))
             return self.core.compile_model(model, self.place.target, properties)
         except Exception as error:  # RuntimeError today; what it may raise is not documented
             raise failure(f"cannot load `{self.graph.role}` for `{self.place.device.name}`", error) from error
 
+    def _read(self) -> tuple[ov.Model, bool]:
+        model = self.core.read_model(self.graph.path)
+        return model, self.graph.format == "openvino" and widened(model)
+
+    def _may_be_widened(self) -> bool:
+        declared = self.graph.inputs
+        return self.graph.format == "openvino" and not (declared and all("float" in spec.dtype for spec in declared))
+
     def _weightless(self) -> bool:
         return (self.graph.format, self.place.target) in _WEIGHTLESS
+
+
+def widened(model: ov.Model) -> bool:
+    """Let a graph take floats where it takes whole numbers only to convert them; whether it had such an input.
+
+    OpenVINO's own pipelines feed time steps as whole numbers, so graphs that are made for them take those; many
+    samplers have steps between two of them.
+    """
+    found = False
+    for parameter in model.get_parameters():
+        readers = [reader.get_node() for reader in parameter.output(0).get_target_inputs()]
+        kinds = {reader.get_output_element_type(0) for reader in readers if reader.get_type_name() == "Convert"}
+        if (
+            parameter.get_element_type().is_integral()
+            and len(kinds) == 1
+            and all(reader.get_type_name() == "Convert" for reader in readers)
+            and (kind := kinds.pop()).is_real()
+        ):
+            parameter.set_element_type(kind)
+            found = True
+    if found:
+        model.validate_nodes_and_infer_types()
+    return found
 
 
 def _files_beside(path: Path) -> list[tuple[str, int, int]]:

@@ -26,7 +26,10 @@ def specs_of(ports: Iterable[Any], declared: Sequence[TensorSpec]) -> dict[str, 
 
 
 def _spec(port: Any, index: int, declared: Mapping[str, TensorSpec]) -> TensorSpec:  # noqa: ANN401 - one of four classes
-    names = sorted(port.names, key=lambda name: (name not in declared, name.isdigit(), "/" in name, len(name), name))
+    # A port has the names of every tensor that was merged into it. Its node keeps the one the graph was exported with;
+    # an output's has a suffix.
+    kept = port.node.friendly_name.partition("/sink_port_")[0]
+    names = sorted(port.names, key=lambda name: (name not in declared, name != kept, name.isdigit(), "/" in name, name))
     name = names[0] if names else f"tensor_{index}"
     axes = declared[name].shape if name in declared else ()
     shape = tuple(
