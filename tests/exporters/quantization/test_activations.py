@@ -37,12 +37,12 @@ def error(sample, low, high):
 
 
 def test_the_range_of_a_long_tail_is_cut_where_the_error_is_least():
-    sample = np.random.default_rng(0).laplace(size=50_000).astype(np.float32)
+    sample = np.random.default_rng(0).standard_t(4, 130_000).astype(np.float32)
     low, high = best_range(float(sample.min()), float(sample.max()), sample)
     largest = max(-sample.min(), sample.max())
-    finely = min(error(sample, max(-cut, sample.min()), min(cut, sample.max())) for cut in np.linspace(2, largest, 200))
+    finely = min(error(sample, max(-cut, sample.min()), min(cut, sample.max())) for cut in np.linspace(8, largest, 100))
     assert error(sample, low, high) < 1.02 * finely
-    assert error(sample, low, high) < 0.9 * error(sample, sample.min(), sample.max())
+    assert error(sample, low, high) < 0.8 * error(sample, sample.min(), sample.max())
 
 
 def test_the_range_of_even_numbers_is_whole():
