@@ -260,7 +260,7 @@ def test_importing_the_engine_reports_nothing(openvino, tmp_path):
 
 
 def test_a_directory_of_openvinos_graphs_draws(openvino, golden, tmp_path):
-    """IR without a manifest, as optimum-intel leaves it: only the graphs know their names, also those from the cache."""
+    """IR without a manifest, as optimum-intel leaves it: only the graphs know their names, also from the cache."""
     from edgediff_runtimes.engines.openvino.library import ov  # noqa: PLC0415 - there only where it is installed
 
     folder = shutil.copytree(golden / "bundle", tmp_path / "bundle")
