@@ -57,16 +57,16 @@ def measure_candidate(
 
 def latency_ratio(fp32: Runner, candidate: Runner, reference: Reference) -> float:
     """Time of one call of the candidate's network over that of fp32's: medians of calls made in turns, two digits."""
-    feeds = next(probe.feeds for probe in reference.probes if probe.role == _NETWORK)
+    probe = next(probe for probe in reference.probes if probe.role == _NETWORK)
     began = time.perf_counter()
     seconds: list[tuple[float, float]] = []
-    with fp32.load(_NETWORK) as original, candidate.load(_NETWORK) as changed:
-        for session in (original, changed):
-            session.run(feeds)  # the first call of an engine takes longer
+    with fp32.use(_NETWORK) as (original, _), candidate.use(_NETWORK) as (changed, _):
+        for network in (original, changed):
+            network.run(probe.output, probe.feeds)  # the first call of an engine takes longer
         while len(seconds) < _MOST_CALLS:
             marks = [time.perf_counter()]
-            for session in (original, changed):
-                session.run(feeds)
+            for network in (original, changed):
+                network.run(probe.output, probe.feeds)
                 marks.append(time.perf_counter())
             seconds.append((marks[1] - marks[0], marks[2] - marks[1]))
             if len(seconds) >= _FEWEST_CALLS and marks[-1] - began > _MOST_SECONDS:

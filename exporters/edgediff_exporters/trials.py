@@ -109,7 +109,12 @@ def plan_trials(options: TrialOptions, *, calibrated: bool, measured: bool, sear
     """
     check_floors(min_psnr=options.min_psnr, min_ssim=options.min_ssim)
     if not calibrated:
-        _refuse(options, ("calibrate", "calibration_pictures"), "no component is calibrated", "`--precision int8` is")
+        _refuse(
+            options,
+            ("calibrate", "calibration_pictures"),
+            "no component is calibrated",
+            "`--precision int8` is calibrated",
+        )
     if not measured:
         names = ("evaluate", "evaluation_pictures", "trial_steps", "trial_size", "min_psnr", "min_ssim")
         _refuse(options, names, "an ONNX bundle in fp32 is what others are measured against", None)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+
+from edgediff_exporters.trials import TrialOptions, Trials, plan_trials
+from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.quality import CALIBRATION_PROMPTS, EVALUATION_PROMPTS
+
+
+def test_nothing_is_drawn_for_an_exact_export():
+    assert plan_trials(TrialOptions(), calibrated=False, measured=False) == Trials()
+
+
+def test_defaults_are_our_prompts():
+    trials = plan_trials(TrialOptions(), calibrated=True, measured=True)
+    assert (trials.calibration, trials.calibration_pictures) == (CALIBRATION_PROMPTS, 12)
+    assert trials.evaluation == EVALUATION_PROMPTS
+    assert (trials.steps, trials.width, trials.height) == (None, None, None)
+
+
+def test_a_file_is_drawn_whole_and_numbers_of_pictures_are_taken(tmp_path):
+    file = tmp_path / "mine.txt"
+    file.write_text("a\n\n b \nc\n")
+    options = TrialOptions(
+        calibrate=file, evaluate=["x", "y"], evaluation_pictures=3, trial_steps=4, trial_size=(64, 32), min_psnr=20
+    )
+    trials = plan_trials(options, calibrated=True, measured=True)
+    assert (trials.calibration, trials.calibration_pictures) == (("a", "b", "c"), 3)
+    assert trials.evaluation == ("x", "y", "x")
+    assert (trials.steps, trials.width, trials.height, trials.min_psnr) == (4, 64, 32, 20)
+    assert options.words() == (
+        "--calibrate mine.txt --evaluate (2 prompts) --evaluation-pictures 3 --trial-steps 4 --trial-size 64x32 "
+        "--min-psnr 20"
+    ).replace("(2 prompts)", "(2_prompts)").replace(" ", "|").replace("_", " ").split("|")
+
+
+def test_our_evaluation_prompts_give_way_to_a_users_calibration():
+    trials = plan_trials(TrialOptions(calibrate=EVALUATION_PROMPTS[:3]), calibrated=True, measured=True)
+    assert trials.evaluation == EVALUATION_PROMPTS[3:]
+
+
+def test_pictures_may_be_none_at_all():
+    trials = plan_trials(TrialOptions(evaluation_pictures=0), calibrated=True, measured=True)
+    assert trials.evaluation == ()
+    assert trials.calibration_pictures == 12
+
+
+@pytest.mark.parametrize("name", ["calibrate", "calibration_pictures"])
+def test_what_calibrates_nothing_is_refused(name):
+    options = TrialOptions(**{name: {"calibrate": ["a"], "calibration_pictures": 3}[name]})
+    with pytest.raises(SettingError, match=f"`{name}`.*expected nothing, because no component is calibrated"):
+        plan_trials(options, calibrated=False, measured=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("evaluate", ["a"]),
+        ("evaluation_pictures", 2),
+        ("trial_steps", 2),
+        ("trial_size", (64, 64)),
+        ("min_psnr", 30.0),
+        ("min_ssim", 0.9),
+    ],
+)
+def test_what_measures_nothing_is_refused(name, value):
+    with pytest.raises(SettingError, match=f"`{name}`.*an ONNX bundle in fp32 is what others are measured against"):
+        plan_trials(TrialOptions(**{name: value}), calibrated=False, measured=False)
+
+
+@pytest.mark.parametrize("given", [{"min_psnr": 30.0}, {"min_ssim": 0.9}, {"evaluate": ["a"]}])
+def test_floors_and_prompts_are_refused_where_nothing_is_measured(given):
+    with pytest.raises(
+        SettingError, match=f"`{next(iter(given))}`.*`evaluation_pictures` is 0, which measures nothing"
+    ):
+        plan_trials(TrialOptions(evaluation_pictures=0, **given), calibrated=True, measured=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"calibration_pictures": 0}, "`calibration_pictures` is 0: expected a whole number of at least 1"),
+        ({"calibration_pictures": 2.5}, "`calibration_pictures` is 2.5: expected a whole number"),
+        ({"evaluation_pictures": -1}, "`evaluation_pictures` is -1: expected a whole number of at least 0"),
+        ({"trial_steps": 0}, "`trial_steps` is 0: expected a whole number of at least 1"),
+        ({"min_psnr": -3}, "`min_psnr` is -3"),
+        ({"min_ssim": 1.5}, "`min_ssim` is 1.5"),
+        ({"calibrate": []}, "`calibrate` is .*: expected a text file, or at least one prompt"),
+        ({"calibrate": ["a", " "]}, "`calibrate`.*at least one prompt"),
+        ({"calibrate": ["a"], "evaluate": ["b", " A "]}, "`evaluate` is ' A '.*not among the calibration prompts"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(given, message):
+    with pytest.raises(SettingError, match=message):
+        plan_trials(TrialOptions(**given), calibrated=True, measured=True)
+
+
+@pytest.mark.parametrize("name", ["calibrate", "evaluate"])
+def test_files_of_prompts_that_are_none_are_refused(tmp_path, name):
+    (tmp_path / "empty.txt").write_text("\n  \n")
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
+    for file, message in (("empty.txt", "at least one prompt"), ("none.txt", "readable"), ("binary.txt", "readable")):
+        with pytest.raises(SettingError, match=f"`{name}`.*{message}"):
+            plan_trials(TrialOptions(**{name: tmp_path / file}), calibrated=True, measured=True)
