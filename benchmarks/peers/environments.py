@@ -81,7 +81,7 @@ def make(cache: Path, environment: str) -> None:
 
 def _is_there(cache: Path, environment: str) -> bool:
     code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('edgediff') is None)"
-    command = [str(python_of(cache, environment)), "-c", code]
+    command = [str(python_of(cache, environment)), "-I", "-c", code]  # isolated: not what lies in this directory
     return subprocess.run(command, check=False).returncode == 0
 
 
