@@ -106,6 +106,7 @@ def quantised(
         format=quantiser.format,
         precision=precision,
         files=tuple(FileEntry(f"{role}/{file.name}", file.bytes, file.sha256) for file in files),
+        inputs=quantiser.inputs(origin.inputs),
         tolerance=None,
         checks=(),
         operators=quantiser.count(part / files[0].name),

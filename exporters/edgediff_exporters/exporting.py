@@ -14,6 +14,7 @@ from edgediff_exporters.component_export import export_component
 from edgediff_exporters.families import ComponentPlan, Family, family_of
 from edgediff_exporters.graph_file import GRAPH_NAME
 from edgediff_exporters.measuring import measure_candidate
+from edgediff_exporters.openvino_tokenizer import write_openvino_tokenizer
 from edgediff_exporters.precision import CALIBRATED, precision_by_role, precision_options, straight
 from edgediff_exporters.preview import fit_preview
 from edgediff_exporters.progress import ExportProgress, OnProgress, ignore
@@ -23,7 +24,7 @@ from edgediff_exporters.sources.base import MODEL_INDEX, Source, read_json
 from edgediff_exporters.staging import staged
 from edgediff_exporters.tokenizers import write_tokenizer
 from edgediff_exporters.trials import TrialOptions, plan_trials
-from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle, Defaults, Latents, Manifest
+from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle, Defaults, Latents, Manifest, Tokenizer
 from edgediff_runtimes.bundle.fields import Fields
 from edgediff_runtimes.engines import EngineOptions, Graph, engine_for
 from edgediff_runtimes.errors import ManifestError, SettingError, SourceError, TargetError
@@ -104,7 +105,7 @@ def export(
             components={},
             scheduler=_copy_configs(model, folder),
             latents=family.latents(model),
-            tokenizers=(write_tokenizer(model, "tokenizer", folder),),
+            tokenizers=(_tokenizer(model, folder, format),),
             defaults=recommended,
             provenance=provenance(model, target, folder, words),
         )
@@ -151,6 +152,14 @@ def _opened(source: str | Path, config: str | Path | None) -> tuple[Source, Fami
     for plan in plans:
         model.weights(plan.origin)  # nothing is read yet, but what is missing or damaged shows now, not in ten minutes
     return model, family, plans
+
+
+def _tokenizer(model: Source, folder: Path, format_: str) -> Tokenizer:
+    tokenizer = write_tokenizer(model, "tokenizer", folder)
+    if format_ != "openvino":
+        return tokenizer
+    graph = write_openvino_tokenizer(folder / tokenizer.path, max_tokens=tokenizer.max_tokens)
+    return replace(tokenizer, files=(*tokenizer.files, *graph))
 
 
 def _copy_configs(source: Source, folder: Path) -> dict[str, object]:

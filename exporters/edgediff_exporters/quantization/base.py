@@ -6,14 +6,14 @@ start from one thing that was checked, and calibration feeds fit all of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias, final
 
 from edgediff_exporters.graph_file import WrittenFile
 from edgediff_runtimes.bundle import OperatorCount
-from edgediff_runtimes.tensors import Array
+from edgediff_runtimes.tensors import Array, TensorSpec
 
 Feeds: TypeAlias = dict[str, Array]
 
@@ -62,6 +62,9 @@ class Quantiser(Protocol):
 
         Not among them: products of two activations, and what is computed from the time step alone.
         """
+
+    def inputs(self, given: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
+        """What a written graph takes, where the fp32 ONNX graph takes ``given``."""
 
     def count(self, graph: Path) -> dict[str, OperatorCount]:
         """How much of a written graph is quantised, by operator type, counted in the graph itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import final
 
@@ -16,6 +16,7 @@ from edgediff_exporters.quantization.onnx_int8 import observe_layers, quantise_i
 from edgediff_exporters.quantization.onnx_layers import quantisable
 from edgediff_exporters.quantization.onnx_w4 import quantise_w4
 from edgediff_runtimes.bundle import OperatorCount
+from edgediff_runtimes.tensors import TensorSpec
 
 
 @final
@@ -32,6 +33,10 @@ class OnnxQuantiser:
         """See ``Quantiser.layers``."""
         model = onnx.load(graph, load_external_data=False)
         return tuple(found.layer for found in quantisable(model))
+
+    def inputs(self, given: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
+        """See ``Quantiser.inputs``: the same."""
+        return tuple(given)
 
     def count(self, graph: Path) -> dict[str, OperatorCount]:
         """See ``Quantiser.count``."""
