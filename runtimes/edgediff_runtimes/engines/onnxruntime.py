@@ -128,7 +128,7 @@ def _session_options(precision: str, options: EngineOptions) -> ort.SessionOptio
     settings = ort.SessionOptions()
     settings.log_severity_level = _FATAL_ONLY
     settings.intra_op_num_threads = options.threads or 0
-    if precision == "w8":
+    if precision in ("w8", "w4"):
         settings.add_session_config_entry(*(_INT8_KEPT if options.low_memory else _INT8_WIDENED))
     if options.low_memory:
         settings.enable_cpu_mem_arena = False
