@@ -12,7 +12,7 @@ from edgediff_exporters.quantization.openvino_counting import count_operators
 from edgediff_exporters.quantization.openvino_int8 import quantise_layers
 from edgediff_exporters.quantization.openvino_layers import end_convolutions, quantisable
 from edgediff_exporters.quantization.openvino_lifting import lift
-from edgediff_exporters.quantization.openvino_model import read_graph, widened, write_model
+from edgediff_exporters.quantization.openvino_model import name_by_place, read_graph, widened, write_model
 from edgediff_exporters.quantization.openvino_weights import compress_w4, compress_w8
 from edgediff_runtimes.bundle import OperatorCount
 from edgediff_runtimes.engines.openvino.library import ov
@@ -66,7 +66,9 @@ class OpenVinoQuantiser:
     def _in_int8(self, graph: Path, feeds: Calibration, keep: Collection[str]) -> ov.Model:
         if self._int8 is None or self._int8[0] != graph or self._int8[1] is not feeds:
             self._int8 = None  # before the next one takes memory
-            self._int8 = graph, feeds, quantise_layers(read_graph(graph, halve=True), feeds)
+            model = quantise_layers(read_graph(graph, halve=True), feeds)
+            name_by_place(model, "quantised")  # a clone takes names over, also those that were made up
+            self._int8 = graph, feeds, model
         original = read_graph(graph, halve=True)
         model = self._int8[2].clone()
         lift(model, original, keep)

@@ -53,7 +53,7 @@ def end_convolutions(model: ov.Model) -> tuple[str, ...]:
 
 
 def _reads_an_input(node: ov.Node) -> bool:
-    return node.input_value(0).get_node().get_type_name() == "Parameter"
+    return bool(node.input_value(0).get_node().get_type_name() == "Parameter")
 
 
 def _writes_an_output(node: ov.Node) -> bool:

@@ -47,10 +47,10 @@ def read_graph(graph: Path, *, halve: bool) -> ov.Model:
         raise ExportError(f"OpenVINO cannot read `{graph.name}`: {str(error).strip().splitlines()[-1]}") from error
     with without_telemetry():
         from openvino import _offline_transformations as passes  # noqa: PLC0415 - as without_telemetry wants it
-    _name_by_place(model, "read")
+    name_by_place(model, "read")
     named = {node.get_friendly_name() for node in model.get_ops()}
     passes.apply_moc_transformations(model, cf=True)
-    _name_by_place(model, "simplified", unless=named)
+    name_by_place(model, "simplified", unless=named)
     if halve:
         passes.compress_model_transformation(model)
     _turn_weights(model)
@@ -66,7 +66,7 @@ def write_model(model: ov.Model, folder: Path, *, precision: str) -> tuple[Writt
         precision: What the file says of it.
     """
     _widen_inputs(model)
-    _name_by_place(model, "written")
+    name_by_place(model, "written")
     model.set_friendly_name(folder.name)
     for name, value in {"version": version("edgediff"), "precision": precision}.items():
         model.set_rt_info(value, ["edgediff", name])
@@ -114,8 +114,8 @@ def _turn_weights(model: ov.Model) -> None:
     model.validate_nodes_and_infer_types()
 
 
-def _name_by_place(model: ov.Model, when: str, *, unless: Collection[str] | None = None) -> None:
-    """Rule 4, each time before names are made of names.
+def name_by_place(model: ov.Model, when: str, *, unless: Collection[str] | None = None) -> None:
+    """Rule 4; each time before names are made of names.
 
     Args:
         model: The model.
