@@ -33,7 +33,7 @@ CELL = 128
 def main() -> None:
     """One picture per prompt, all with seed 0, enlarged twice."""
     sheet = Image.new("RGB", (COLUMNS * CELL, len(PROMPTS) // COLUMNS * CELL), "white")
-    with edgediff.load("emoji") as pipeline:
+    with edgediff.load("emoji-lcm") as pipeline:
         for index, prompt in enumerate(PROMPTS):
             image = pipeline(prompt, seed=0).images[0].resize((CELL, CELL), Image.Resampling.BICUBIC)
             sheet.paste(image, (index % COLUMNS * CELL, index // COLUMNS * CELL))

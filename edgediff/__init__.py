@@ -1,7 +1,7 @@
 """edgediff: diffusion models on people's own devices.
 
 >>> import edgediff
->>> with edgediff.load("emoji") as pipeline:
+>>> with edgediff.load("emoji-lcm") as pipeline:
 ...     pipeline("a red apple", seed=0).save("apple.png")
 
 Names are imported when they are first used, so ``import edgediff`` costs next to nothing.

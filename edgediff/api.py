@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypedDict, final
 
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.engines import Engine, EngineOptions, engine_for, get_engine
@@ -19,6 +19,8 @@ from edgediff_runtimes.quality.claims import Figure
 from edgediff_runtimes.quality.making import ignore
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack  # typing's own came with Python 3.11
+
     from edgediff_exporters import ExportProgress, ExportReport
     from edgediff_runtimes.components import Residency
 
@@ -94,6 +96,32 @@ def load(
     )
 
 
+class TrialKeywords(TypedDict, total=False):
+    """What an export draws to calibrate and to measure, and the least quality that is asked for.
+
+    Attributes:
+        calibrate: Prompts, or a text file with one a line, to calibrate ``int8`` and ``mixed`` with; default: ours.
+        calibration_pictures: How many pictures are drawn with them; default: one per prompt of yours, 12 of ours.
+        evaluate: Prompts, or a text file, to measure the bundle with; default: ours.
+        evaluation_pictures: How many pictures are drawn with them, 0 to measure nothing; default: one per prompt.
+        trial_steps: Sampling steps of all these pictures; default: the bundle's.
+        trial_size: Width and height of all these pictures; default: the bundle's.
+        min_psnr: The least mean PSNR of the pictures against fp32's, in dB; else the export fails.
+        min_ssim: The least mean SSIM, likewise.
+        search_minutes: How long ``mixed`` may search for the layers to leave in float; default: 10.
+    """
+
+    calibrate: str | Path | Sequence[str] | None
+    calibration_pictures: int | None
+    evaluate: str | Path | Sequence[str] | None
+    evaluation_pictures: int | None
+    trial_steps: int | None
+    trial_size: tuple[int, int] | None
+    min_psnr: float | None
+    min_ssim: float | None
+    search_minutes: float | None
+
+
 def export(
     source: str | Path,
     bundle: str | Path,
@@ -102,17 +130,9 @@ def export(
     precision: str | Mapping[str, str] = "fp32",
     config: str | Path | None = None,
     defaults: Mapping[str, float] | None = None,
-    calibrate: str | Path | Sequence[str] | None = None,
-    calibration_pictures: int | None = None,
-    evaluate: str | Path | Sequence[str] | None = None,
-    evaluation_pictures: int | None = None,
-    trial_steps: int | None = None,
-    trial_size: tuple[int, int] | None = None,
-    min_psnr: float | None = None,
-    min_ssim: float | None = None,
-    search_minutes: float | None = None,
     overwrite: bool = False,
     on_progress: Callable[[ExportProgress], None] = lambda _: None,
+    **trials: Unpack[TrialKeywords],
 ) -> ExportReport:
     """Turn a trained model into a bundle. Needs the ``export`` extra.
 
@@ -127,17 +147,9 @@ def export(
             by component; ``*`` stands for all others.
         config: For a single-file checkpoint: a diffusers directory whose configs and tokenizer describe it.
         defaults: ``steps``, ``guidance``, ``width``, ``height`` that the bundle recommends; else the family's.
-        calibrate: Prompts, or a text file with one a line, to calibrate ``int8`` and ``mixed`` with; default: ours.
-        calibration_pictures: How many pictures are drawn with them; default: one per prompt of yours, 12 of ours.
-        evaluate: Prompts, or a text file, to measure the bundle with; default: ours.
-        evaluation_pictures: How many pictures are drawn with them, 0 to measure nothing; default: one per prompt.
-        trial_steps: Sampling steps of all these pictures; default: the bundle's.
-        trial_size: Width and height of all these pictures; default: the bundle's.
-        min_psnr: The least mean PSNR of the pictures against fp32's, in dB; else the export fails.
-        min_ssim: The least mean SSIM, likewise.
-        search_minutes: How long ``mixed`` may search for the layers to leave in float; default: 10.
         overwrite: Replace an existing bundle, once the new one is complete.
         on_progress: Told every step.
+        **trials: What is drawn to calibrate and to measure, and the least quality asked for, see ``TrialKeywords``.
 
     Returns:
         What was written and measured.
@@ -158,17 +170,7 @@ def export(
         precision=precision,
         config=config,
         defaults=defaults,
-        trials=exporters.TrialOptions(
-            calibrate=calibrate,
-            calibration_pictures=calibration_pictures,
-            evaluate=evaluate,
-            evaluation_pictures=evaluation_pictures,
-            trial_steps=trial_steps,
-            trial_size=trial_size,
-            min_psnr=min_psnr,
-            min_ssim=min_ssim,
-            search_minutes=search_minutes,
-        ),
+        trials=exporters.TrialOptions(**trials),
         overwrite=overwrite,
         on_progress=on_progress,
     )

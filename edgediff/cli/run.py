@@ -33,7 +33,7 @@ def _prompt(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) 
 
 @click.command("run")
 @click.argument("prompt", nargs=-1, metavar="[PROMPT]", callback=_prompt)
-@click.option("-m", "--model", default="emoji", show_default=True, help="A bundle's directory or a shipped model.")
+@click.option("-m", "--model", default="emoji-lcm", show_default=True, help="A bundle's directory or a shipped model.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.  [default: edgediff-SEED.png]")
 @click.option("--prompts", type=click.Path(path_type=Path), help="A file with one prompt a line, drawn one by one.")
 @click.option("--negative", "negative_prompt", metavar="TEXT", help="What to steer away from.")

@@ -1,4 +1,9 @@
-"""``export``: a trained model in, a bundle out."""
+"""``export``: a trained model in, a bundle out.
+
+Memory: modules are traced without weights, weights are streamed from file to file, and the check runs the module
+layer by layer; only checking an fp16 graph takes more, because the engine widens its weights. To quantise takes the
+component's weights in fp32 once; to calibrate and to measure, what drawing with the fp32 bundle takes.
+"""
 
 from __future__ import annotations
 
@@ -59,10 +64,6 @@ def export(
     Anything but fp32 in ONNX is measured against it: the model is exported in fp32 as well, into a folder that is
     removed again, both bundles draw the same pictures, and what they differ by is written into the manifest.
 
-    Memory: modules are traced without weights, weights are streamed from file to file, and the check runs the module
-    layer by layer; only checking an fp16 graph takes more, because the engine widens its weights. To quantise takes the
-    component's weights in fp32 once; to calibrate and to measure, what drawing with the fp32 bundle takes.
-
     Args:
         source: A directory that diffusers' ``save_pretrained`` wrote, one ``.safetensors`` checkpoint in the original
             Stable Diffusion 1.x layout, or the name of a model on the Hugging Face hub.
@@ -99,16 +100,7 @@ def export(
         raise TargetError(f"`{target.name}` holds the source itself: expected another place")
     with staged(target, overwrite=overwrite) as folder:
         words = [*_options(format, precision, config, defaults), *trials.words()]
-        described = Manifest(
-            family=family.name,
-            tasks=family.tasks(model),
-            components={},
-            scheduler=_copy_configs(model, folder),
-            latents=family.latents(model),
-            tokenizers=(_tokenizer(model, folder, format),),
-            defaults=recommended,
-            provenance=provenance(model, target, folder, words),
-        )
+        described = _described(model, family, target, folder, format_=format, defaults=recommended, words=words)
         recipe = Recipe(model, plans, format, precisions, planned)
         if planned.evaluation or not straight(format, precisions.values()):
             manifest = _beside_fp32(recipe, folder, described, on_progress)
@@ -116,6 +108,22 @@ def export(
             manifest = _straight(recipe, folder, described, on_progress)
         (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     return ExportReport(target.absolute(), manifest)
+
+
+def _described(
+    model: Source, family: Family, target: Path, folder: Path, *, format_: str, defaults: Defaults, words: list[str]
+) -> Manifest:
+    """The manifest of ``target`` without components; what stands beside them is written into ``folder``."""
+    return Manifest(
+        family=family.name,
+        tasks=family.tasks(model),
+        components={},
+        scheduler=_copy_configs(model, folder),
+        latents=family.latents(model),
+        tokenizers=(_tokenizer(model, folder, format_),),
+        defaults=defaults,
+        provenance=provenance(model, target, folder, words),
+    )
 
 
 def _straight(recipe: Recipe, folder: Path, described: Manifest, on_progress: OnProgress) -> Manifest:

@@ -13,4 +13,4 @@ def test_the_embedding_example_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - the example is ours
     assert (tmp_path / "apple.png").is_file()
-    assert "20/20" in capsys.readouterr().out
+    assert "4/4" in capsys.readouterr().out

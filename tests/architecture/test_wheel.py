@@ -20,7 +20,7 @@ PACKAGES = {
     "edgediff_exporters": "exporters/edgediff_exporters",
     "edgediff_runtimes": "runtimes/edgediff_runtimes",
 }
-# Where imports beyond the base install may stand; that only one engine has the runtime's is the import contract's matter.
+# Where imports beyond the base install may stand; which module of the runtime has them is the import contract's matter.
 EXTRAS = {"edgediff_exporters": "export", "edgediff_runtimes": "openvino"}
 BASE = {"numpy", "onnxruntime", "tokenizers", "pillow", "click", "rich"}
 LARGEST_BYTES = 16_000_000
@@ -101,8 +101,10 @@ def test_kinds_of_files(names):
     models = {path for path in packed if path.parts[:2] == ("edgediff", "models")}
     assert {path.name for path in packed - models if path.suffix != ".py"} == {"py.typed"}
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
-    # Nothing that could run when it is read: no pickles under any of their names.
-    assert {path.suffix for path in models} <= {".onnx", ".data", ".json", ".txt", ".md", ""}
+    # Nothing that could run when it is read: no pickles under any of their names. The record of quality, an archive of
+    # arrays, is read without them.
+    assert {path.suffix for path in models} <= {".onnx", ".data", ".json", ".txt", ".md", ".npz", ""}
+    assert {path.name for path in models if path.suffix == ".npz"} == {"reference.npz"}
 
 
 def test_licence_and_command_are_packed(wheel, names):

@@ -1,9 +1,10 @@
-"""Make ``tests/golden/pipeline/emoji.npz`` again: what diffusers draws with the weights that the shipped model has.
+"""Make ``tests/golden/pipeline/*.npz`` again: what diffusers draws with the weights that the shipped models have.
 
     python tests/golden/make_pipeline_golden.py
 
-The shipped bundle stores matrices in half precision and computes in float32 (``w16``), so the reference is diffusers in
-float32 with the same matrices rounded to half precision. Whole arrays are kept: final latents and decoded pictures.
+The shipped bundles store matrices in int8 with a scale per output channel and compute in float32 (``w8``), so the
+reference is diffusers in float32 with the same matrices rounded that way, by the few lines below and not by the
+exporter's. Whole arrays are kept: final latents and decoded pictures.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ import torch
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "benchmarks" / "models" / "emoji" / "pipelines" / "emoji"
-TARGET = Path(__file__).parent / "pipeline" / "emoji.npz"
-MATRIX = 2  # axes from which on `w16` rounds a tensor
+SOURCES = ROOT / "benchmarks" / "models" / "emoji" / "pipelines"
+TARGETS = Path(__file__).parent / "pipeline"
+SEED = 7
+MATRIX = 2  # axes from which on `w8` rounds a tensor
 PROMPTS = ["a red apple", "a fox face", "a sailboat"]
 SAMPLERS: dict[str | None, tuple[Any, dict[str, Any]] | None] = {
     None: None,
@@ -45,10 +47,10 @@ def picture(width: int, height: int) -> Image.Image:
     return Image.fromarray(np.where(disc, shade, 255).astype(np.uint8))
 
 
-def cases() -> list[dict[str, Any]]:
+def cases(samplers: list[str | None]) -> list[dict[str, Any]]:
     """Every sampler with either task; guidance, batch and size vary so that each pair of values occurs."""
     listed = []
-    for index, sampler in enumerate(SAMPLERS):
+    for index, sampler in enumerate(samplers):
         for task in (0, 1):
             turn = index + task
             listed.append(
@@ -86,17 +88,22 @@ def draw(pipeline: diffusers.StableDiffusionPipeline, case: dict[str, Any], step
     return latents
 
 
-def main() -> None:
-    """Draw every case and store it."""
-    steps, seed = 6, 7
-    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(SOURCE)
+def round_matrices(module: torch.nn.Module) -> None:
+    """What ``w8`` does to a module: torch keeps the output channels of its layers, and a table's rows, first."""
+    for parameter in module.parameters():
+        if parameter.ndim >= MATRIX:
+            step = parameter.data.flatten(1).abs().amax(1).reshape(-1, *[1] * (parameter.ndim - 1)) / 127
+            parameter.data = (parameter.data / step).round() * step
+
+
+def make(name: str, samplers: list[str | None], *, steps: int) -> None:
+    """Draw every case with one model and store it."""
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(SOURCES / name)
     for part in (pipeline.text_encoder, pipeline.unet, pipeline.vae):
-        for parameter in part.parameters():
-            if parameter.ndim >= MATRIX:
-                parameter.data = parameter.data.half().float()
+        round_matrices(part)
     arrays = {}
-    for index, case in enumerate(cases()):
-        latents = draw(pipeline, case, steps, seed)
+    for index, case in enumerate(cases(samplers)):
+        latents = draw(pipeline, case, steps, SEED)
         with torch.no_grad():
             decoded = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor).sample
         images = pipeline.image_processor.postprocess(decoded, output_type="pil")
@@ -106,15 +113,16 @@ def main() -> None:
     about = {
         "prompts": PROMPTS,
         "steps": steps,
-        "seed": seed,
+        "seed": SEED,
         "strength": 0.6,
-        "cases": cases(),
+        "cases": cases(samplers),
         "made_with": provenance,
     }
-    TARGET.parent.mkdir(exist_ok=True)
-    np.savez_compressed(TARGET, about=np.array(json.dumps(about)), **arrays)
-    print(TARGET)  # noqa: T201 - a script reports by printing
+    TARGETS.mkdir(exist_ok=True)
+    np.savez_compressed(TARGETS / f"{name}.npz", about=np.array(json.dumps(about)), **arrays)
+    print(name)  # noqa: T201 - a script reports by printing
 
 
 if __name__ == "__main__":
-    main()
+    make("emoji", list(SAMPLERS), steps=6)
+    make("emoji-lcm", [None, "euler_a"], steps=4)

@@ -1,4 +1,4 @@
-"""The shipped model without PyTorch, in both engines, against whole arrays that diffusers drew with the same weights.
+"""The shipped models without PyTorch, in both engines, against whole arrays that diffusers drew with the same weights.
 
 ``tests/golden/make_pipeline_golden.py`` makes them again. Bounds: latents 1e-3, pictures 2/255.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +17,25 @@ import edgediff
 from edgediff_runtimes.engines import ENGINES
 from edgediff_runtimes.errors import NotInstalledError
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "pipeline" / "emoji.npz"
-with np.load(GOLDEN) as _file:
-    ARRAYS = dict(_file)
-ABOUT = json.loads(str(ARRAYS["about"]))
+GOLDENS = Path(__file__).parents[1] / "golden" / "pipeline"
+MODELS = ("emoji", "emoji-lcm")
+
+
+def _read(model):
+    with np.load(GOLDENS / f"{model}.npz") as file:
+        return dict(file)
+
+
+ARRAYS = {model: _read(model) for model in MODELS}
+ABOUT = {model: json.loads(str(arrays["about"])) for model, arrays in ARRAYS.items()}
+CASES = [(model, index) for model in MODELS for index in range(len(ABOUT[model]["cases"]))]
 
 
 @pytest.fixture(scope="module", params=list(ENGINES))
-def pipeline(request):
+def pipelines(request):
     try:
-        with edgediff.load("emoji", engine=request.param) as loaded:
-            yield loaded
+        with ExitStack() as stack:
+            yield {model: stack.enter_context(edgediff.load(model, engine=request.param)) for model in MODELS}
     except NotInstalledError as error:
         pytest.skip(error.sentence)
 
@@ -38,27 +47,31 @@ def _picture(width, height):
     return Image.fromarray(np.where(disc, shade, 255).astype(np.uint8))
 
 
-def _name(case):
+def _name(which):
+    model, index = which
+    case = ABOUT[model]["cases"][index]
     task = "image-to-image" if case["image_to_image"] else "text-to-image"
-    return f"{case['sampler']}-{task}-g{case['guidance']:g}-b{case['batch']}-{case['size'][0]}"
+    return f"{model}-{case['sampler']}-{task}-g{case['guidance']:g}-b{case['batch']}-{case['size'][0]}"
 
 
-@pytest.mark.parametrize("index", range(len(ABOUT["cases"])), ids=[_name(case) for case in ABOUT["cases"]])
-def test_draws_what_diffusers_drew(pipeline, index):
-    case = ABOUT["cases"][index]
+@pytest.mark.parametrize("which", CASES, ids=_name)
+def test_draws_what_diffusers_drew(pipelines, which):
+    model, index = which
+    about, arrays = ABOUT[model], ARRAYS[model]
+    case = about["cases"][index]
     width, height = case["size"]
-    start = {"image": _picture(width, height), "strength": ABOUT["strength"]} if case["image_to_image"] else {}
-    result = pipeline(
-        ABOUT["prompts"][: case["batch"]],
+    start = {"image": _picture(width, height), "strength": about["strength"]} if case["image_to_image"] else {}
+    result = pipelines[model](
+        about["prompts"][: case["batch"]],
         sampler=case["sampler"],
-        steps=ABOUT["steps"],
-        seed=ABOUT["seed"],
+        steps=about["steps"],
+        seed=about["seed"],
         guidance=case["guidance"],
         width=width,
         height=height,
         **start,
     )
-    assert np.abs(ARRAYS[f"latents_{index}"]).max() > 0.5
-    assert np.abs(result.latents - ARRAYS[f"latents_{index}"]).max() <= 1e-3
+    assert np.abs(arrays[f"latents_{index}"]).max() > 0.5
+    assert np.abs(result.latents - arrays[f"latents_{index}"]).max() <= 1e-3
     pictures = np.stack([np.asarray(image) for image in result.images]).astype(np.int16)
-    assert np.abs(pictures - ARRAYS[f"images_{index}"]).max() <= 2
+    assert np.abs(pictures - arrays[f"images_{index}"]).max() <= 2

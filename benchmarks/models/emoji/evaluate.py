@@ -2,6 +2,7 @@
 
     python -m benchmarks.models.emoji.evaluate --work DIR --pipeline DIR/final/emoji --out metrics.json
 
+`--pipeline` may also be a bundle of edgediff; `compare.py` measures both and how far they are apart.
 A picture is right when, of all drawings and their mirror images, the nearest one by squared error is the asked one;
 under a keyword, when the nearest drawing carries that keyword. Asked are
 
@@ -11,6 +12,7 @@ under a keyword, when the nearest drawing carries that keyword. Asked are
 - `unseen_synonyms`: keywords never trained with that drawing; strictly the drawing itself counts;
 - `colours`, `unseen_colours`: recolourings trained and never trained, against all drawings and all recolourings;
 - `..._psnr`: mean dB to the asked drawing; `seed_distance`: dB between two seeds of one name (lower: they differ more).
+- `autoencoder_psnr`, of a pipeline alone: dB of all drawings, encoded and decoded.
 """
 
 from __future__ import annotations
@@ -25,13 +27,12 @@ from typing import final
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
 from torch import Tensor
 
 from benchmarks.models.emoji import autoencoder, data, recolour
+from benchmarks.models.emoji.artists import TorchArtist, open_artist
 from benchmarks.models.emoji.budget import plain_options
 from benchmarks.models.emoji.captions import UNSEEN_TEMPLATES, Captions
-from benchmarks.models.emoji.training import device
 
 
 @final
@@ -60,30 +61,6 @@ class Album:
         return error.amin(0) / flat.shape[1]
 
 
-@final
-class Artist:
-    """The pipeline under test with its steps and guidance."""
-
-    def __init__(self, folder: Path, *, steps: int, guidance: float) -> None:
-        self._pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None).to(device())
-        self._pipe.set_progress_bar_config(disable=True)
-        self._settings = {"num_inference_steps": steps, "guidance_scale": guidance, "height": 64, "width": 64}
-
-    @property
-    def autoencoder(self) -> AutoencoderKL:
-        """The pipeline's autoencoder."""
-        return self._pipe.vae
-
-    def draw(self, prompts: list[str], *, seed: int) -> Tensor:
-        """Pictures (prompt, height, width, channel) in [0, 1]; picture i has its own noise, from `seed` and i."""
-        drawn = []
-        for start in range(0, len(prompts), 32):
-            part = prompts[start : start + 32]
-            noises = [torch.Generator().manual_seed(seed * 100_000 + start + place) for place in range(len(part))]
-            drawn.append(self._pipe(part, generator=noises, output_type="np", **self._settings).images)
-        return torch.from_numpy(np.concatenate(drawn))
-
-
 def questions(work: Path, *, limit: int, seed: int) -> dict[str, list[Question]]:
     """The questions by kind, at most `limit` of each kind but names."""
     concepts, _ = data.load(work)
@@ -109,9 +86,9 @@ def questions(work: Path, *, limit: int, seed: int) -> dict[str, list[Question]]
     return {"names": names, **{kind: dice.sample(asked, min(limit, len(asked))) for kind, asked in kinds.items()}}
 
 
-def grade(artist: Artist, album: Album, asked: list[Question], *, among: int, seed: int) -> tuple[float, float]:
+def grade(drawn: Tensor, album: Album, asked: list[Question], *, among: int) -> tuple[float, float]:
     """Share of right pictures, the first `among` of the album being the choice, and mean dB to the right picture."""
-    error = album.errors(artist.draw([one.prompt for one in asked], seed=seed))[:, :among]
+    error = album.errors(drawn)[:, :among]
     right = [int(nearest) in one.right for nearest, one in zip(error.argmin(1), asked, strict=True)]
     best = torch.stack([row[sorted(one.right)].min() for row, one in zip(error, asked, strict=True)])
     return float(np.mean(right)), float((-10 * best.log10()).mean())
@@ -121,14 +98,15 @@ def evaluate(work: Path, folder: Path, *, steps: int, guidance: float, limit: in
     """All figures of the module's docstring."""
     drawings, coloured = data.load(work)[1], recolour.load(work)[1]
     album = Album(torch.from_numpy(np.concatenate([drawings, coloured])))
-    artist = Artist(folder, steps=steps, guidance=guidance)
+    artist = open_artist(folder, steps=steps, guidance=guidance)
     figures: dict[str, float] = {"drawings": len(drawings), "steps": steps, "guidance": guidance, "seed": seed}
     for kind, asked in questions(work, limit=limit, seed=seed).items():
         if not asked:
             continue
         started = time.monotonic()
         among = len(drawings) + (len(coloured) if "colours" in kind else 0)
-        figures[kind], decibel = grade(artist, album, asked, among=among, seed=seed)
+        drawn = artist.draw([one.prompt for one in asked], seed=seed)
+        figures[kind], decibel = grade(drawn, album, asked, among=among)
         figures[f"{kind}_asked"] = len(asked)
         figures[f"{kind}_psnr"] = decibel
         print(
@@ -138,14 +116,15 @@ def evaluate(work: Path, folder: Path, *, steps: int, guidance: float, limit: in
     some = [one.name for one in data.load(work)[0]][:: max(1, len(drawings) // 64)]
     first, second = (artist.draw(some, seed=seed + 1 + place) for place in range(2))
     figures["seed_distance"] = float((-10 * (first - second).square().mean((1, 2, 3)).log10()).mean())
-    figures["autoencoder_psnr"] = autoencoder.evaluate(artist.autoencoder, torch.from_numpy(drawings))
+    if isinstance(artist, TorchArtist):
+        figures["autoencoder_psnr"] = autoencoder.evaluate(artist.autoencoder, torch.from_numpy(drawings))
     return figures
 
 
 def main() -> None:
     """Write the figures as JSON and print them."""
     parser = plain_options(__doc__)
-    parser.add_argument("--pipeline", type=Path, required=True, help="the pipeline's folder")
+    parser.add_argument("--pipeline", type=Path, required=True, help="the folder of a pipeline or a bundle")
     parser.add_argument("--out", type=Path, required=True, help="JSON file of the figures")
     parser.add_argument("--steps", type=int, default=20, help="(default: %(default)s; few-step model: 4)")
     parser.add_argument("--guidance", type=float, default=2.5, help="(default: %(default)s; few-step model: 1)")

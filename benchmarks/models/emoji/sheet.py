@@ -2,6 +2,7 @@
 
 python -m benchmarks.models.emoji.sheet --pipeline DIR/final/emoji --out emoji.png
 python -m benchmarks.models.emoji.sheet --pipeline DIR/final/emoji --out blends.png --blends
+python -m benchmarks.models.emoji.sheet --pipeline edgediff/models/emoji-lcm --steps 4 --guidance 1 --out shipped.png
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.models.emoji.evaluate import Artist
+from benchmarks.models.emoji.artists import Artist, open_artist
 
 PROMPTS = (
     "red apple", "banana", "pizza", "hamburger", "strawberry", "birthday cake", "ice cream", "hot beverage",
@@ -51,14 +52,14 @@ def sheet(artist: Artist, prompts: tuple[str, ...], *, seeds: int, columns: int)
 def main() -> None:
     """Write one PNG."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pipeline", type=Path, required=True, help="the pipeline's folder")
+    parser.add_argument("--pipeline", type=Path, required=True, help="the folder of a pipeline or a bundle")
     parser.add_argument("--out", type=Path, required=True, help="PNG file")
     parser.add_argument("--steps", type=int, default=20, help="(default: %(default)s; few-step model: 4)")
     parser.add_argument("--guidance", type=float, default=2.5, help="(default: %(default)s; few-step model: 1)")
     parser.add_argument("--seeds", type=int, default=3, help="pictures per prompt (default: %(default)s)")
     parser.add_argument("--blends", action="store_true", help="prompts that training never had")
     arguments = parser.parse_args()
-    artist = Artist(arguments.pipeline, steps=arguments.steps, guidance=arguments.guidance)
+    artist = open_artist(arguments.pipeline, steps=arguments.steps, guidance=arguments.guidance)
     prompts = BLENDS if arguments.blends else PROMPTS
     sheet(artist, prompts, seeds=arguments.seeds, columns=4).save(arguments.out)
 
