@@ -28,6 +28,9 @@ from edgediff_runtimes.errors import EngineError, SettingError
 
 DEFAULT_LIMIT_BYTES = 4 << 30
 FOLDER_VARIABLE, LIMIT_VARIABLE = "EDGEDIFF_CACHE", "EDGEDIFF_CACHE_LIMIT"
+# One entry is expected to take at most this part of the limit. More is not worth it: an ONNX graph of Stable Diffusion
+# 1.5's U-Net, 3.4 GB, would push all others out to save three processor seconds a load (benchmarks/README.md).
+LARGEST_PART = 1 / 8
 _ENTRY_FILE = "entry.json"
 _UNFINISHED = ".part-"  # directories that are being filled, or that a killed process left
 _ABANDONED_S = 24 * 3600
@@ -109,12 +112,12 @@ class CompiledCache:
             about: See ``Entry``.
             build: Compiles, and uses the folder it is given (an earlier compilation's, or an empty one) as the engine's
                 own cache; None: without.
-            expected_bytes: About how large the entry will be; one beyond the limit is not begun.
+            expected_bytes: About how large the entry will be; one beyond ``LARGEST_PART`` of the limit is not begun.
 
         Raises:
             EngineError: What ``build`` raises without a folder.
         """
-        if self.path is None or not 0 <= expected_bytes <= self.limit or self.limit == 0:
+        if self.path is None or self.limit == 0 or expected_bytes > LARGEST_PART * self.limit:
             return build(None)
         place = self.path / name
         try:

@@ -71,8 +71,10 @@ def test_one_that_is_too_large_alone_is_not_kept(cache, compile_):
 
 
 def test_one_that_is_expected_to_be_too_large_is_not_begun(cache, compile_):
-    compile_("a", expected=cache.limit + 1)
+    compile_("a", expected=cache.limit // 8 + 1)
     assert compile_.folders == [None]
+    compile_("a", expected=cache.limit // 8)
+    assert _names(cache) == ["a"]
 
 
 def test_nothing_is_kept_with_a_limit_of_zero(tmp_path, compile_):
