@@ -77,8 +77,7 @@ def export(
         on_progress: Told every step.
 
     Raises:
-        SettingError: The format, a precision or an option of the trials cannot be applied, or a default is not of its
-            kind.
+        SettingError: The format, a precision, a default or an option of the trials cannot be applied.
         SourceError: The source is no model that can be exported.
         TargetError: The bundle cannot be written there.
         ToleranceError: A graph strays too far from its module.
