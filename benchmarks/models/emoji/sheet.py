@@ -58,10 +58,14 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, default=2.5, help="(default: %(default)s; few-step model: 1)")
     parser.add_argument("--seeds", type=int, default=3, help="pictures per prompt (default: %(default)s)")
     parser.add_argument("--blends", action="store_true", help="prompts that training never had")
+    parser.add_argument("--colours", type=int, help="of the PNG's palette, which makes it small (default: no palette)")
     arguments = parser.parse_args()
     artist = open_artist(arguments.pipeline, steps=arguments.steps, guidance=arguments.guidance)
     prompts = BLENDS if arguments.blends else PROMPTS
-    sheet(artist, prompts, seeds=arguments.seeds, columns=4).save(arguments.out)
+    page = sheet(artist, prompts, seeds=arguments.seeds, columns=4)
+    if arguments.colours is not None:
+        page = page.quantize(arguments.colours)
+    page.save(arguments.out, optimize=True)
 
 
 if __name__ == "__main__":
