@@ -1,0 +1,29 @@
+"""``docs/export.md`` says what the code does."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+
+pytest.importorskip("torch")
+
+from edgediff_exporters import TrialOptions, precision
+
+
+@pytest.fixture(scope="module")
+def page(root):
+    return (root / "docs" / "export.md").read_text(encoding="utf-8")
+
+
+def test_the_table_of_precisions_is_that_of_the_code(page):
+    told = dict(re.findall(r"^\| `(\w+)` \| (both|openvino) \|", page, re.MULTILINE))
+    assert told == {
+        name: "both" if name in precision.FORMATS["onnx"] else "openvino" for name in precision.FORMATS["openvino"]
+    }
+
+
+def test_every_option_of_the_trials_is_told(page):
+    for field in dataclasses.fields(TrialOptions):
+        assert f"`--{field.name.replace('_', '-')} " in page
