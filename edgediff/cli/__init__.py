@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import warnings
 from typing import final
@@ -39,6 +40,8 @@ def group(*, debug: bool) -> None:
 def main() -> None:
     """Run the command and exit."""
     warnings.showwarning = _show_warning
+    # Ended by a service manager or `timeout` as by Ctrl-C: what is half done is cleared away, partial results are kept.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"] or ["--help"]
     try:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +90,7 @@ def _measure(request: Request, targets: dict[str, Path]) -> None:
             write_json(report, targets["json"])  # at once: not every end of a process can be caught
 
     try:
-        with _terminable(), progress() as display:
+        with progress() as display:
             task = display.add_task("checking", total=None)
 
             def show(event: Progress) -> None:
@@ -106,20 +103,6 @@ def _measure(request: Request, targets: dict[str, Path]) -> None:
             _print(report)
         for path in targets.values() if latest else ():
             click.echo(f"wrote {path}", err=True)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that partial results are kept."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _write_pages(report: Report, targets: dict[str, Path]) -> None:

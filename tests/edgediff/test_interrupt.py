@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of a step: exit code 130, no half file, no traceback."""
+"""Ctrl-C and SIGTERM in the middle of the work: exit code 130, no half file, no traceback."""
 
 from __future__ import annotations
 
@@ -41,8 +41,17 @@ def slow_bundle(bundle_copy, golden):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
-@pytest.mark.parametrize("more", [[], ["--images", "2", "--low-memory"], ["--json"]], ids=["plain", "sparing", "json"])
-def test_an_interrupt_ends_the_step(slow_bundle, tmp_path, more):
+@pytest.mark.parametrize(
+    ("sent", "more"),
+    [
+        (signal.SIGINT, []),
+        (signal.SIGINT, ["--images", "2", "--low-memory"]),
+        (signal.SIGINT, ["--json"]),
+        (signal.SIGTERM, []),
+    ],
+    ids=["plain", "sparing", "json", "sigterm"],
+)
+def test_an_interrupt_ends_the_step(slow_bundle, tmp_path, sent, more):
     (tmp_path / "out").mkdir()
     args = ["run", "a cat", "-m", str(slow_bundle), "-o", str(tmp_path / "out" / "x.png"), *more]
     with subprocess.Popen(
@@ -54,7 +63,7 @@ def test_an_interrupt_ends_the_step(slow_bundle, tmp_path, more):
     ) as process:
         try:
             assert process.stderr.readline() == "unet begins\n"
-            process.send_signal(signal.SIGINT)
+            process.send_signal(sent)
             out, err = process.communicate(timeout=PATIENCE_S)
         finally:
             process.kill()
