@@ -5,7 +5,7 @@
 Needs onnx (1.23.2 when these were made). ``add.onnx``: a + b. ``half.onnx``: 2 * a in float16. ``loop.onnx``: ``trips``
 products of a matrix that keeps its argument in range, so that a run lasts as long as a test asks for. ``chain.onnx``:
 200 such products, one node each, of as many rows as a test asks for: for engines that are interrupted between nodes
-only.
+only. ``scalar.onnx``: a number as a row of one, which shows whether it came in without axes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def main() -> None:
     write("half", half_graph())
     write("loop", loop_graph())
     write("chain", chain_graph())
+    write("scalar", scalar_graph())
 
 
 def write(name: str, graph: onnx.GraphProto) -> None:
@@ -100,6 +101,16 @@ def chain_graph() -> onnx.GraphProto:
     x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", SIZE]) for name in ("x", "y"))
     square = helper.make_tensor("square", TensorProto.INT64, [2], [SIZE, SIZE])
     return helper.make_graph(nodes, "chain", [x], [y], [square])
+
+
+def scalar_graph() -> onnx.GraphProto:
+    """``row = [number]``, float32: a scalar and its row."""
+    number = helper.make_tensor_value_info("number", TensorProto.FLOAT, [])
+    row = helper.make_tensor_value_info("row", TensorProto.FLOAT, [1])
+    first = helper.make_tensor("first", TensorProto.INT64, [1], [0])
+    return helper.make_graph(
+        [helper.make_node("Unsqueeze", ["number", "first"], ["row"])], "scalar", [number], [row], [first]
+    )
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ class _OnnxRuntimeSession(Session):
         if self._session is None:
             raise EngineError(f"the session of `{self._role}` is closed")
         names = list(self.outputs)
-        feeds = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
+        feeds = {name: np.asarray(array, order="C") for name, array in feeds.items()}  # keeps a scalar one
         run_options = ort.RunOptions()
         run_options.log_severity_level = _FATAL_ONLY
 
