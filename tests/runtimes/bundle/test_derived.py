@@ -41,6 +41,18 @@ def test_external_weights_belong_to_a_component(optimum_dir):
     assert [(entry.path, entry.bytes) for entry in files][1:] == [("unet/model.onnx_data", 5)]
 
 
+def test_graphs_of_optimum_intel(optimum_dir):
+    _write(optimum_dir / "model_index.json", {"_class_name": "OVStableDiffusionPipeline"})
+    for graph in list(optimum_dir.glob("*/model.onnx")):
+        graph.rename(graph.with_name("openvino_model.xml"))
+        graph.with_name("openvino_model.bin").write_bytes(b"123")
+    components = Bundle.open(optimum_dir).manifest.components
+    assert set(components) == {"text_encoder", "unet", "vae_decoder", "vae_encoder"}
+    for role, component in components.items():
+        assert component.format == "openvino"
+        assert [file.path for file in component.files] == [f"{role}/openvino_model.xml", f"{role}/openvino_model.bin"]
+
+
 def test_class_names_of_optimum_and_lcm(optimum_dir):
     _write(optimum_dir / "model_index.json", {"_class_name": "ORTLatentConsistencyModelPipeline"})
     defaults = Bundle.open(optimum_dir).manifest.defaults
