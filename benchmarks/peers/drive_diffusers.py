@@ -21,7 +21,7 @@ def load(job: dict[str, Any]) -> Callable[..., Picture]:
     torch.set_num_threads(job["threads"])
     dtype = getattr(torch, job["dtype"])
     pipeline = StableDiffusionPipeline.from_pretrained(job["pipeline"], torch_dtype=dtype)
-    pipeline.scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config)
+    set_sampler(pipeline, job)
     pipeline.set_progress_bar_config(disable=True)
     if dtype is torch.bfloat16:
         pipeline.unet.to(memory_format=torch.channels_last)
@@ -29,6 +29,12 @@ def load(job: dict[str, Any]) -> Callable[..., Picture]:
     network: list[float] = []
     _time_calls(pipeline.unet, network)
     return partial(draw, pipeline, network)
+
+
+def set_sampler(pipeline: Any, job: dict[str, Any]) -> None:  # noqa: ANN401 - as for draw
+    """The job's sampler, or the pipeline's own where the job names none."""
+    if job.get("sampler") == "euler":
+        pipeline.scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config)
 
 
 def draw(

@@ -26,13 +26,22 @@ def load(job: dict[str, Any]) -> Callable[..., Picture]:
     for role in ("text_encoder", "unet", "vae_decoder"):
         with pipeline._components.use(role):
             pass
-    return partial(_draw, pipeline, engine)
+    return partial(_draw, pipeline, engine, job.get("sampler"))
 
 
-def _draw(pipeline: Pipeline, engine: TimedEngine, *, width: int, height: int, steps: int, guidance: float) -> Picture:
+def _draw(
+    pipeline: Pipeline,
+    engine: TimedEngine,
+    sampler: str | None,
+    *,
+    width: int,
+    height: int,
+    steps: int,
+    guidance: float,
+) -> Picture:
     engine.calls.clear()
     ends: list[float] = []
     options = {"width": width, "height": height, "steps": steps, "guidance": guidance}
-    result = pipeline(PROMPT, seed=SEED, sampler="euler", on_step=lambda _: ends.append(time.perf_counter()), **options)
+    result = pipeline(PROMPT, seed=SEED, sampler=sampler, on_step=lambda _: ends.append(time.perf_counter()), **options)
     network = [seconds for role, seconds in engine.calls if role == "unet"]
     return Picture(ends, network, result.images[0].save)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -18,26 +19,28 @@ VERSIONS = {name: version(name) for name in ("openvino-genai", "openvino", "nump
 
 
 class _Noise(genai.Generator):
-    """Gives the noise that the other peers start from, so that pictures can be compared."""
+    """Gives the noise that the other peers draw, one tensor after another, so that pictures can be compared."""
 
     def __init__(self, noise: np.ndarray) -> None:
         super().__init__()
-        self._noise = noise
+        self._noise = noise.ravel()
 
     def next(self) -> float:
         """One number at a time is not what a pipeline asks for."""
         raise NotImplementedError
 
     def randn_tensor(self, shape: list[int]) -> ov.Tensor:
-        """The noise."""
-        return ov.Tensor(self._noise.reshape(list(shape)))
+        """The next of the noise."""
+        tensor, self._noise = np.split(self._noise, [math.prod(shape)])
+        return ov.Tensor(tensor.reshape(list(shape)))
 
 
 def load(job: dict[str, Any]) -> Callable[..., Picture]:
     """Converted graphs, compiled in the job's precision."""
     pipeline = genai.Text2ImagePipeline(job["openvino-genai"])
-    scheduler = f"{job['openvino-genai']}/scheduler/scheduler_config.json"
-    pipeline.set_scheduler(genai.Scheduler.from_config(scheduler, genai.Scheduler.Type.EULER_DISCRETE))
+    if job.get("sampler") == "euler":
+        scheduler = f"{job['openvino-genai']}/scheduler/scheduler_config.json"
+        pipeline.set_scheduler(genai.Scheduler.from_config(scheduler, genai.Scheduler.Type.EULER_DISCRETE))
     threads = job["threads"]
     pipeline.compile("CPU", INFERENCE_PRECISION_HINT=job["precision"], INFERENCE_NUM_THREADS=threads)
     return partial(_draw, pipeline, np.load(job["noise"]))

@@ -9,20 +9,19 @@ from importlib.metadata import version
 from typing import Any
 
 import onnxruntime
-from diffusers import EulerDiscreteScheduler
-from drive_diffusers import draw
+from drive_diffusers import draw, set_sampler
 from driving import Picture
-from optimum.onnxruntime import ORTStableDiffusionPipeline
+from optimum.onnxruntime import ORTDiffusionPipeline
 
 VERSIONS = {name: version(name) for name in ("optimum-onnx", "onnxruntime", "diffusers", "transformers", "torch")}
 
 
 def load(job: dict[str, Any]) -> Callable[..., Picture]:
-    """What optimum itself exported."""
+    """A directory of ONNX graphs: the class is the one that it names."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = job["threads"]
-    pipeline = ORTStableDiffusionPipeline.from_pretrained(job["optimum-onnx"], session_options=options)
-    pipeline.scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config)
+    pipeline = ORTDiffusionPipeline.from_pretrained(job["optimum-onnx"], session_options=options)
+    set_sampler(pipeline, job)
     pipeline.set_progress_bar_config(disable=True)
     network: list[float] = []
     _time_calls(pipeline.unet.session, network, pipeline.unet)

@@ -7,6 +7,7 @@ The first line makes the environments in CACHE (about 6 GB, outside of the repos
 second converts: optimum-onnx exports PIPELINE (a diffusers directory) itself; OpenVINO converts the graphs of BUNDLE,
 which was exported from the same pipeline; diffusers and stable-diffusion.cpp read the pipeline, see ``released_names``.
 edgediff's own 8-bit bundle is made by ``edgediff export`` (see the README) and handed to ``run.py``.
+``optimum-intel`` is there for ``benchmarks/interoperability`` alone.
 """
 
 from __future__ import annotations
@@ -34,6 +35,16 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
         "accelerate",
         "pillow",
     ),
+    # optimum-intel 2.2.0 wants diffusers below 0.40 and transformers below 5.6.
+    "optimum-intel": (
+        "torch==2.13.0",
+        "optimum-intel[openvino]==2.2.0",
+        "openvino==2026.4.1",
+        "diffusers==0.39.0",
+        "transformers==5.5.4",
+        "accelerate",
+        "pillow",
+    ),
     # transformers is not asked for at run time, only to convert the tokenizer.
     "openvino-genai": ("openvino-genai==2026.4.1.0", "openvino-tokenizers", "transformers==5.23.0", "pillow"),
     "sdcpp": ("stable-diffusion-cpp-python", "pillow"),  # compiled here, with this machine's instructions
@@ -55,6 +66,17 @@ PEERS: dict[str, tuple[str, dict[str, str]]] = {
 def python_of(cache: Path, environment: str) -> Path:
     """The interpreter of an environment."""
     return cache / environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def driver_of(environment: str) -> str:
+    """The module that drives what is installed there, one for both of edgediff's; see ``driving.py``."""
+    return f"drive_{environment.removesuffix('-openvino').replace('-', '_')}"
+
+
+def versions(cache: Path, environment: str) -> list[str]:
+    """Everything that is installed in an environment."""
+    command = [str(python_of(cache, environment)), "-m", "pip", "freeze"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def installed_bytes(cache: Path, environment: str) -> int:
@@ -90,6 +112,20 @@ def prepared(cache: Path, pipeline: Path) -> dict[str, Path]:
     return {name: cache / "models" / pipeline.name / name for name in ("pipeline", "optimum-onnx", "openvino-genai")}
 
 
+def convert(cache: Path, environment: str, pipeline: Path, target: Path, *, bundle: Path | None = None) -> None:
+    """Make what a peer reads, in its environment.
+
+    Args:
+        cache: Where the environments are.
+        environment: The peer's.
+        pipeline: A diffusers directory as ``released_names`` leaves it.
+        target: What to make.
+        bundle: edgediff's bundle of the pipeline, for a peer whose graphs are made of ours.
+    """
+    script = Path(__file__).with_name(f"convert_{environment.replace('-', '_')}.py")
+    subprocess.run([*map(str, (python_of(cache, environment), script, pipeline, bundle, target))], check=True)
+
+
 def prepare(cache: Path, pipeline: Path, bundle: Path) -> None:
     """Convert the model for the peers that need it and are installed."""
     targets = prepared(cache, pipeline)
@@ -97,9 +133,7 @@ def prepare(cache: Path, pipeline: Path, bundle: Path) -> None:
     release(pipeline, targets["pipeline"])
     for name, target in targets.items():
         if name != "pipeline" and python_of(cache, name).exists():
-            script = Path(__file__).with_name(f"convert_{name.replace('-', '_')}.py")
-            command = [str(python_of(cache, name)), str(script), str(targets["pipeline"]), str(bundle), str(target)]
-            subprocess.run(command, check=True)
+            convert(cache, name, targets["pipeline"], target, bundle=bundle)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ then start from random weights instead, with no more than a warning, and stable-
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import struct
 from pathlib import Path
@@ -17,8 +18,8 @@ _LENGTH = struct.Struct("<Q")  # a safetensors file: the header's length, the he
 
 def release(pipeline: Path, target: Path) -> None:
     """Make ``target``: links to the files of a diffusers directory, its text encoder written anew."""
-    for file in pipeline.rglob("*"):
-        if file.is_file():
+    for folder, _, names in os.walk(pipeline, followlinks=True):  # rglob goes through no links
+        for file in (Path(folder, name) for name in names):
             place = target / file.relative_to(pipeline)
             place.parent.mkdir(parents=True, exist_ok=True)
             if file.parent.name == "text_encoder" and file.suffix == ".safetensors":

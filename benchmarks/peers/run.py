@@ -15,14 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from environments import PEERS, installed_bytes, prepared, python_of
+from environments import PEERS, driver_of, installed_bytes, prepared, python_of, versions
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -34,15 +33,6 @@ from edgediff_runtimes.noise import noise_source
 
 FEW_STEPS = {"steps": 4, "guidance": 1.0}
 FULL_STEPS = 20
-# peer -> module that drives it
-DRIVERS = {
-    "edgediff": "drive_edgediff",
-    "edgediff-openvino": "drive_edgediff",
-    "diffusers": "drive_diffusers",
-    "optimum-onnx": "drive_optimum_onnx",
-    "openvino-genai": "drive_openvino_genai",
-    "sdcpp": "drive_sdcpp",
-}
 # environment -> the entry of the job that says what it reads; the others read their own conversion
 READS = {"edgediff": "bundle", "edgediff-openvino": "bundle", "diffusers": "pipeline", "sdcpp": "pipeline"}
 
@@ -52,7 +42,8 @@ def job_for(given: argparse.Namespace, name: str, folder: Path) -> dict[str, Any
     environment, settings = PEERS[name]
     width, height = map(int, given.size.split("x"))
     return {
-        "driver": DRIVERS[environment],
+        "driver": driver_of(environment),
+        "sampler": "euler",
         "bundle": str(given.int8 if settings.get("model") == "edgediff-int8" else given.bundle),
         "noise": str(folder / "noise.npy"),
         "picture": str(folder / f"{name.replace(' ', '-')}.png"),
@@ -151,12 +142,6 @@ def likeness(folder: Path, names: list[str]) -> dict[str, float | None]:
             error = float(np.mean((pixels[0] - pixels[1]) ** 2))
             found[name] = None if error == 0 else float(10 * np.log10(255**2 / error))
     return found
-
-
-def versions(cache: Path, environment: str) -> list[str]:
-    """Everything that is installed in an environment."""
-    command = [str(python_of(cache, environment)), "-m", "pip", "freeze"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def measure(given: argparse.Namespace) -> None:
