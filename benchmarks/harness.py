@@ -18,7 +18,12 @@ from edgediff.bench.watch import watch
 
 RESULTS = Path(__file__).parent / "results"
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_PACKAGES = ("edgediff", "numpy", "onnxruntime", "torch", "diffusers", "onnx", "onnxscript", "tokenizers", "pillow")
+_PACKAGES = (
+    *("edgediff", "numpy", "onnxruntime", "openvino", "nncf", "torch", "diffusers"),
+    *("onnx", "onnxscript", "tokenizers", "pillow"),
+)
+# What decides how fast 8-bit and half-precision arithmetic is; as Linux calls them.
+_CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm")
 
 
 class ChildError(RuntimeError):
@@ -63,14 +68,14 @@ def summary(values: Sequence[float]) -> dict[str, float]:
 
 def machine() -> dict[str, Any]:
     """Hardware, versions and load, to stand beside every figure."""
-    cpu = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.processor(),
-    )
+    told = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
+    processor = {name.strip(): value.strip() for name, _, value in told}
+    flags = {*processor.get("flags", processor.get("Features", "")).split()}
     installed = {distribution.name.lower(): distribution.version for distribution in distributions()}
     packages = {name: installed[name] for name in _PACKAGES if name in installed}
     return {
-        "cpu": cpu,
+        "cpu": processor.get("model name", platform.processor()),
+        "cpu_flags": [flag for flag in _CPU_FLAGS if flag in flags],
         "cores": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES,
         "python": platform.python_version(),

@@ -5,8 +5,8 @@
 - *overhead*: in one process and on one session, our guided steps and bare ``session.run`` calls of the same shapes take
   turns one by one; the overhead is the median of the pairs' ratios, minus one;
 - *loop*: seconds of a step whose graphs are replaced by functions that return ready arrays;
-- *memory*: peak of a process that draws one picture, with components resident, sequential, and sequential in an engine
-  told to spare memory;
+- *memory*: peak of a process that draws one picture, with components resident, sequential, sequential in an engine
+  told to spare memory, and with the two calls of guidance one after the other as well;
 - *cancel*: from another thread, at several moments of a step; then the same seed again, compared bit by bit with a
   picture from a fresh process.
 
@@ -30,8 +30,13 @@ import edgediff
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.errors import Cancelled
 
-# name -> (residency, low_memory)
-RESIDENCIES = {"resident": ("resident", False), "sequential": ("sequential", False), "sparing": ("sequential", True)}
+# name -> options of ``load``
+RESIDENCIES: dict[str, dict[str, Any]] = {
+    "resident": {},
+    "sequential": {"residency": "sequential"},
+    "sparing": {"residency": "sequential", "low_memory": True},
+    "sparing, guidance split": {"residency": "sequential", "low_memory": True, "split_guidance": True},
+}
 PROMPT, SEED, GUIDANCE = "a red apple", 0, 5.0
 
 
@@ -83,8 +88,7 @@ def loop_alone(given: argparse.Namespace) -> dict[str, Any]:
 
 def draw(given: argparse.Namespace) -> None:
     """Draw one picture in this process; prints its hash and timings."""
-    residency, low_memory = RESIDENCIES[given.child]
-    with edgediff.load(given.bundle, residency=residency, low_memory=low_memory) as pipeline:
+    with edgediff.load(given.bundle, **RESIDENCIES[given.child]) as pipeline:
         result = pipeline(PROMPT, **_options(given))
     timings = result.timings
     print(json.dumps({"hash": _hash(result), "steps_s": timings.steps_s, "decode_s": timings.decode_s}))

@@ -11,6 +11,7 @@ from pathlib import Path
 from edgediff_exporters.progress import OnProgress, told
 from edgediff_exporters.trials import Trials
 from edgediff_runtimes.bundle import Bundle, QualityReport
+from edgediff_runtimes.engines import EngineOptions
 from edgediff_runtimes.quality import Reference, Runner, attribute, gate, make_reference, measure
 from edgediff_runtimes.text import PromptTruncationWarning
 
@@ -35,7 +36,7 @@ def measure_candidate(
         QualityError: Its pictures are too far from fp32's.
         NonFiniteError: A component returned NaN or infinity.
     """
-    original, changed = Runner(fp32), Runner(candidate)
+    original, changed = Runner(fp32), Runner(candidate, options=EngineOptions(keep_compiled=False))
     report_progress = told(on_progress, "measure")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PromptTruncationWarning)  # both draw the same part of the prompt

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +17,8 @@ torch = pytest.importorskip("torch")
 from diffusers import AutoencoderKL, DDIMScheduler, LCMScheduler, UNet2DConditionModel  # noqa: E402 - after the skip
 from transformers import CLIPTextConfig, CLIPTextModel  # noqa: E402 - after the skip
 
-from edgediff_exporters import export  # noqa: E402 - after the skip
+from edgediff_exporters import candidate, export, exporting, mixing  # noqa: E402 - after the skip
+from edgediff_exporters.quantization.search import Budget  # noqa: E402 - after the skip
 
 WIDTH = 16
 UNETS = {
@@ -126,3 +130,30 @@ def events():
 def report(sd1, events, tmp_path_factory):
     """The fp32 export of ``sd1``."""
     return export(sd1, tmp_path_factory.mktemp("bundles") / "sd1", on_progress=events.append)
+
+
+@pytest.fixture(scope="module")
+def traced_already(report):
+    """Components in fp32 are copied from an export that was made: tracing is shown elsewhere, and takes long."""
+    asked = []
+
+    def component(_source, plan, folder, precision, _on_progress):
+        assert precision == "fp32"
+        asked.append(plan.role)
+        shutil.copytree(report.path / plan.role, folder / plan.role)
+        return report.manifest.components[plan.role]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (exporting, candidate):
+            patch.setattr(module, "export_component", component)
+        yield asked
+
+
+@pytest.fixture(scope="module")
+def counted_time():
+    """A search's clock that ticks whenever it is looked at: how far a search comes does not hang on the machine."""
+    ticks = itertools.count()
+    counted = SimpleNamespace(start=lambda seconds: Budget.start(seconds, lambda: float(next(ticks))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mixing, "Budget", counted)
+        yield

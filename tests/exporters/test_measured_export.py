@@ -7,13 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgediff_exporters import TrialOptions, candidate, export, exporting, measuring
+from edgediff_exporters import TrialOptions, candidate, export, measuring
 from edgediff_exporters.precision import precision_by_role
 from edgediff_exporters.staging import clean_up
 from edgediff_runtimes.bundle import Bundle, Manifest
@@ -22,23 +23,6 @@ from edgediff_runtimes.quality import CALIBRATION_PROMPTS, Probe, Reference, Run
 
 TRIALS = {"calibration_pictures": 2, "evaluate": ["a red apple", "a dog"], "trial_steps": 3}
 INT8 = {"unet": "int8", "vae_decoder": "int8"}
-
-
-@pytest.fixture(scope="module")
-def traced_already(report):
-    """Components in fp32 are copied from an export that was made: tracing is shown elsewhere, and takes long."""
-    asked = []
-
-    def component(_source, plan, folder, precision, _on_progress):
-        assert precision == "fp32"
-        asked.append(plan.role)
-        shutil.copytree(report.path / plan.role, folder / plan.role)
-        return report.manifest.components[plan.role]
-
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (exporting, candidate):
-            patch.setattr(module, "export_component", component)
-        yield asked
 
 
 @pytest.fixture(scope="module")
@@ -239,4 +223,21 @@ def test_what_a_killed_export_left_is_removed_by_the_next(sd1, tmp_path):
     assert left.name.startswith(".bundle.edgediff-new-")
     assert (left / ".work" / "fp32").is_dir()
     clean_up(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGTERM that can be caught")
+def test_a_terminated_export_leaves_nothing(sd1, tmp_path):
+    command = [sys.executable, "-c", "from edgediff.cli import main; main()"]
+    options = ["--precision", "int8", "--calibration-pictures", "1", "--trial-steps", "1"]
+    with subprocess.Popen(
+        [*command, "export", str(sd1), str(tmp_path / "bundle"), *options], stderr=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        while not list(tmp_path.glob(".bundle.edgediff-new-*/.work/fp32")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "interrupted"
     assert list(tmp_path.iterdir()) == []

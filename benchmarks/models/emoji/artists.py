@@ -27,10 +27,11 @@ class Artist(Protocol):
         """Pictures (prompt, height, width, channel) in [0, 1], in the 256 steps that a PNG has."""
 
 
-def open_artist(folder: Path, *, steps: int, guidance: float) -> Artist:
-    """The model in a folder: a diffusers pipeline, or a bundle of edgediff."""
-    kind = BundleArtist if (folder / "edgediff.json").is_file() else TorchArtist
-    return kind(folder, steps=steps, guidance=guidance)
+def open_artist(folder: Path, *, steps: int, guidance: float, engine: str | None = None) -> Artist:
+    """The model in a folder: a diffusers pipeline, or a bundle of edgediff, for which `engine` is an engine's name."""
+    if (folder / "edgediff.json").is_file():
+        return BundleArtist(folder, steps=steps, guidance=guidance, engine=engine)
+    return TorchArtist(folder, steps=steps, guidance=guidance)
 
 
 @final
@@ -61,8 +62,8 @@ class TorchArtist:
 class BundleArtist:
     """A bundle in edgediff's runtime."""
 
-    def __init__(self, folder: Path, *, steps: int, guidance: float) -> None:
-        self._pipe = edgediff.load(folder)
+    def __init__(self, folder: Path, *, steps: int, guidance: float, engine: str | None) -> None:
+        self._pipe = edgediff.load(folder, engine=engine)
         self._settings: dict[str, Any] = {"steps": steps, "guidance": guidance, "height": 64, "width": 64}
 
     def draw(self, prompts: list[str], *, seed: int) -> Tensor:

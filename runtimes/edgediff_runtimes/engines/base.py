@@ -60,11 +60,14 @@ class EngineOptions:
         low_memory: Trade time for memory: give buffers back after every run and keep no second copy of the weights.
         execution: What floats are computed in (``f32``, ``bf16``, ``f16``), or refused where the engine or the device
             cannot; None leaves it to the graph's precision, see ``execution.WISHES``.
+        keep_compiled: Keep what the engine compiled, where it keeps anything, for the next process: not of graphs that
+            will be gone then.
     """
 
     threads: int | None = None
     low_memory: bool = False
     execution: str | None = None
+    keep_compiled: bool = True
 
     def __post_init__(self) -> None:
         if self.execution is not None and self.execution not in EXECUTIONS:

@@ -92,3 +92,10 @@ def test_a_cache_that_cannot_be_used_stops_nothing(load, cache, pair, place, mon
     with load("add") as session:
         np.testing.assert_array_equal(session.run(pair)["sum"], pair["a"] + pair["b"])
     assert cache().entries() == ()
+
+
+def test_what_will_not_be_there_again_is_not_kept(load, cache):
+    load("add", keep_compiled=False).close()
+    assert cache().entries() == ()
+    load("add").close()
+    assert len(cache().entries()) == 1

@@ -49,7 +49,7 @@ class OpenVinoEngine:
             place=place,
             execution=execution,
             properties=properties_of(self._core, place, execution=execution, threads=options.threads),
-            cache=CompiledCache.of_user(),
+            cache=CompiledCache.of_user() if options.keep_compiled else CompiledCache(None),
         )
         session = OpenVinoSession(compiler, low_memory=options.low_memory)
         if options.execution not in (None, session.execution):
