@@ -216,3 +216,17 @@ def test_the_default_file_overwrites_nothing(command, bundle, tmp_path, monkeypa
     command("run", "a", "-m", str(bundle), "--seed", "5")
     command("run", "b", "-m", str(bundle), "--seed", "5")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["edgediff-5.png", "edgediff-5_2.png"]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"), [(0.5, "0.50 times as long as fp32's in ONNX Runtime."), (1.25, "1.25 times as long")]
+)
+def test_export_says_whether_quantising_made_it_slower(command, measured_copy, monkeypatch, ratio, said):
+    path = measured_copy / "edgediff.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["quality"]["latency_ratio"] = ratio
+    path.write_text(json.dumps(values), encoding="utf-8")
+    monkeypatch.setattr("edgediff.api.export", lambda *_, **__: None)  # as if it had just written the bundle
+    last = command("export", "source", measured_copy).out.splitlines()[-1]
+    assert said in last
+    assert last.endswith("it is slower.") == (ratio > 1)
