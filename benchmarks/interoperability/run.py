@@ -32,6 +32,7 @@ from driving import PROMPT, SEED
 from environments import convert, driver_of, python_of, versions
 from harness import machine, store
 from released_names import release
+from table import table
 
 import edgediff
 from edgediff_runtimes.bundle import Bundle
@@ -179,29 +180,6 @@ def attempted(draw: Callable[[], Path], **others: Path | None) -> tuple[Path | N
     except RefusedError as error:
         return None, {"refused": str(error)}
     return picture, {f"to_{name}": compared(picture, other) for name, other in others.items() if other is not None}
-
-
-def table(rows: dict[str, dict[str, Any]]) -> str:
-    """Rows of Markdown: PSNR in dB."""
-    lines = ["| directory | edgediff to diffusers | opened by | to edgediff | to diffusers |", "|---" * 5 + "|"]
-    for name, found in rows.items():
-        own = found["edgediff"]
-        programs = [program for program in found if program not in ("format", "edgediff")]
-        for program in programs or ["-"]:
-            figures = [
-                _cell(own, "to_diffusers"),
-                program,
-                *(_cell(found.get(program, {}), side) for side in ("to_edgediff", "to_diffusers")),
-            ]
-            lines.append(f"| {' | '.join([name, *figures])} |")
-    return "\n".join(lines)
-
-
-def _cell(found: dict[str, Any], side: str) -> str:
-    if side not in found:
-        return "refused" if "refused" in found else "-"
-    figures = found[side]
-    return f"{figures['psnr_db']:.1f}" if figures["largest_difference"] else "same pixels"
 
 
 def prepare(task: Task, pipeline: Path, precisions: list[str]) -> dict[str, tuple[str, Path]]:
