@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from environments import PEERS, driver_of, installed_bytes, prepared, python_of,
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from harness import ChildError, machine, run_child, store, summary
+from harness import Child, ChildError, machine, run_child, store, summary
 
 from edgediff.bench.summaries import paired_ratios
 from edgediff_runtimes.bundle import Bundle
@@ -57,17 +58,20 @@ def job_for(given: argparse.Namespace, name: str, folder: Path) -> dict[str, Any
     }
 
 
-def one(given: argparse.Namespace, name: str, job: dict[str, Any]) -> dict[str, Any]:
-    """One process of one peer."""
-    environment, _ = PEERS[name]
-    read = READS.get(environment, environment)
-    forget(Path(job[read]))
-    variables = {"OMP_NUM_THREADS": str(given.threads), "HF_HUB_OFFLINE": "1"}
-    child = run_child(
+def process(given: argparse.Namespace, name: str, job: dict[str, Any], **variables: str) -> Child:
+    """A fresh process of a peer, with these environment variables."""
+    return run_child(
         [str(Path(__file__).with_name("driving.py")), json.dumps(job)],
-        python=python_of(given.cache, environment),
-        environment={**os.environ, **variables},
+        python=python_of(given.cache, PEERS[name][0]),
+        environment={**os.environ, "OMP_NUM_THREADS": str(given.threads), "HF_HUB_OFFLINE": "1", **variables},
     )
+
+
+def one(given: argparse.Namespace, name: str, job: dict[str, Any]) -> dict[str, Any]:
+    """One process of one peer, whose files are not in the page cache, nor graphs in edgediff's own."""
+    forget(model_of(name, job))
+    with tempfile.TemporaryDirectory() as cache:
+        child = process(given, name, job, EDGEDIFF_CACHE=cache)
     begins = {phase: at for at, phase in child.marks}
     few, measured = child.output["first"], child.output["measured"]
     missing = FULL_STEPS - given.steps
@@ -87,6 +91,12 @@ def one(given: argparse.Namespace, name: str, job: dict[str, Any]) -> dict[str, 
         "peak_rss_bytes": child.peak_rss,
         "peak_anonymous_bytes": child.peak_anonymous,
     }
+
+
+def model_of(name: str, job: dict[str, Any]) -> Path:
+    """The files that a peer reads."""
+    environment, _ = PEERS[name]
+    return Path(job[READS.get(environment, environment)])
 
 
 def forget(folder: Path) -> None:
