@@ -3,7 +3,7 @@
     python benchmarks/peers/environments.py CACHE [--only NAME ...]
     python benchmarks/peers/environments.py CACHE --prepare PIPELINE BUNDLE
 
-The first line makes the environments in CACHE (about 6 GB, outside of the repository) with the versions below. The
+The first line makes the environments in CACHE (about 8 GB, outside of the repository) with the versions below. The
 second converts: optimum-onnx exports PIPELINE (a diffusers directory) itself; OpenVINO converts the graphs of BUNDLE,
 which was exported from the same pipeline; diffusers and stable-diffusion.cpp read the pipeline, see ``released_names``.
 edgediff's own 8-bit bundle is made by ``edgediff export`` (see the README) and handed to ``run.py``.
