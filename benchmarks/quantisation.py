@@ -1,7 +1,8 @@
 """What each precision of each format costs and gives in each engine: size, error, pictures, time, memory.
 
     python -m benchmarks.quantisation SOURCE --name NAME --out DIR [--steps 20] [--guidance 2.5]
-        [--rows onnx:int8 openvino:int8 ...] [--fp32 BUNDLE] [--work EMOJI_WORK] [--search-minutes 3]
+        [--rows onnx:int8 openvino:int8 ...] [--add] [--fp32 BUNDLE] [--work EMOJI_WORK]
+        [--search-minutes 3] [--mixed-psnr 42]
 
 The model is exported in fp32 once (or ``--fp32`` names that bundle); every row is made from it as ``edgediff export``
 makes it and measured in every engine that reads it as ``docs/quality.md`` tells: on prompts that calibration has not
@@ -9,12 +10,14 @@ seen. Times and memory are those of a process of its own (``drawing.py``); the f
 ratio is taken of, is measured right before and after. ``step_s`` is the clock's median;
 ``step_cpu_s`` the processor's seconds on one thread, to be read where others use the machine (``load_at_start``). With
 ``--work`` (of the emoji model, see ``benchmarks/models/emoji``) the task metric too: is the drawing nearest to a
-picture the one that was asked for. Results, written anew after each row: ``results/quantisation-NAME.json``.
+picture the one that was asked for. Results, written anew after each row: ``results/quantisation-NAME.json``;
+``--add`` keeps the rows that are there.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import statistics
 import time
@@ -22,7 +25,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import machine, run_child, store
+from benchmarks.harness import RESULTS, machine, run_child, store
 from edgediff_exporters import TrialOptions, export
 from edgediff_exporters.candidate import Recipe, make_candidate
 from edgediff_exporters.families import family_of
@@ -61,12 +64,12 @@ def made(row: str, fp32: Bundle, folder: Path, options: argparse.Namespace) -> t
     source = open_source(options.source, config=None)
     plans = family_of(source.index["_class_name"]).components(source)
     precisions = precision_by_role(precision, [plan.role for plan in plans], format_=format_)
-    minutes = options.search_minutes if precision == "mixed" else None
+    mixed = precision == "mixed"
     trials = plan_trials(
-        TrialOptions(search_minutes=minutes),
+        TrialOptions(search_minutes=options.search_minutes, min_psnr=options.mixed_psnr) if mixed else TrialOptions(),
         calibrated=not {*precisions.values()}.isdisjoint(CALIBRATED),
         measured=row != "onnx:fp32",
-        searched=precision == "mixed",
+        searched=mixed,
     )
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(fp32.path / "tokenizer", folder / "tokenizer")
@@ -178,6 +181,8 @@ def main() -> None:
     parser.add_argument("--fp32", type=Path)
     parser.add_argument("--work", type=Path)
     parser.add_argument("--search-minutes", type=float, default=3.0)
+    parser.add_argument("--mixed-psnr", type=float, default=42.0, help="what `mixed` is to reach, in dB")
+    parser.add_argument("--add", action="store_true", help="keep the stored rows that are not measured now")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     defaults = {"steps": options.steps, "guidance": options.guidance}
@@ -188,6 +193,9 @@ def main() -> None:
     fp32 = replace(fp32, manifest=replace(fp32.manifest, defaults=replace(fp32.manifest.defaults, **defaults)))
     reference = make_reference(Runner(fp32))
     found: dict[str, Any] = {"machine": machine(), "settings": defaults, "rows": {}}
+    stored = RESULTS / f"quantisation-{options.name}.json"
+    if options.add and stored.is_file():
+        found["rows"] = json.loads(stored.read_text(encoding="utf-8"))["rows"]
     for row in options.rows:
         found["rows"][row] = measured(row, fp32, reference, options)
         store(f"quantisation-{options.name}", found)
