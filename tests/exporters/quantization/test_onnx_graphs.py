@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from edgediff_exporters import graph_file
 from edgediff_exporters.quantization import quantiser_for
@@ -63,6 +63,22 @@ def test_the_layers_are_those_with_weights_but_the_ends_and_what_has_one_row(tra
         ("Conv", (96, 112, 1, 1), 96 * 112),
         ("MatMul", (96, 96), 96 * 96),
     ]
+
+
+def test_what_alone_reads_the_first_convolution_stays_in_float():
+    def conv(source, target):
+        return helper.make_node("Conv", [source, "w"], [target], name=target)
+
+    def names(nodes):
+        ports = [helper.make_tensor_value_info(name, FLOAT, [1, 4, 8, 8]) for name in ("x", "result")]
+        weight = numpy_helper.from_array(np.ones((4, 4, 1, 1), np.float32), "w")
+        graph = helper.make_graph(nodes, "vae", ports[:1], ports[1:], [weight])
+        return [layer.node.name for layer in quantisable(helper.make_model(graph))]
+
+    chain = [conv("x", "first"), conv("first", "second"), conv("second", "third"), conv("third", "result")]
+    assert names(chain) == ["third"]
+    other = helper.make_node("Add", ["first", "second"], ["sum"])
+    assert names([*chain[:2], other, conv("sum", "third"), chain[3]]) == ["second", "third"]
 
 
 def test_int8_counts(made):
