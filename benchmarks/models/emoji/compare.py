@@ -4,7 +4,7 @@
 
 Of both models: the nearest-drawing metric (`evaluate.py` says what is asked) of each form, and how far each form's
 pictures are from torch's. The fp32 bundles are exported on the way. Results, written anew after each form:
-`benchmarks/results/emoji_precisions.json`.
+`benchmarks/results/emoji_precisions.json`; the share of names goes into the shipped bundles' manifests too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.models.emoji import data, recolour
 from benchmarks.models.emoji.artists import open_artist
 from benchmarks.models.emoji.budget import plain_options
 from benchmarks.models.emoji.evaluate import Album, Question, grade, questions
-from benchmarks.models.emoji.ship import DEFAULTS, PIPELINES, PRECISION, SHIPPED, ship
+from benchmarks.models.emoji.ship import DEFAULTS, PIPELINES, PRECISION, SHIPPED, note_metric, ship
 from edgediff_runtimes.quality.measures import psnr_db, ssim
 
 REFERENCE = "torch fp32"
@@ -100,6 +100,8 @@ def main() -> None:
             figures[form]["to_torch"] = distance(*everything)
             print(form, figures[form], flush=True)
             store("emoji_precisions", found)
+        exact, shipped = (figures[form]["names"]["right"] for form in ("onnx fp32", f"shipped {PRECISION}"))
+        note_metric(SHIPPED / name, fp32=exact, value=shipped)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,18 @@
     python -m benchmarks.models.emoji.ship
 
 Both in ``w8``: matrices in int8 with a scale per output channel, arithmetic in float32. `docs/models.md` tells what
-that costs, and `compare.py` measures it.
+that costs; `compare.py` measures it and writes the metric of the task into both manifests.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from edgediff_exporters import TrialOptions, export
+from edgediff_runtimes.bundle import MANIFEST_NAME, Manifest, TaskMetric
 
 PIPELINES = Path(__file__).parent / "pipelines"
 SHIPPED = Path(__file__).parents[3] / "edgediff" / "models"
@@ -40,6 +42,17 @@ def ship(name: str, folder: Path, *, precision: str = PRECISION) -> Path:
     quality = "" if manifest.quality is None else f", {manifest.quality.psnr_db.mean:.1f} dB from fp32's pictures"
     print(f"{name}: {precision}, {size / 1e6:.2f} MB of graphs{quality}", flush=True)
     return report.path
+
+
+def note_metric(bundle: Path, *, fp32: float, value: float) -> None:
+    """Write into a bundle's manifest which share of names is drawn right, and by fp32."""
+    path = bundle / MANIFEST_NAME
+    manifest = Manifest.from_json(path.read_text(encoding="utf-8"))
+    if manifest.quality is None:
+        raise ValueError(f"{bundle.name} was not measured")
+    metric = TaskMetric("share of names drawn as the nearest drawing", fp32, value)
+    noted = replace(manifest, quality=replace(manifest.quality, task_metric=metric))
+    path.write_text(noted.to_json(), encoding="utf-8")
 
 
 def main() -> None:
