@@ -64,7 +64,8 @@ def test_the_manifest_tells_what_was_made_and_measured(made):
     }
     for role in ("unet", "vae_decoder"):
         convolutions = parts[role].operators["Conv"]
-        assert convolutions.quantised_activations == convolutions.quantised_weights >= convolutions.total - 2 > 0
+        # All but those at the ends, and in a VAE the second one.
+        assert convolutions.quantised_activations == convolutions.quantised_weights >= convolutions.total - 3 > 0
         assert (parts[role].tolerance, parts[role].checks) == (None, ())
     assert parts["text_encoder"].checks
     quality = bundle.manifest.quality
