@@ -170,7 +170,7 @@ def _hash(result: edgediff.Result) -> str:
 
 
 def main() -> None:
-    """Run the three experiments and store them."""
+    """Run the experiments and store them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle")
     parser.add_argument("--size", default="512x512")

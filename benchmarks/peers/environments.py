@@ -76,7 +76,8 @@ def driver_of(environment: str) -> str:
 def versions(cache: Path, environment: str) -> list[str]:
     """Everything that is installed in an environment."""
     command = [str(python_of(cache, environment)), "-m", "pip", "freeze"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line.partition(" @ ")[0] for line in told]  # not from where on this machine it was installed
 
 
 def installed_bytes(cache: Path, environment: str) -> int:

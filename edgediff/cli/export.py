@@ -126,6 +126,9 @@ def _precision(values: tuple[str, ...]) -> str | dict[str, str]:
     common = [value for value in values if "=" not in value]
     if len(common) > 1:
         raise click.UsageError(f"--precision names {' and '.join(common)} for all components: expected one")
-    special = dict(value.split("=", 1) for value in values if "=" in value)
+    pairs = [value.split("=", 1) for value in values if "=" in value]
+    special = dict(pairs)
+    if len(special) < len(pairs):
+        raise click.UsageError(f"--precision names a component twice: {' '.join('='.join(pair) for pair in pairs)}")
     default = common[0] if common else "fp32"
     return {"*": default, **special} if special else default

@@ -36,7 +36,8 @@ def measure_candidate(
         QualityError: Its pictures are too far from fp32's.
         NonFiniteError: A component returned NaN or infinity.
     """
-    original, changed = Runner(fp32), Runner(candidate, options=EngineOptions(keep_compiled=False))
+    options = EngineOptions(keep_compiled=False)  # the same for both: what is computed alike need not be drawn again
+    original, changed = Runner(fp32, options=options), Runner(candidate, options=options)
     report_progress = told(on_progress, "measure")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PromptTruncationWarning)  # both draw the same part of the prompt

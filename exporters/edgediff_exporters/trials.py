@@ -128,6 +128,8 @@ def plan_trials(options: TrialOptions, *, calibrated: bool, measured: bool, sear
         _refuse(
             options, ("evaluate", "min_psnr", "min_ssim"), "`evaluation_pictures` is 0, which measures nothing", None
         )
+        if not calibrated:
+            _refuse(options, ("trial_steps", "trial_size"), "nothing is drawn", None)
     width, height = options.trial_size or (None, None)
     return Trials(
         calibration=calibration,

@@ -230,3 +230,9 @@ def test_export_says_whether_quantising_made_it_slower(command, measured_copy, m
     last = command("export", "source", measured_copy).out.splitlines()[-1]
     assert said in last
     assert last.endswith("it is slower.") == (ratio > 1)
+
+
+def test_export_refuses_a_component_with_two_precisions(command, tmp_path):
+    outcome = command("export", "source", tmp_path / "b", "--precision", "unet=int8", "--precision", "unet=fp16")
+    assert outcome.code == 2
+    assert "--precision names a component twice: unet=int8 unet=fp16" in outcome.err

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
 
 from edgediff_exporters import export
 from edgediff_exporters.component_export import _public
+from edgediff_exporters.families import family_of
+from edgediff_exporters.sources import open_source
 from edgediff_runtimes.errors import SettingError
 
 
@@ -27,6 +32,17 @@ def test_defaults_stand_in_the_manifest_and_in_its_command(sd1, tmp_path):
     manifest = export(sd1, tmp_path / "bundle", defaults={"guidance": 3, "steps": 8}).manifest
     assert (manifest.defaults.guidance, manifest.defaults.steps) == (3.0, 8)
     assert str(manifest.provenance.command).endswith("--default guidance=3 --default steps=8")
+
+
+@pytest.mark.parametrize(("scheduler", "expected"), [("DDIMScheduler", (20, 7.5)), ("LCMScheduler", (4, 1.0))])
+def test_a_plain_pipeline_with_a_distilled_sampler_is_drawn_in_few_steps(sd1, tmp_path, scheduler, expected):
+    shutil.copytree(sd1, tmp_path / "model")
+    path = tmp_path / "model" / "model_index.json"
+    index = json.loads(path.read_text())
+    path.write_text(json.dumps({**index, "scheduler": ["diffusers", scheduler]}))
+    source = open_source(tmp_path / "model", config=None)
+    defaults = family_of(source.index["_class_name"]).defaults(source)
+    assert (defaults.steps, defaults.guidance) == expected
 
 
 def test_a_config_does_not_tell_where_its_module_came_from():

@@ -104,3 +104,11 @@ def test_files_of_prompts_that_are_none_are_refused(tmp_path, name):
     for file, message in (("empty.txt", "at least one prompt"), ("none.txt", "readable"), ("binary.txt", "readable")):
         with pytest.raises(SettingError, match=f"`{name}`.*{message}"):
             plan_trials(TrialOptions(**{name: tmp_path / file}), calibrated=True, measured=True)
+
+
+@pytest.mark.parametrize("given", [{"trial_steps": 4}, {"trial_size": (64, 64)}])
+def test_how_to_draw_is_refused_where_nothing_is_drawn(given):
+    options = TrialOptions(evaluation_pictures=0, **given)
+    with pytest.raises(SettingError, match=f"`{next(iter(given))}`.*nothing, because nothing is drawn"):
+        plan_trials(options, calibrated=False, measured=True)
+    assert plan_trials(options, calibrated=True, measured=True).calibration_pictures > 0

@@ -24,6 +24,7 @@ _TOLERANCES = {"fp32": 1e-4, "w16": 1e-2, "fp16": 3e-2, "w8": 1e-1}
 _TRAIN_TIMESTEPS = 1000
 _DEFAULT_SCALING = 0.18215  # of AutoencoderKL, which early configs leave out
 _DISTILLED_STEPS = 4
+_LCM = "LCMScheduler"  # of a model that was distilled, or merged with what was, under the plain pipeline's name
 
 # The VAE's attention had other names before diffusers 0.17; SD1.x checkpoints still carry them.
 _OLD_ATTENTION = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
@@ -75,7 +76,7 @@ class StableDiffusion:
         steps, guidance = 20, 7.5
         if unet.get("time_cond_proj_dim"):
             steps, guidance = _DISTILLED_STEPS, 8.5
-        elif source.index.get("_class_name", "").startswith("LatentConsistency"):
+        elif source.index.get("_class_name", "").startswith("LatentConsistency") or _LCM in source.index["scheduler"]:
             steps, guidance = _DISTILLED_STEPS, 1.0
         elif "turbo" in source.name.lower():  # SD-Turbo's configs do not tell it from SD2; its card gives these
             steps, guidance = 1, 1.0

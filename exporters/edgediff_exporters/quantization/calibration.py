@@ -145,7 +145,7 @@ class _Recorder:
             return
         path = self._folder / f"{role}-{self._picture:04}-{len(self.calls[role]):04}.npz"
         arrays: dict[str, Array] = dict(feeds)
-        np.savez(path, allow_pickle=False, **arrays)
+        np.savez(path, **arrays)  # type: ignore[arg-type] # its stubs fear that one is called `allow_pickle`
         self.calls[role].append(path)
 
 

@@ -1,9 +1,9 @@
 """The proof: what a manifest claims of its bundle's quality, held against what was measured again.
 
-What is measured again on the same machine with the same engine is the same, whatever the number of threads. Another
-engine, another processor or ``low_memory`` add and round in another order, which moves a picture this way or that, and
-a mean of n pictures about sqrt(n) times less. ``docs/quality.md`` has what was seen; the tolerances below are more. A
-figure better than claimed is no fault.
+What is measured again on the same machine with the same engine is the same. Another engine, another processor,
+``low_memory`` or, in OpenVINO, another number of threads add and round in another order, which moves a picture this way
+or that, and a mean of n pictures about sqrt(n) times less. ``docs/quality.md`` has what was seen; the tolerances below
+are more. A figure better than claimed is no fault.
 """
 
 from __future__ import annotations
