@@ -141,7 +141,8 @@ def test_w4_needs_no_calibration_and_the_same_options_give_the_same_bundle(make,
 
 
 def test_unmeasured_is_said_so(make, tmp_path):
-    report = make(tmp_path / "bundle", {"unet": "w4"}, calibration_pictures=None, evaluate=None, evaluation_pictures=0)
+    nothing_drawn = {"calibration_pictures": None, "evaluate": None, "trial_steps": None, "evaluation_pictures": 0}
+    report = make(tmp_path / "bundle", {"unet": "w4"}, **nothing_drawn)
     assert report.manifest.quality is None
     assert not (report.path / "quality").exists()
     assert "--evaluation-pictures 0" in report.manifest.provenance.command
