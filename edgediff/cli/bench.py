@@ -90,13 +90,12 @@ def _measure(request: Request, targets: dict[str, Path]) -> None:
             write_json(report, targets["json"])  # at once: not every end of a process can be caught
 
     try:
-        with progress() as display:
-            task = display.add_task("checking", total=None)
+        with progress("checking") as show:
 
-            def show(event: Progress) -> None:
-                display.update(task, description=event.now, completed=event.done, total=event.total)
+            def tell(event: Progress) -> None:
+                show(event.now, event.done, event.total)
 
-            bench(request, on_progress=show, on_report=keep)
+            bench(request, on_progress=tell, on_report=keep)
     finally:
         for report in latest:
             _write_pages(report, targets)

@@ -76,13 +76,10 @@ def command(
     from edgediff.cli.inspect import print_bundle
     from edgediff.cli.progress import progress
 
-    with progress() as display:
-        task = display.add_task("reading the source", total=None)
+    with progress("reading the source") as show:
 
-        def show(event: ExportProgress) -> None:
-            display.update(
-                task, description=f"{event.component}: {event.stage}", completed=event.done, total=event.total
-            )
+        def tell(event: ExportProgress) -> None:
+            show(f"{event.component}: {event.stage}", event.done, event.total)
 
         export(
             source,
@@ -90,7 +87,7 @@ def command(
             format=format_,
             precision=_precision(precisions),
             defaults=dict(map(_default, defaults)),
-            on_progress=show,
+            on_progress=tell,
             **options,
         )
     opened = open_bundle(bundle)

@@ -65,12 +65,7 @@ def _write_grid(opened: Bundle, path: Path) -> None:
     from edgediff.inspection.grid import quality_grid
     from edgediff_runtimes.images import save_image
 
-    with progress() as display:
-        task = display.add_task("pictures", total=None)
-
-        def show(what: str, done: int, total: int) -> None:
-            display.update(task, description=what, completed=done, total=total)
-
+    with progress("pictures") as show:
         sheet = quality_grid(opened, on_progress=show)
     save_image(sheet, path)
 

@@ -177,20 +177,19 @@ def _draw(pipeline: Pipeline, texts: list[str], options: Options) -> Iterator[Re
     from edgediff.cli.progress import progress
 
     seed = options.get("seed")
-    with progress() as display, ThreadPoolExecutor(1) as worker:
-        for text in texts:
+    with ThreadPoolExecutor(1) as worker:
+        for index, text in enumerate(texts):
             options["seed"] = seed
-            with pipeline.stream(text, **options) as run:
-                task = display.add_task(text[:40], total=run.total_steps)
-                result = _wait(worker.submit(_finish, run, partial(display.advance, task)), run)
-                display.remove_task(task)
-            yield result
+            label = f"{text[:40]}: " + ("steps" if len(texts) == 1 else f"prompt {index + 1} of {len(texts)}, steps")
+            with pipeline.stream(text, **options) as run, progress(label, total=run.total_steps) as show:
+                result = _wait(worker.submit(_finish, run, partial(show, label)), run)
+            yield result  # the bar is gone: what is printed now has the line to itself
             seed = result.seeds[-1] + 1
 
 
-def _finish(run: Run, advance: Callable[[], None]) -> Result:
-    for _ in run:
-        advance()
+def _finish(run: Run, show: Callable[[int, int], None]) -> Result:
+    for step in run:
+        show(step.index + 1, step.total)
     return run.result
 
 

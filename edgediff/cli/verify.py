@@ -26,12 +26,7 @@ def command(*, bundle: str, against: str | None, config: str | None, quick: bool
     from edgediff.api import verify
     from edgediff.cli.progress import progress
 
-    with progress() as display:
-        task = display.add_task("hashes and graphs", total=None)
-
-        def show(what: str, done: int, total: int) -> None:
-            display.update(task, description=what, completed=done, total=total)
-
+    with progress("hashes and graphs") as show:
         report = verify(bundle, against=against, config=config, quick=quick, on_progress=show)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(report), indent=2))

@@ -52,8 +52,9 @@ def sheet(reference: Reference, drawn: list[Array]) -> Image.Image:
     factor = max(1, math.ceil(_LEAST_SIDE / min(reference.width, reference.height)))
     width, height = factor * reference.width, factor * reference.height
     across, down = 3 * (width + _GAP) + _GAP, height + 2 * _LINE + 2 * _GAP
-    groups = max(1, min(_MOST_WIDTH // across, len(drawn)))
-    rows = math.ceil(len(drawn) / groups)
+    most = max(1, min(_MOST_WIDTH // across, len(drawn)))
+    rows = math.ceil(len(drawn) / most)
+    groups = math.ceil(len(drawn) / rows)  # four pictures fill two groups of two, where three have room
     result = Image.new("RGB", (groups * across + _GAP, _LINE + rows * down + _GAP), _PAPER)
     pen = ImageDraw.Draw(result)
     titles = "fp32", "this bundle", f"difference x{AMPLIFIED}"

@@ -59,11 +59,39 @@ def test_no_color_is_honoured(terminal, args, expected):
     assert not re.search(r"\x1b\[(?:\d+;)*[349]\d", shown)
 
 
-def test_progress_is_shown_beside_the_path(terminal, bundle):
+def _left_on_screen(shown):
+    """The lines that a person sees in the end: carriage returns, cursor moves and erased lines carried out."""
+    lines, row, column = [""], 0, 0
+    for control, character in re.findall(r"(\x1b\[[?\d;]*[A-Za-z]|\r|\n)|(.)", shown, re.DOTALL):
+        if character:
+            lines[row] = lines[row][:column].ljust(column) + character + lines[row][column + 1 :]
+            column += 1
+        elif control == "\r":
+            column = 0
+        elif control == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif control == "\x1b[2K":
+            lines[row] = ""
+        elif control.endswith("A"):
+            row -= int(control[2:-1] or 1)
+    return [line for line in lines if line.strip()]
+
+
+def test_the_path_has_a_line_to_itself(terminal, bundle):
     code, shown = terminal("run", "a red apple", "-m", bundle, "-o", "x.png", "--seed", "0")
     assert code == 0
-    assert "a red apple" in shown
-    assert shown.count("x.png") == 1
+    assert "a red apple: steps" in shown
+    assert "ETA" in shown
+    assert _left_on_screen(shown) == ["x.png"]
+
+
+def test_every_picture_of_several_prompts_has_its_line(terminal, bundle, tmp_path):
+    (tmp_path / "prompts.txt").write_text("a cat\na dog\n", encoding="utf-8")
+    code, shown = terminal("run", "--prompts", "prompts.txt", "-m", bundle, "-o", "x.png", "--seed", "0")
+    assert code == 0
+    assert "a dog: prompt 2 of 2, steps" in shown
+    assert _left_on_screen(shown) == ["x-0.png", "x-1.png"]
 
 
 def test_a_prompt_is_no_markup(terminal, bundle):
