@@ -27,13 +27,19 @@ if TYPE_CHECKING:
     help="Chart the quality: error by noise level, what each component costs, the search.",
 )
 def command(*, bundle: str, as_json: bool, grid: Path | None, plot: Path | None) -> None:
-    """Show what a bundle holds, how exact it is and where it comes from.
+    """Show what a bundle holds, how exact it is and where it comes from; or what a picture of ours was drawn with.
 
-    BUNDLE is a directory, or the name of a shipped model.
+    BUNDLE is a directory, the name of a shipped model, or a PNG, JPEG or WebP that `edgediff run` wrote.
     """
     from edgediff.api import open_bundle
+    from edgediff.cli.picture_facts import print_picture
     from edgediff.targets import check_target
 
+    if Path(bundle).is_file():
+        if grid is not None or plot is not None:
+            raise click.UsageError(f"--grid and --plot are of a bundle: {bundle} is a file")
+        print_picture(Path(bundle), as_json=as_json)
+        return
     for name, path, suffix in (("grid", grid, ".png"), ("plot", plot, ".svg")):
         if path is not None:
             check_target(name, path, suffixes=(suffix,))
@@ -63,7 +69,7 @@ def _write_plot(opened: Bundle, path: Path) -> None:
 def _write_grid(opened: Bundle, path: Path) -> None:
     from edgediff.cli.progress import progress
     from edgediff.inspection.grid import quality_grid
-    from edgediff_runtimes.images import save_image
+    from edgediff_runtimes.picture_files import save_image
 
     with progress("pictures") as show:
         sheet = quality_grid(opened, on_progress=show)

@@ -76,7 +76,7 @@ def command(
 ) -> None:
     """Draw PROMPT with a bundle. Paths of the pictures go to stdout."""
     from edgediff.api import load
-    from edgediff_runtimes.images import check_place
+    from edgediff_runtimes.picture_files import check_place
 
     if repeat is None:
         texts, options = _texts(prompt, prompts), _options(drawing)
@@ -159,7 +159,7 @@ def _repeated(
     repeat: Path, prompt: str | None, prompts: Path | None, options: Options
 ) -> tuple[list[str], Options, str | None]:
     """Prompt, options and bundle of a picture of ours; only an image to start from may be given beside it."""
-    from edgediff_runtimes.images import read_metadata
+    from edgediff_runtimes.picture_files import read_metadata
     from edgediff_runtimes.settings import options_of
 
     if prompt is not None or prompts is not None or options.keys() - {"image"}:

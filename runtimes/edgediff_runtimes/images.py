@@ -1,22 +1,17 @@
-"""Pictures: read, turned into arrays and back, written with their settings."""
+"""Pictures: read, turned into arrays and back."""
 
 from __future__ import annotations
 
-import json
-import secrets
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edgediff_runtimes.errors import ImageError
 from edgediff_runtimes.tensors import Floats
 
 ImageSource: TypeAlias = Image.Image | str | Path
-
-METADATA_KEY = "edgediff"
 
 
 def read_image(source: ImageSource) -> Image.Image:
@@ -52,68 +47,6 @@ def array_to_image(array: Floats) -> Image.Image:
     return Image.fromarray((pixels * 255).round().astype(np.uint8))
 
 
-def check_place(path: str | Path) -> None:
-    """Find out before a picture is drawn that ``save_image`` could not write it.
-
-    Raises:
-        ImageError: The suffix is unknown to Pillow or the directory is not there.
-    """
-    path = Path(path)
-    _format_of(path)
-    if not path.parent.is_dir():
-        raise ImageError(f"the image `{path}` cannot be written: there is no directory `{path.parent}`")
-
-
-def save_image(image: Image.Image, path: str | Path, *, metadata: dict[str, Any] | None = None) -> None:
-    """Write a picture whole or not at all, in the format of its suffix.
-
-    Args:
-        image: The picture.
-        path: Where to. PNG carries ``metadata`` as JSON text under the key ``edgediff``; no other format does.
-        metadata: What ``read_metadata`` gives back.
-
-    Raises:
-        ImageError: The suffix is unknown to Pillow or the place cannot be written.
-    """
-    path = Path(path)
-    format_ = _format_of(path)
-    options: dict[str, Any] = {}
-    if path.suffix.lower() == ".png" and metadata is not None:
-        options["pnginfo"] = info = PngImagePlugin.PngInfo()
-        info.add_itxt(METADATA_KEY, json.dumps(metadata, ensure_ascii=False))
-    temporary = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
-    try:
-        with temporary.open("xb") as file:  # unlike tempfile's files, readable by whom the umask says
-            image.save(file, format=format_, **options)
-        temporary.replace(path)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise ImageError(f"the image `{path}` cannot be written: {reason}") from error
-    finally:
-        with suppress(OSError):  # it is not there once it was renamed, or where it could not be made
-            temporary.unlink()
-
-
-def read_metadata(path: str | Path) -> dict[str, Any]:
-    """The settings that ``save_image`` put into a PNG.
-
-    Raises:
-        ImageError: No such file, no picture, or a picture without settings.
-    """
-    try:
-        with Image.open(path) as image:
-            text = image.info.get(METADATA_KEY)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"the image `{path}` cannot be read: expected a PNG written by edgediff") from error
-    try:
-        values = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
-        values = None
-    if not isinstance(values, dict):
-        raise ImageError(f"the image `{path}` carries no settings: expected a PNG written by edgediff")
-    return values
-
-
 def _upright(source: ImageSource) -> Image.Image:
     name = "" if isinstance(source, Image.Image) else f" `{source}`"
     try:
@@ -125,10 +58,3 @@ def _upright(source: ImageSource) -> Image.Image:
         raise ImageError(f"the image{name} does not exist") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageError(f"the image{name} cannot be read: expected a picture such as PNG or JPEG") from error
-
-
-def _format_of(path: Path) -> str:
-    name = Image.registered_extensions().get(path.suffix.lower())
-    if name is None or name not in Image.SAVE:
-        raise ImageError(f"the image `{path}` has the suffix `{path.suffix}`: expected .png, .jpg or .webp")
-    return name

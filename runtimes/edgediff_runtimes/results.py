@@ -11,8 +11,8 @@ from PIL import Image
 
 from edgediff_runtimes.bundle import Latents
 from edgediff_runtimes.components import Computed
-from edgediff_runtimes.images import check_place, save_image
 from edgediff_runtimes.latents import preview
+from edgediff_runtimes.picture_files import check_place, save_image
 from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Floats
 
@@ -102,10 +102,10 @@ class Result:
         return {"settings": self.settings.of_image(index), **self.provenance, "computed": computed}
 
     def save(self, path: str | Path) -> list[Path]:
-        """Write the pictures; PNG carries the settings.
+        """Write the pictures, over files that are there; PNG, JPEG and WebP carry the settings.
 
         Args:
-            path: The file; several pictures get numbers, see ``numbered``.
+            path: The file; several pictures get numbers, see ``numbered``. Folders on the way are made.
 
         Returns:
             The files written.

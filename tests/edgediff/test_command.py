@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import edgediff
-from edgediff_runtimes.images import read_metadata
+from edgediff_runtimes.picture_files import read_metadata
 
 DRAW = ["--seed", "7", "--steps", "2"]
 
@@ -236,3 +236,29 @@ def test_export_refuses_a_component_with_two_precisions(command, tmp_path):
     outcome = command("export", "source", tmp_path / "b", "--precision", "unet=int8", "--precision", "unet=fp16")
     assert outcome.code == 2
     assert "--precision names a component twice: unet=int8 unet=fp16" in outcome.err
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_inspect_shows_what_a_picture_was_drawn_with_and_repeat_draws_it(command, bundle, tmp_path, suffix):
+    path, again = tmp_path / f"x.{suffix}", tmp_path / "again.png"
+    command("run", "a red apple", "-m", bundle, "-o", path, "--negative", "dull", *DRAW)
+    shown = command("inspect", path)
+    assert (shown.code, shown.err) == (0, "")
+    lines = [line.split(":", 1) for line in shown.out.splitlines()[1:]]
+    facts = {name: value.strip() for name, value in lines}
+    assert facts["prompts"] == "a red apple"
+    assert facts["negative prompts"] == "dull"
+    assert (facts["seed"], facts["steps"], facts["width"]) == ("7", "2", "64")
+    assert json.loads(command("inspect", path, "--json").out) == read_metadata(path)
+    assert command("run", "--repeat", path, "-m", bundle, "-o", again).out == f"{again}\n"
+    assert read_metadata(again)["settings"] == read_metadata(path)["settings"]
+    with edgediff.load(bundle) as pipeline:
+        expected = pipeline("a red apple", negative_prompt="dull", seed=7, steps=2).images[0]
+    np.testing.assert_array_equal(_pixels(again), np.asarray(expected))
+
+
+def test_inspect_of_a_foreign_picture(command, picture):
+    outcome = command("inspect", picture)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "picture.png` carries no settings" in outcome.err
+    assert command("inspect", picture, "--grid", "x.png").code == 2

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import os
-import stat
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from edgediff_runtimes.errors import ImageError
-from edgediff_runtimes.images import array_to_image, check_place, image_to_array, read_image, read_metadata, save_image
-
-METADATA = {"settings": {"prompts": ["a “red” apple 🍎"], "seed": 2**63, "guidance": 7.5}, "bundle": "tiny"}
+from edgediff_runtimes.images import array_to_image, image_to_array, read_image
+from edgediff_runtimes.picture_files import read_metadata
 
 
 @pytest.fixture
 def picture():
     pixels = np.arange(24 * 16 * 3, dtype=np.uint32).reshape(16, 24, 3) * 7 % 256
     return Image.fromarray(pixels.astype(np.uint8))
-
-
-def _left_in(directory):
-    return sorted(path.name for path in directory.iterdir())
 
 
 def test_every_pixel_value_survives_the_way_to_the_network_and_back():
@@ -156,122 +150,3 @@ def test_a_picture_too_large_to_be_true(tmp_path, reader):
     (tmp_path / "bomb.bmp").write_bytes(header)
     with pytest.raises(ImageError, match="cannot be read"):
         reader(tmp_path / "bomb.bmp")
-
-
-def test_settings_come_back_from_a_png(tmp_path, picture):
-    save_image(picture, tmp_path / "x.png", metadata=METADATA)
-    assert read_metadata(tmp_path / "x.png") == METADATA
-    with Image.open(tmp_path / "x.png") as written:
-        np.testing.assert_array_equal(np.asarray(written), np.asarray(picture))
-    assert _left_in(tmp_path) == ["x.png"]
-
-
-@pytest.mark.parametrize("name", ["x.PNG", "x.jpg", "x.webp", "ünï.png", str(10**9) * 24 + ".png"])
-def test_formats_by_suffix(tmp_path, picture, name):
-    save_image(picture, tmp_path / name, metadata=METADATA)
-    with Image.open(tmp_path / name) as image:
-        assert image.size == picture.size
-    assert _left_in(tmp_path) == [name]
-
-
-def test_a_file_is_replaced(tmp_path, picture):
-    (tmp_path / "x.png").write_text("before")
-    save_image(picture, tmp_path / "x.png")
-    assert read_image(tmp_path / "x.png").size == picture.size
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
-def test_the_file_has_the_permissions_of_any_new_file(tmp_path, picture):
-    (tmp_path / "other").touch()
-    save_image(picture, tmp_path / "x.png")
-    assert stat.S_IMODE((tmp_path / "x.png").stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
-
-
-@pytest.mark.parametrize("name", ["x", "x.", "x.txt", "x.png.exe"])
-def test_an_unknown_suffix(tmp_path, picture, name):
-    with pytest.raises(ImageError, match=r"expected \.png, \.jpg or \.webp"):
-        save_image(picture, tmp_path / name)
-    assert _left_in(tmp_path) == []
-
-
-@pytest.mark.parametrize("name", ["x.txt", "", "nowhere/x.png", "file/x.png"])
-def test_a_place_is_checked_before_there_is_a_picture(tmp_path, name):
-    (tmp_path / "file").touch()
-    check_place(tmp_path / "x.png")
-    with pytest.raises(ImageError):
-        check_place(tmp_path / name)
-    assert _left_in(tmp_path) == ["file"]
-
-
-def test_a_missing_directory(tmp_path, picture):
-    with pytest.raises(ImageError, match=r"x\.png` cannot be written: No such file"):
-        save_image(picture, tmp_path / "nowhere" / "x.png")
-    assert _left_in(tmp_path) == []
-
-
-def test_a_file_in_place_of_the_directory(tmp_path, picture):
-    (tmp_path / "file").touch()
-    with pytest.raises(ImageError, match="cannot be written: Not a directory"):
-        save_image(picture, tmp_path / "file" / "x.png")
-
-
-def test_a_directory_in_the_place(tmp_path, picture):
-    (tmp_path / "x.png").mkdir()
-    with pytest.raises(ImageError, match="cannot be written"):
-        save_image(picture, tmp_path / "x.png")
-    assert _left_in(tmp_path) == ["x.png"]
-
-
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is forbidden to this user")
-def test_a_directory_that_may_not_be_written(tmp_path, picture):
-    tmp_path.chmod(0o500)
-    with pytest.raises(ImageError, match="cannot be written: Permission denied"):
-        save_image(picture, tmp_path / "x.png")
-    tmp_path.chmod(0o700)
-
-
-@pytest.mark.parametrize(
-    ("error", "raised"),
-    [
-        (OSError(28, "No space left on device"), ImageError),
-        (ValueError("cannot encode"), ImageError),
-        (KeyboardInterrupt(), KeyboardInterrupt),
-    ],
-    ids=repr,
-)
-def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, picture, monkeypatch, error, raised):
-    (tmp_path / "x.png").write_text("before")
-
-    def fail(_image, file, **_):
-        file.write(b"half")
-        raise error
-
-    monkeypatch.setattr(Image.Image, "save", fail)
-    with pytest.raises(raised):
-        save_image(picture, tmp_path / "x.png")
-    assert (tmp_path / "x.png").read_text() == "before"
-    assert _left_in(tmp_path) == ["x.png"]
-
-
-@pytest.mark.parametrize("value", [None, "not json", "[1, 2]", '"text"'])
-def test_a_foreign_png_carries_no_settings(tmp_path, picture, value):
-    info = PngImagePlugin.PngInfo()
-    if value is not None:
-        info.add_text("edgediff", value)
-    picture.save(tmp_path / "x.png", pnginfo=info)
-    with pytest.raises(ImageError, match="carries no settings: expected a PNG written by edgediff"):
-        read_metadata(tmp_path / "x.png")
-
-
-def test_a_jpeg_carries_no_settings(tmp_path, picture):
-    save_image(picture, tmp_path / "x.jpg", metadata=METADATA)
-    with pytest.raises(ImageError, match="carries no settings"):
-        read_metadata(tmp_path / "x.jpg")
-
-
-@pytest.mark.parametrize("content", [None, b"not a picture"])
-def test_settings_of_no_picture(tmp_path, content):
-    if content is not None:
-        (tmp_path / "x.png").write_bytes(content)
-    with pytest.raises(ImageError, match="cannot be read"):
-        read_metadata(tmp_path / "x.png")

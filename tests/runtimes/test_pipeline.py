@@ -12,7 +12,7 @@ from PIL import Image
 
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.errors import BundleError, EngineError, SamplerError, SettingError
-from edgediff_runtimes.images import read_metadata
+from edgediff_runtimes.picture_files import read_metadata
 from edgediff_runtimes.pipeline import Pipeline
 from edgediff_runtimes.settings import options_of
 from edgediff_runtimes.text import PromptTruncationWarning

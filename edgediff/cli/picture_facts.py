@@ -1,0 +1,37 @@
+"""What a picture of ours says of itself, on stdout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def print_picture(path: Path, *, as_json: bool) -> None:
+    """Print the settings that a PNG, JPEG or WebP carries.
+
+    Raises:
+        ImageError: It is no picture, or carries none.
+    """
+    from edgediff_runtimes.picture_files import read_metadata
+
+    metadata = read_metadata(path)
+    if as_json:
+        click.echo(json.dumps(metadata, indent=2))
+        return
+    settings = metadata.get("settings")
+    facts: dict[str, Any] = dict(settings) if isinstance(settings, dict) else {}
+    facts["bundle"] = " ".join(str(metadata[name]) for name in ("bundle", "fingerprint") if name in metadata)
+    facts["computed"] = metadata.get("computed")
+    click.echo(f"{path.name}: drawn by edgediff; `edgediff run --repeat {path.name} -m BUNDLE` draws it again")
+    for name, value in facts.items():
+        if value not in (None, [], {}, ""):
+            click.echo(f"{name.replace('_', ' ') + ':':18} {_text(value)}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return "; ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
