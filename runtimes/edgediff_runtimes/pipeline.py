@@ -16,6 +16,7 @@ from edgediff_runtimes.errors import BundleError, SettingError
 from edgediff_runtimes.images import read_image
 from edgediff_runtimes.results import Result, Step
 from edgediff_runtimes.settings import Options, resolve_settings
+from edgediff_runtimes.tasks.awaiting import in_thread
 from edgediff_runtimes.tasks.drawing import Drawing, sampler_for
 from edgediff_runtimes.tasks.run import Run
 from edgediff_runtimes.text import ClipTokenizer
@@ -112,6 +113,38 @@ class Pipeline:
         """
         with self.stream(prompt, **options) as run:
             for step in run:
+                if on_step is not None:
+                    on_step(step)
+            return run.result
+
+    async def draw(
+        self,
+        prompt: str | Sequence[str],
+        *,
+        on_step: Callable[[Step], None] | None = None,
+        **options: Unpack[Options],
+    ) -> Result:
+        """Draw on a worker thread and await the pictures: what calling the pipeline does, for an asyncio event loop.
+
+        When the task is cancelled the run is ended inside its step, and the task is over once the thread has let go of
+        it; the pipeline stays usable. For the steps, ``async with pipeline.stream(prompt) as run`` and
+        ``async for step in run``.
+
+        Args:
+            prompt: What to draw; several prompts are drawn as one batch.
+            on_step: Called after every step, on the loop's own thread; an exception it raises ends the run.
+            **options: See ``Options``.
+
+        Returns:
+            The pictures with their settings and timings.
+
+        Raises:
+            asyncio.CancelledError: The task was cancelled.
+            EdgediffError: As for a call of the pipeline.
+        """
+        # On the thread as well: reading a large photo takes a while. It cannot be ended, and is soon done.
+        async with await in_thread(lambda: self.stream(prompt, **options), end=lambda: None) as run:
+            async for step in run:
                 if on_step is not None:
                     on_step(step)
             return run.result

@@ -10,6 +10,7 @@ from typing import Any, final
 
 from edgediff_runtimes.errors import Cancelled
 from edgediff_runtimes.results import Result, Step
+from edgediff_runtimes.tasks.awaiting import in_thread
 from edgediff_runtimes.tasks.drawing import Drawing
 
 
@@ -20,6 +21,9 @@ class Run:
     A context manager: leaving the block ends the run and lets go of its components, also half-way. It is iterated from
     one thread; ``cancel`` and ``close`` may be called from any. A run that was ended before its pictures were there
     raises ``Cancelled`` when it is iterated further, and one that failed raises its error again.
+
+    In an event loop of asyncio it is ``async for step in run``, in an ``async with`` block: every step is computed on a
+    worker thread, and a run whose task is cancelled is ended inside the step and closed.
 
     Attributes:
         total_steps: How many steps it has.
@@ -72,6 +76,15 @@ class Run:
             # A generator that was closed or has failed just stops: a loop must not take that for the end of the run.
             raise self._failure or Cancelled()
 
+    def __aiter__(self) -> Run:
+        return self
+
+    async def __anext__(self) -> Step:
+        step = await in_thread(lambda: next(self, None), end=self.cancel)
+        if step is None:
+            raise StopAsyncIteration
+        return step
+
     def __enter__(self) -> Run:
         return self
 
@@ -79,6 +92,14 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    async def __aenter__(self) -> Run:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await in_thread(self.close, end=self.cancel)
 
     def _work(self) -> Generator[Step, None, None]:
         drawing = self._drawing
