@@ -2,6 +2,7 @@
 
 Everything is written into a directory beside the target, flushed to the disk, and renamed into place. Its name starts
 with a dot and says which process on which machine writes it, so that the next export can remove what a killed one left.
+What appears at the target meanwhile stays, and the export fails.
 """
 
 from __future__ import annotations
@@ -11,17 +12,25 @@ import errno
 import os
 import platform
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped] # ships no type information
 
+from edgediff_exporters.exclusive_rename import rename_exclusively
 from edgediff_runtimes.bundle import MANIFEST_NAME
-from edgediff_runtimes.errors import TargetError
+from edgediff_runtimes.errors import EdgediffError, TargetError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_NAME = re.compile(r"\.(?P<target>.+)\.edgediff-(?P<kind>new|old)-(?P<host>[\w-]+)-(?P<pid>\d+)")
+# Network drives and shared folders refuse to flush directories (and a directory that may be written to and not read
+# cannot be opened): nothing more can be done for the data there.
+_CANNOT_FLUSH = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES, errno.EPERM)
+_NAME = re.compile(
+    r"\.(?P<target>.+)\.edgediff-(?P<kind>new|old)-(?P<host>\w+)-(?P<pid>[1-9][0-9]{0,8})(-[0-9a-f]{8})?", re.DOTALL
+)
+_ATTEMPTS = 100
 
 
 @contextlib.contextmanager
@@ -33,7 +42,8 @@ def staged(target: Path, *, overwrite: bool) -> Iterator[Path]:
         overwrite: Replace a bundle that is there. It stays until the new one is complete.
 
     Raises:
-        TargetError: Something is there already, the place cannot be written to, or the disk is full.
+        TargetError: Something is there already or appeared meanwhile, the place cannot be written to, or the disk is
+            full.
     """
     target = target.absolute()
     _refuse(target, overwrite=overwrite)
@@ -41,33 +51,42 @@ def staged(target: Path, *, overwrite: bool) -> Iterator[Path]:
     folder = target.with_name(_name(target, "new"))
     try:
         folder.mkdir()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a ValueError where the name has a null character
         raise TargetError(f"`{target.name}` cannot be written there: {_words(error)}") from error
     try:
         yield folder
         _flush(folder)
-        _swap(folder, target)
+        _put_in_place(folder, target, overwrite=overwrite)
     except OSError as error:
-        if error.errno not in _FULL or isinstance(error, TargetError):
+        if isinstance(error, EdgediffError):
             raise
-        raise TargetError(
-            f"`{target.name}` cannot be written: the disk is full", hint="free some space, or export to another disk"
-        ) from error
+        hint = "free some space, or export to another disk" if error.errno in _FULL else None
+        words = "the disk is full" if error.errno in _FULL else _words(error)
+        raise TargetError(f"`{target.name}` cannot be written: {words}", hint=hint) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def clean_up(parent: Path) -> None:
-    """Remove what killed exports of this machine left in a directory, and put back what they were replacing."""
-    for path in parent.iterdir():
-        match = _NAME.fullmatch(path.name)
-        if match is None or match["host"] != _host() or psutil.pid_exists(int(match["pid"])):
-            continue
-        target = parent / match["target"]
-        if match["kind"] == "old" and not target.exists():
-            path.rename(target)
-        else:
-            shutil.rmtree(path, ignore_errors=True)
+    """Remove what killed exports of this machine left in a directory, and put back what they were replacing.
+
+    Nothing is said of what cannot be: others may be cleaning up at the same time.
+    """
+    with contextlib.suppress(OSError):
+        for path in parent.iterdir():
+            match = _NAME.fullmatch(path.name)
+            if match is not None and match["host"] == _host() and not psutil.pid_exists(int(match["pid"])):
+                _clear(path, parent / match["target"], kind=match["kind"])
+
+
+def _clear(path: Path, target: Path, *, kind: str) -> None:
+    if kind == "old":
+        with contextlib.suppress(OSError):
+            rename_exclusively(path, target)
+            return
+        if not (_is_bundle(path) and _is_bundle(target)):  # not a bundle that got its successor: not ours to delete
+            return
+    _discard(path, target)
 
 
 def _refuse(target: Path, *, overwrite: bool) -> None:
@@ -79,28 +98,75 @@ def _refuse(target: Path, *, overwrite: bool) -> None:
         raise TargetError(
             f"`{target.name}` exists: expected a place where nothing is", hint="give another name, or `--overwrite`"
         )
-    if target.is_symlink() or not (target / MANIFEST_NAME).is_file():
-        raise TargetError(f"`{target.name}` exists and is not a bundle: only a bundle is overwritten")
+    if not _is_bundle(target):
+        raise _no_bundle(target)
 
 
-def _swap(folder: Path, target: Path) -> None:
+def _no_bundle(target: Path) -> TargetError:
+    return TargetError(f"`{target.name}` exists and is not a bundle: only a bundle is overwritten")
+
+
+def _is_bundle(path: Path) -> bool:
+    return not path.is_symlink() and (path / MANIFEST_NAME).is_file()
+
+
+def _put_in_place(folder: Path, target: Path, *, overwrite: bool) -> None:
+    for _ in range(_ATTEMPTS if overwrite else 1):
+        old = _set_aside(target) if overwrite else None
+        try:
+            rename_exclusively(folder, target)
+        except OSError as error:
+            if old is not None:
+                _put_back(old, target)
+            if not isinstance(error, FileExistsError):
+                raise
+        else:
+            _flush_directory(target.parent)
+            if old is not None:
+                _discard(old, target)
+            return
+    raise TargetError(
+        f"`{target.name}` appeared while the export worked: it is left as it is, and the export is given up",
+        hint="give another name, or `--overwrite`",
+    )
+
+
+def _set_aside(target: Path) -> Path | None:
+    """Move the bundle at ``target`` away; give back where to, or None where nothing is."""
+    _refuse(target, overwrite=True)
     old = target.with_name(_name(target, "old"))
-    replaces = target.exists()
-    if replaces:
-        target.rename(old)
     try:
-        folder.rename(target)
-    except OSError:
-        if replaces:
-            old.rename(target)
-        raise
-    _flush_directory(target.parent)
-    if replaces:
-        shutil.rmtree(old, ignore_errors=True)
+        target.rename(old)
+    except FileNotFoundError:
+        return None
+    if not _is_bundle(old):  # looked at once more after the move, when nobody can put another thing in its place
+        _put_back(old, target)
+        raise _no_bundle(target)
+    return old
+
+
+def _put_back(old: Path, target: Path) -> None:
+    try:
+        rename_exclusively(old, target)
+    except OSError as error:
+        if _is_bundle(old) and _is_bundle(target):
+            _discard(old, target)  # another export has replaced it meanwhile
+            return
+        raise TargetError(
+            f"`{target.name}` cannot be written: {_words(error)}; what was there before is now `{old.name}`"
+        ) from error
+
+
+def _discard(path: Path, target: Path) -> None:
+    """Delete a directory under a name by which nobody will put it back half deleted."""
+    doomed = target.with_name(_name(target, "new"))
+    with contextlib.suppress(OSError):
+        path.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _name(target: Path, kind: str) -> str:
-    return f".{target.name}.edgediff-{kind}-{_host()}-{os.getpid()}"
+    return f".{target.name}.edgediff-{kind}-{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def _host() -> str:
@@ -120,12 +186,16 @@ def _flush(folder: Path) -> None:
 def _flush_directory(folder: Path) -> None:
     if os.name == "nt":  # Windows flushes directories by itself and cannot open them
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH:
+            raise
 
 
-def _words(error: OSError) -> str:
-    return (error.strerror or type(error).__name__).lower()
+def _words(error: OSError | ValueError) -> str:
+    return ((error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__).lower()
