@@ -44,7 +44,7 @@ def export_component(
     traced = trace(plan, config, dtype=computes_in(precision))
     simplify(traced.model, traced.symbols)
     on_progress(ExportProgress(plan.role, "trace", 1, 1))
-    tensors = {**traced.constants, **weights.tensors}
+    tensors = {**weights.tensors, **traced.constants}
     attach_weights(traced.model, tensors, storage=stored_as(precision), where=plan.role)
     part = folder / plan.role
     part.mkdir()

@@ -35,7 +35,8 @@ class Traced:
 
     Attributes:
         model: The graph. Initialisers that are parameters have no value yet and are named as in the module.
-        constants: Values of the module's own buffers that no checkpoint holds (position indices and the like).
+        constants: Values of the module's own buffers that no checkpoint decides (position indices and the like), even
+            where one holds a tensor of that name: old files do, and merging models has spoilt it in many.
         symbols: The tracer's name of each dynamic axis and the declared one.
     """
 
@@ -62,7 +63,8 @@ def trace(plan: ComponentPlan, config: Config, *, dtype: torch.dtype) -> Traced:
     module = empty_module(plan, config)
     with _quiet():
         module = module.to(dtype)
-    constants = {name: buffer.clone() for name, buffer in module.named_buffers() if buffer.device.type != "meta"}
+    stored = module.state_dict().keys()
+    constants = {name: buffer.clone() for name, buffer in module.named_buffers() if name not in stored}
     mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
     with mode:
         for part in module.modules():
