@@ -17,8 +17,8 @@ from edgediff_runtimes.tensors import Array
 AMPLIFIED = 8
 _LEAST_SIDE = 160  # of a picture on the sheet: smaller ones are enlarged by whole factors, pixel by pixel
 _MOST_WIDTH = 1900  # of the sheet, but for a single group of columns
-_GAP, _LETTERS, _LINE = 8, 13, 17
-_INK, _SOFT, _PAPER = (29, 35, 41), (90, 98, 108), (238, 240, 242)  # pictures are often white at their edges
+GAP, _LETTERS, LINE = 8, 13, 17
+INK, _SOFT, PAPER = (29, 35, 41), (90, 98, 108), (238, 240, 242)  # pictures are often white at their edges
 
 
 def quality_grid(bundle: Bundle, *, on_progress: OnProgress) -> Image.Image:
@@ -49,27 +49,32 @@ def sheet(reference: Reference, drawn: list[Array]) -> Image.Image:
         reference: Has fp32's pictures with prompts and seeds.
         drawn: A picture for each, uint8, ``(height, width, 3)``.
     """
-    factor = max(1, math.ceil(_LEAST_SIDE / min(reference.width, reference.height)))
-    width, height = factor * reference.width, factor * reference.height
-    across, down = 3 * (width + _GAP) + _GAP, height + 2 * _LINE + 2 * _GAP
+    width, height = enlarged(Image.new("RGB", (reference.width, reference.height))).size
+    across, down = 3 * (width + GAP) + GAP, height + 2 * LINE + 2 * GAP
     most = max(1, min(_MOST_WIDTH // across, len(drawn)))
     rows = math.ceil(len(drawn) / most)
     groups = math.ceil(len(drawn) / rows)  # four pictures fill two groups of two, where three have room
-    result = Image.new("RGB", (groups * across + _GAP, _LINE + rows * down + _GAP), _PAPER)
+    result = Image.new("RGB", (groups * across + GAP, LINE + rows * down + GAP), PAPER)
     pen = ImageDraw.Draw(result)
     titles = "fp32", "this bundle", f"difference x{AMPLIFIED}"
     for index, (expected, got) in enumerate(zip(reference.pictures, drawn, strict=True)):
         group, row = divmod(index, rows)
-        left, top = _GAP + group * across, _LINE + _GAP + row * down
+        left, top = GAP + group * across, LINE + GAP + row * down
         for column, picture in enumerate((expected, got, _difference(expected, got))):
-            x = left + column * (width + _GAP)
+            x = left + column * (width + GAP)
             if row == 0:
-                _write(pen, (x, _GAP // 2), titles[column], room=width, colour=_INK)
-            result.paste(Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST), (x, top))
+                write_line(pen, (x, GAP // 2), titles[column], room=width, colour=INK)
+            result.paste(enlarged(Image.fromarray(picture)), (x, top))
         figures = f"PSNR {psnr_db(expected, got):.1f} dB, SSIM {ssim(expected, got):.4f}, seed {reference.seeds[index]}"
-        for line, (text, colour) in enumerate(((reference.prompts[index], _INK), (figures, _SOFT))):
-            _write(pen, (left, top + height + 2 + line * _LINE), text, room=across - 2 * _GAP, colour=colour)
+        for line, (text, colour) in enumerate(((reference.prompts[index], INK), (figures, _SOFT))):
+            write_line(pen, (left, top + height + 2 + line * LINE), text, room=across - 2 * GAP, colour=colour)
     return result
+
+
+def enlarged(image: Image.Image) -> Image.Image:
+    """A small picture by a whole factor, pixel by pixel; a large one as it is."""
+    factor = max(1, math.ceil(_LEAST_SIDE / min(image.size)))
+    return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
 
 
 def _difference(expected: Array, got: Array) -> Array:
@@ -78,10 +83,10 @@ def _difference(expected: Array, got: Array) -> Array:
     return shown
 
 
-def _write(
+def write_line(
     pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, *, room: int, colour: tuple[int, int, int]
 ) -> None:
-    """Write one line, cut to the room there is."""
+    """Write one line of text at a place, cut to the pixels of room there are."""
     font = ImageFont.load_default(_LETTERS)
     if font.getlength(text) > room:
         while text and font.getlength(f"{text}…") > room:

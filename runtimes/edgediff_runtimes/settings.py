@@ -13,6 +13,7 @@ from edgediff_runtimes.errors import ImageError, SettingError
 from edgediff_runtimes.images import ImageSource
 from edgediff_runtimes.latents import EncodeMode
 from edgediff_runtimes.noise import NOISE_KINDS, image_seeds
+from edgediff_runtimes.other_names import OTHER_NAMES
 from edgediff_runtimes.plain import as_finite, as_whole
 
 T = TypeVar("T")
@@ -158,7 +159,9 @@ def resolve_settings(
     """
     known = Options.__annotations__.keys()
     if unknown := sorted(options.keys() - known):
-        raise SettingError("options", got=unknown[0], expected=f"one of {', '.join(known)}")
+        ours = OTHER_NAMES.get(unknown[0].lower())
+        hint = None if ours is None else f"it is called `{ours}` here"
+        raise SettingError("options", got=unknown[0], expected=f"one of {', '.join(known)}", hint=hint)
     prompts = _texts([prompt] if isinstance(prompt, str) else prompt)
     if not prompts:
         raise SettingError("prompt", got=prompt, expected="a Unicode text or a sequence of at least one")

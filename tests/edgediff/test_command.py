@@ -139,7 +139,7 @@ def test_warnings_go_to_stderr_as_a_sentence(process, command, bundle, bundle_co
     outcome = process("run", "--repeat", path, "-m", bundle_copy, "-o", tmp_path / "again.png")
     assert (outcome.code, outcome.out) == (0, f"{tmp_path / 'again.png'}\n")
     assert outcome.err == f"warning: {path} was drawn with another bundle than this one: expect another picture\n"
-    outcome = process("run", "the cat and " * 20, "-m", bundle, "-o", path, *DRAW)
+    outcome = process("run", "the cat and " * 20, "-m", bundle, "-o", tmp_path / "long.png", *DRAW)
     assert outcome.err.startswith("warning: the prompt has 60 tokens, 10 fit: 50 cut off, beginning with '")
 
 

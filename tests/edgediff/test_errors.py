@@ -13,10 +13,27 @@ from edgediff_runtimes.errors import BundleNotFoundError
 
 USAGE = [
     (["draw"], "No such command 'draw'"),
-    (["run"], "expected a PROMPT, or --prompts FILE, or --repeat FILE.png"),
+    (["run"], "expected a PROMPT, or --prompts FILE, or --repeat PICTURE"),
     (["run", "a", "--prompts", "{tmp}/prompts.txt"], "expected a PROMPT, or --prompts FILE"),
     (["run", "a", "red", "apple"], 'expected one PROMPT, got 3 words: put it in quotes, as in "a red apple"'),
     (["run", "a", "--colour", "red"], "No such option"),
+    (["run", "a", "--num-inference-steps", "4"], ": it is called --steps here"),
+    (["run", "a", "--num_inference_steps", "4"], ": it is called --steps here"),
+    (["run", "a", "--cfg=7"], ": it is called --guidance here"),
+    (["run", "a", "--cfg_scale", "7"], ": it is called --guidance here"),
+    (["run", "a", "--guidance_scale", "7"], ": it is called --guidance here"),
+    (["run", "a", "--num-images", "2"], ": it is called --images here"),
+    (["run", "a", "--neg-prompt", "x"], ": it is called --negative-prompt here"),
+    (["run", "a", "--scheduler", "ddim"], ": it is called --sampler here"),
+    (["run", "a", "--size", "64x64", "--width", "64"], "--size and --width say the same: expected one of them"),
+    (["run", "a", "-o", "%seed%.png"], "-o has %seed%: expected {seed} where the seed is to stand"),
+    (["run", "a", "-o", "x-[index].png"], "-o has [index]: expected {index} where the index is to stand"),
+    (["run", "a", "-o", "{{steps}}.png"], "expected no braces but {seed}, {index}, {prompt} ({{ is a brace)"),
+    (["run", "a", "-o", "{{.png"], "expected no braces but {seed}, {index}, {prompt}"),
+    (["run", "a", "-o", "{{seed.real}}.png"], "expected no braces but {seed}, {index}, {prompt}"),
+    (["run", "a", "-o", "{{seed:q}}.png"], "expected no braces but {seed}, {index}, {prompt}"),
+    (["run", "a", "-o", "-", "--json"], "-o - and --json both write to stdout"),
+    (["run", "a", "-o", "-", "-n", "2"], "-o - writes one picture, got 2: --grid puts them on one sheet"),
     (["run", "a", "--size", "64"], "'64' is not a size: expected WIDTHxHEIGHT such as 512x512"),
     (["run", "a", "--size", "64x"], "is not a size"),
     (["run", "a", "--size", "²x64"], "is not a size"),
@@ -68,6 +85,9 @@ KNOWN = [
     (["run", "--repeat", "{tmp}/nowhere.png", "-m", "{bundle}"], "nowhere.png` cannot be read"),
     (["run", "--repeat", "{tmp}/prompts.txt", "-m", "{bundle}"], "prompts.txt` cannot be read"),
     (["run", "a", "-m", "{bundle}", "-o", "{tmp}/prompts.txt/x.png"], "x.png` cannot be written"),
+    (["run", "a", "-m", "{bundle}", "-o", "{tmp}/there.png"], "there.png` is there already: expected a name that is"),
+    (["run", "e", "-m", "{bundle}", "-o", "{tmp}/th{{prompt}}re.png"], "there.png` is there already"),
+    (["run", "--prompts", "/dev/zero", "-m", "{bundle}"], "`prompts` is '/dev/zero': expected a text of at most"),
     (["run", "a", "-m", "{bundle}", "-o", "{tmp}/x.txt"], "has the suffix `.txt`: expected .png, .jpg or .webp"),
     (["run", "a", "-m", "{bundle}", "-o", "", "--images", "2"], "has the suffix ``"),
     # where it cannot be written is found before anything is loaded
@@ -80,6 +100,7 @@ KNOWN = [
 def places(bundle, picture, tmp_path):
     """Files that the tables speak of."""
     (tmp_path / "prompts.txt").write_text("a cat\n", encoding="utf-8")
+    (tmp_path / "there.png").write_bytes(b"mine")
     (tmp_path / "empty.txt").write_text("\n  \n", encoding="utf-8")
     return {"bundle": bundle, "picture": picture, "tmp": tmp_path}
 

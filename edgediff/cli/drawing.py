@@ -1,0 +1,47 @@
+"""Prompts drawn one after the other, with a bar; an interrupt ends the run inside its step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgediff import Pipeline, Result, Run
+    from edgediff_runtimes.settings import Options
+
+_POLL_S = 0.1  # how long an interrupt may wait; a lock without a timeout cannot be interrupted on Windows
+_LABEL = 40  # characters of a prompt beside the bar
+
+
+def draw(pipeline: Pipeline, texts: list[str], options: Options) -> Iterator[Result]:
+    """Each text in turn with the next seed: what one batch would give, in the memory of one picture."""
+    from edgediff.cli.progress import progress
+
+    seed = options.get("seed")
+    with ThreadPoolExecutor(1) as worker:
+        for index, text in enumerate(texts):
+            options["seed"] = seed
+            place = "steps" if len(texts) == 1 else f"prompt {index + 1} of {len(texts)}, steps"
+            label = f"{text[:_LABEL]}: {place}"
+            with pipeline.stream(text, **options) as run, progress(label, total=run.total_steps) as show:
+                result = _wait(worker.submit(_finish, run, partial(show, label)), run)
+            yield result  # the bar is gone: what is printed now has the line to itself
+            seed = result.seeds[-1] + 1
+
+
+def _finish(run: Run, show: Callable[[int, int], None]) -> Result:
+    for step in run:
+        show(step.index + 1, step.total)
+    return run.result
+
+
+def _wait(future: Future[Result], run: Run) -> Result:
+    try:
+        while not future.done():
+            wait([future], timeout=_POLL_S)
+    except KeyboardInterrupt:
+        run.cancel()
+        raise
+    return future.result()

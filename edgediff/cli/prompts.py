@@ -1,0 +1,83 @@
+"""What ``edgediff run`` is asked to draw: a prompt, a file of prompts, stdin, or a picture to repeat."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from edgediff_runtimes.settings import Options
+
+STDIN = "-"
+_MOST_BYTES = 16_000_000  # of prompts: what is longer is no list of prompts, and may never end
+
+
+def one_prompt(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> str | None:  # noqa: ARG001 - click's signature
+    """The PROMPT of a command line, or None; several words are one that lost its quotes."""
+    if len(words) > 1:
+        quoted = " ".join(words)
+        raise click.UsageError(f'expected one PROMPT, got {len(words)} words: put it in quotes, as in "{quoted}"', ctx)
+    return words[0] if words else None
+
+
+def texts(prompt: str | None, prompts: Path | None) -> list[str]:
+    """The prompts to draw one by one; ``-`` is all of stdin as one prompt, ``--prompts -`` one for each of its lines.
+
+    Raises:
+        SettingError: The file cannot be read, or there is nothing in it.
+    """
+    if (prompt is None) == (prompts is None):
+        raise click.UsageError("expected a PROMPT, or --prompts FILE, or --repeat PICTURE")
+    if prompts is not None:
+        return _filled("prompts", str(prompts), [line.strip() for line in _read("prompts", str(prompts)).splitlines()])
+    if prompt == STDIN:
+        return _filled("prompt", STDIN, [_read("prompt", STDIN).strip()])
+    return [prompt or ""]
+
+
+def repeated(
+    repeat: Path, prompt: str | None, prompts: Path | None, options: Options
+) -> tuple[list[str], Options, str | None]:
+    """Prompt, options and bundle of a picture of ours; only an image to start from may be given beside it."""
+    from edgediff_runtimes.picture_files import read_metadata
+    from edgediff_runtimes.settings import options_of
+
+    if prompt is not None or prompts is not None or options.keys() - {"image"}:
+        raise click.UsageError(
+            "--repeat takes its settings from the file: of what says what to draw only --image goes with it"
+        )
+    metadata = read_metadata(repeat)
+    text, recorded = options_of(metadata.get("settings"))
+    if ("image" in options) != (recorded.get("strength") is not None):
+        needed = "needs" if recorded.get("strength") is not None else "was drawn without"
+        raise click.UsageError(f"{repeat} {needed} an --image to start from")
+    return [text], {**recorded, **options}, metadata.get("fingerprint")
+
+
+def _filled(setting: str, place: str, lines: list[str]) -> list[str]:
+    from edgediff_runtimes.errors import SettingError
+
+    found = [line for line in lines if line]
+    if not found:
+        raise SettingError(setting, got=place, expected="a file with at least one prompt, one a line")
+    return found
+
+
+def _read(setting: str, place: str) -> str:
+    from edgediff_runtimes.errors import SettingError
+
+    try:
+        if place == STDIN:
+            data = sys.stdin.buffer.read(_MOST_BYTES + 1)
+        else:
+            with Path(place).open("rb") as file:
+                data = file.read(_MOST_BYTES + 1)
+        text = data.decode("utf-8-sig")
+    except (OSError, ValueError) as error:  # bytes that are no UTF-8, a path with a zero byte
+        raise SettingError(setting, got=place, expected=f"a readable text file ({error})") from error
+    if len(data) > _MOST_BYTES:
+        raise SettingError(setting, got=place, expected=f"a text of at most {_MOST_BYTES:,} bytes")
+    return text

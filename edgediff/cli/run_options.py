@@ -1,0 +1,139 @@
+"""The options of ``edgediff run``, as data: in the help's sections, and as the API names them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from edgediff.cli import completion
+from edgediff.cli.command import Section
+from edgediff.cli.sizes import size
+
+if TYPE_CHECKING:
+    from edgediff_runtimes.settings import Options
+
+_FILE = click.Path(path_type=Path)
+
+DRAWING = Section(
+    "The picture",
+    (
+        click.Option(["--negative", "--negative-prompt", "negative_prompt"], metavar="TEXT", help="What to avoid."),
+        click.Option(["--seed"], type=int, help="Of the first picture; the next has the next seed.  [default: random]"),
+        click.Option(["--steps"], type=int, help="Sampling steps.  [default: the bundle's]"),
+        click.Option(["--guidance"], type=float, help="Guidance scale; 1 turns it off.  [default: the bundle's]"),
+        click.Option(["--size"], metavar="WxH", callback=size, help="Pixels.  [default: the bundle's, or the image's]"),
+        click.Option(["--width"], type=int, help="Pixels across, in place of --size."),
+        click.Option(["--height"], type=int, help="Pixels down, in place of --size."),
+        click.Option(["-n", "--images"], type=int, help="Pictures per prompt.  [default: 1]"),
+        click.Option(["--image"], type=_FILE, help="Start from this picture."),
+        click.Option(["--strength"], type=float, help="How far to go from --image, above 0 to 1.  [default: 0.8]"),
+    ),
+)
+SAMPLING = Section(
+    "The sampler",
+    (
+        click.Option(
+            ["--sampler"],
+            metavar="NAME",
+            shell_complete=completion.samplers,
+            help="Such as ddim, euler_a, dpmpp_2m_karras: see `edgediff samplers`.  [default: the bundle's]",
+        ),
+        click.Option(
+            ["--sampler-option", "sampler_options"],
+            multiple=True,
+            metavar="FIELD=VALUE",
+            help="Replaces a field of its config; repeatable.",
+        ),
+        click.Option(
+            ["--guidance-rescale"], type=float, help="0 to 1; tames the contrast of high guidance.  [default: 0]"
+        ),
+        click.Option(
+            ["--noise"],
+            metavar="KIND",
+            shell_complete=completion.one_of("torch-cpu", "torch-cuda", "numpy"),
+            help="torch-cpu, torch-cuda or numpy.  [default: torch-cpu]",
+        ),
+    ),
+)
+FILES = Section(
+    "Reading and writing",
+    (
+        click.Option(
+            ["-m", "--model"],
+            default="emoji-lcm",
+            show_default=True,
+            shell_complete=completion.models,
+            help="A bundle's directory, a shipped model (`edgediff models`), or a bundle's id on the hub.",
+        ),
+        click.Option(
+            ["-o", "--output"],
+            metavar="FILE",
+            shell_complete=completion.files,
+            help="File to write, with {seed}, {index} or {prompt} in its name; a folder; or - for a PNG on stdout.  "
+            "[default: edgediff-{seed}.png]",
+        ),
+        click.Option(["--overwrite"], is_flag=True, help="Replace files that are there."),
+        click.Option(
+            ["--grid"], is_flag=True, help="Also write all pictures on one sheet, FILE-grid; alone with -o -."
+        ),
+        click.Option(["--prompts"], type=_FILE, help="A file with one prompt a line, drawn one by one; - is stdin."),
+        click.Option(["--repeat"], type=_FILE, metavar="PICTURE", help="Draw a picture of ours again."),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print files, settings and timings as JSON."),
+    ),
+)
+COMPUTING = Section(
+    "The machine",
+    (
+        click.Option(
+            ["--device"],
+            default="auto",
+            show_default=True,
+            shell_complete=completion.devices,
+            help="See `edgediff devices`.",
+        ),
+        click.Option(
+            ["--engine"],
+            shell_complete=completion.engines,
+            help="See `edgediff devices`.  [default: the format's, or one that has the device]",
+        ),
+        click.Option(
+            ["--execution"],
+            shell_complete=completion.one_of("f32", "bf16", "f16"),
+            help="f32, bf16 or f16: what floats are computed in.  [default: as exported]",
+        ),
+        click.Option(
+            ["--strict"], is_flag=True, help="Fail where a component overflows, in place of computing it again in f32."
+        ),
+        click.Option(["--threads"], type=int, help="Threads per graph.  [default: one per core]"),
+        click.Option(
+            ["--low-memory"], is_flag=True, help="Slower in less memory: one component at a time, one call at a time."
+        ),
+    ),
+)
+SECTIONS = (DRAWING, SAMPLING, FILES, COMPUTING)
+
+
+def asked(drawing: dict[str, Any]) -> Options:
+    """The options of ``DRAWING`` and ``SAMPLING`` that were given, as the API names them."""
+    given = {name: value for name, value in drawing.items() if value not in (None, ())}
+    if "size" in given:
+        if twice := given.keys() & {"width", "height"}:
+            raise click.UsageError(f"--size and --{min(twice)} say the same: expected one of them")
+        given["width"], given["height"] = given.pop("size")
+    if "sampler_options" in given:
+        given["sampler_options"] = dict(map(_field, given["sampler_options"]))
+    return cast("Options", given)
+
+
+def _field(text: str) -> tuple[str, Any]:
+    """``timestep_spacing=trailing``: a name and a JSON value, or a plain word."""
+    name, found, value = text.partition("=")
+    if not (name and found):
+        raise click.UsageError(f"--sampler-option is {text!r}: expected FIELD=VALUE such as eta=0.5")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -1,0 +1,142 @@
+"""Where the pictures of ``edgediff run`` go: files, a sheet of all of them, stdout; and the report on them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import click
+
+from edgediff.cli.file_names import FileNames
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from edgediff import Result
+
+STDOUT = "-"
+
+
+@final
+@dataclass(slots=True)
+class Writer:
+    """Writes results one after the other.
+
+    Attributes:
+        names: Of the files; None where a PNG goes to stdout.
+        grid: Whether there is to be a sheet of all pictures.
+        as_json: Whether a report is printed in place of the paths.
+    """
+
+    names: FileNames | None
+    grid: bool
+    as_json: bool
+    _drawn: list[tuple[Result, Image.Image, str]] = field(default_factory=list)
+    _reports: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, text: int, result: Result) -> None:
+        """Write the pictures of one prompt."""
+        files = [] if self.names is None else self._save(self.names, text, result)
+        if self.names is None and not self.grid:
+            _to_stdout(result.images[0], result.metadata(0))
+        if self.grid:
+            captions = [_caption(result, index) for index in range(len(result.images))]
+            self._drawn += zip([result] * len(captions), result.images, captions, strict=True)
+        self._reports.append(_report(result, files))
+        self._tell(files)
+
+    def finish(self) -> None:
+        """Write the sheet and the report."""
+        if self.grid and self._drawn:
+            self._write_sheet()
+        if self.as_json:
+            import json
+
+            click.echo(json.dumps(self._reports, indent=2))
+
+    def _save(self, names: FileNames, text: int, result: Result) -> list[Path]:
+        from edgediff_runtimes.picture_files import save_image
+
+        files = names.paths(text, result.settings.prompts[0], result.seeds)
+        for index, image in enumerate(result.images):
+            while not names.overwrite and os.path.lexists(files[index]):  # it appeared while the picture was drawn
+                free = names.another(files[index])
+                warnings.warn(f"{files[index]} is there by now: the picture goes to {free}", stacklevel=2)
+                files[index] = free
+            save_image(image, files[index], metadata=result.metadata(index), overwrite=names.overwrite)
+        return files
+
+    def _write_sheet(self) -> None:
+        from edgediff.inspection.contact_sheet import contact_sheet
+        from edgediff_runtimes.picture_files import save_image
+
+        first = self._drawn[0][0]
+        sheet = contact_sheet([(image, caption) for _, image, caption in self._drawn])
+        if self.names is None:
+            _to_stdout(sheet, None)
+            return
+        path = self.names.sheet(first.settings.prompts[0], first.seed)
+        save_image(sheet, path, overwrite=self.names.overwrite)
+        self._reports[-1]["sheet"] = str(path)
+        self._tell([path])
+
+    def _tell(self, files: list[Path]) -> None:
+        if files and not self.as_json:
+            click.echo("\n".join(map(str, files)))
+
+
+def writer(
+    output: str | None, prompts: list[str], options: dict[str, Any], *, overwrite: bool, grid: bool, as_json: bool
+) -> Writer:
+    """Decide where pictures go, and find out before any is drawn that they cannot.
+
+    Args:
+        output: What ``-o`` says.
+        prompts: All that will be drawn.
+        options: What was asked of the run; ``seed`` and ``images`` are looked at.
+        overwrite: As on the command line.
+        grid: As on the command line.
+        as_json: As on the command line.
+
+    Raises:
+        ImageError: A place cannot be written, or a file is there and may not be replaced.
+    """
+    images = options.get("images") or 1
+    if output != STDOUT:
+        names = FileNames.of(output, texts=len(prompts), images=max(images, 1), overwrite=overwrite)
+        names.check(prompts, options.get("seed"))
+        return Writer(names, grid, as_json)
+    if as_json:
+        raise click.UsageError("-o - and --json both write to stdout: expected one of them")
+    if sys.stdout.isatty():
+        raise click.UsageError("-o - writes a PNG to stdout, which is a terminal: expected a pipe, or `> FILE.png`")
+    if len(prompts) * images > 1 and not grid:
+        raise click.UsageError(f"-o - writes one picture, got {len(prompts) * images}: --grid puts them on one sheet")
+    return Writer(None, grid, as_json)
+
+
+def _to_stdout(image: Image.Image, metadata: dict[str, Any] | None) -> None:
+    from edgediff_runtimes.picture_files import encode_image
+
+    sys.stdout.buffer.write(encode_image(image, "PNG", metadata=metadata))
+    sys.stdout.buffer.flush()
+
+
+def _caption(result: Result, index: int) -> str:
+    settings = result.settings
+    return f"{result.seeds[index]}: {settings.prompts[index // settings.images_per_prompt]}"
+
+
+def _report(result: Result, files: list[Path]) -> dict[str, Any]:
+    return {
+        "files": [str(file) for file in files],
+        "seeds": result.seeds,
+        "settings": dataclasses.asdict(result.settings),
+        "timings": dataclasses.asdict(result.timings),
+        "computed": {role: dataclasses.asdict(how) for role, how in result.computed.items()},
+    }

@@ -1,0 +1,28 @@
+"""What other programs call the options of a run: people type these names, and are told ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_NAMES = {
+    "steps": "num_inference_steps inference_steps num_steps sampling_steps sample_steps ddim_steps n_steps",
+    "guidance": "guidance_scale cfg cfg_scale cfgscale unconditional_guidance_scale",
+    "images": "num_images_per_prompt num_images batch batch_size batch_count n_samples n_iter samples count",
+    "sampler": "scheduler sampler_name sampling_method sample_method",
+    "sampler_options": "sampler_config scheduler_config eta",
+    "image": "init_image init_img input_image img",
+    "strength": "denoising_strength denoise image_strength",
+    "negative_prompt": "negative_prompts neg_prompt negative neg",
+    "seed": "generator manual_seed rng_seed",
+    "width": "w",
+    "height": "h",
+    "on_step": "callback callback_on_step_end step_callback",
+    "output": "out outfile output_file save",
+    "model": "bundle model_path ckpt checkpoint",
+    "prompts": "from_file prompt_file",
+}
+OTHER_NAMES: Mapping[str, str] = MappingProxyType(
+    {name: ours for ours, names in _NAMES.items() for name in names.split()}
+)
+"""Ours by theirs, lower-case, with underscores."""
