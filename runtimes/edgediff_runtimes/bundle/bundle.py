@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import final
 
 from edgediff_runtimes.bundle.derived import derive_manifest
 from edgediff_runtimes.bundle.file_entry import FileEntry
 from edgediff_runtimes.bundle.manifest import MANIFEST_NAME, Manifest
 from edgediff_runtimes.engines.base import Graph
-from edgediff_runtimes.errors import BundleError, BundleNotFoundError, ComponentFileError, UnsafePathError
+from edgediff_runtimes.errors import BundleError, BundleNotFoundError, ComponentFileError
+from edgediff_runtimes.untrusted.links import find, is_regular, locate
 
 MODEL_INDEX = "model_index.json"
 _HASH_BLOCK_BYTES = 1 << 20
@@ -48,9 +49,9 @@ class Bundle:
             root = Path(path).expanduser().resolve()
         except (OSError, RuntimeError, ValueError) as error:  # no such user, links in a circle, a zero byte
             raise BundleNotFoundError(path) from error
-        if _is_file(root / MANIFEST_NAME):
-            bundle = cls(root, Manifest.from_json(_read_text(_inside(root, MANIFEST_NAME))))
-        elif _is_file(root / MODEL_INDEX):
+        if (manifest := find(root, MANIFEST_NAME)) is not None:
+            bundle = cls(root, Manifest.from_json(_read_text(manifest)))
+        elif is_regular(root / MODEL_INDEX):
             bundle = cls(root, derive_manifest(root), derived=True)
         else:
             raise BundleNotFoundError(path)
@@ -79,15 +80,16 @@ class Bundle:
         """The absolute path of something inside the bundle.
 
         Raises:
-            UnsafePathError: The path is absolute, climbs out, or a symbolic link on it leads out.
-            ComponentFileError: The path is a symbolic link that leads back to itself.
+            UnsafePathError: The path is absolute, climbs out, or a symbolic link on it leads out, see
+                ``untrusted.links``.
+            ComponentFileError: The path cannot be followed.
         """
-        return _inside(self.path, relative)
+        return locate(self.path, relative)
 
     def check_length(self, entry: FileEntry) -> None:
         """Raise ``ComponentFileError`` where a file is missing or has another length than its entry states."""
-        path = self.locate(entry.path)
-        if not _is_file(path):
+        path = find(self.path, entry.path)
+        if path is None:
             raise ComponentFileError(entry.path, f"is missing: expected a file of {entry.bytes:,} bytes")
         if (got := path.stat().st_size) != entry.bytes:
             raise ComponentFileError(entry.path, f"has {got:,} bytes: expected {entry.bytes:,}")
@@ -135,26 +137,6 @@ def sha256_of(path: Path) -> str:
         while block := file.read(_HASH_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _inside(root: Path, relative: str) -> Path:
-    pure = PurePosixPath(relative)
-    if pure.is_absolute() or ".." in pure.parts or any(character in relative for character in "\\:\0"):
-        raise UnsafePathError(relative)
-    try:
-        resolved = (root / pure).resolve()
-    except (OSError, RuntimeError) as error:
-        raise ComponentFileError(relative, "cannot be followed: expected a file, not links in a circle") from error
-    if not resolved.is_relative_to(root):
-        raise UnsafePathError(relative)
-    return resolved
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name too long, a directory that may not be read
-        return False
 
 
 def _read_text(path: Path) -> str:

@@ -21,6 +21,7 @@ from edgediff_runtimes.bundle.manifest import (
     Tokenizer,
 )
 from edgediff_runtimes.errors import BundleError, ManifestError
+from edgediff_runtimes.untrusted.links import find, locate
 
 GRAPH_FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
 FAMILIES = {
@@ -42,7 +43,7 @@ def derive_manifest(root: Path) -> Manifest:
         BundleError: The family is unknown or a component is missing.
         ManifestError: A config is not what it should be.
     """
-    index = _read_config(root / "model_index.json")
+    index = _read_config(root, "model_index.json")
     class_name = index.string("_class_name").removeprefix("ORT").removeprefix("OV")
     family = FAMILIES.get(class_name)
     if family is None:
@@ -57,8 +58,8 @@ def derive_manifest(root: Path) -> Manifest:
         if role not in components:
             raise BundleError(f"`{role}` is missing: expected `{role}/model.onnx` or `{role}/openvino_model.xml`")
     latents, factor = _derive_latents(root)
-    size = _sample_size(_read_config(root / "unet" / "config.json")) * factor
-    scheduler = _read_config(root / "scheduler" / "scheduler_config.json")
+    size = _sample_size(_read_config(root, "unet/config.json")) * factor
+    scheduler = _read_config(root, "scheduler/scheduler_config.json")
     scheduler.string("_class_name")
     distilled = class_name.startswith("LatentConsistencyModel")
     return Manifest(
@@ -84,22 +85,23 @@ def _sample_size(unet: Fields) -> int:
 
 def _derive_component(root: Path, role: str) -> Component | None:
     for format_, name in GRAPH_FILES.items():
-        if (root / role / name).is_file():
+        if find(root, f"{role}/{name}") is not None:
             names = [name, *sorted(p.name for p in (root / role).iterdir() if _is_weights(p, name))]
-            files = tuple(FileEntry(f"{role}/{n}", (root / role / n).stat().st_size, None) for n in names)
+            found = {path: find(root, path) for path in (f"{role}/{n}" for n in names)}
+            files = tuple(FileEntry(path, file.stat().st_size, None) for path, file in found.items() if file)
             return Component(format=format_, precision="unknown", files=files)
     return None
 
 
 def _is_weights(path: Path, graph: str) -> bool:
-    return path.is_file() and path.name != graph and path.suffix in {".onnx_data", ".data", ".bin"}
+    return path.name != graph and path.suffix in {".onnx_data", ".data", ".bin"}
 
 
 def _derive_latents(root: Path) -> tuple[Latents, int]:
-    config = next((p for d in ("vae_decoder", "vae") if (p := root / d / "config.json").is_file()), None)
+    config = next((name for part in ("vae_decoder", "vae") if find(root, name := f"{part}/config.json")), None)
     if config is None:
         raise BundleError("`vae_decoder/config.json` is missing: it says how latents are scaled")
-    fields = _read_config(config)
+    fields = _read_config(root, config)
     if not (blocks := fields.array("block_out_channels")):
         raise fields.fail("block_out_channels", "at least one block")
     factor = 2 ** (len(blocks) - 1)
@@ -114,14 +116,14 @@ def _derive_latents(root: Path) -> tuple[Latents, int]:
 
 
 def _derive_tokenizer(root: Path) -> Tokenizer:
-    config = root / "tokenizer" / "tokenizer_config.json"
-    limit = _read_config(config).values.get("model_max_length") if config.is_file() else None
+    config = "tokenizer/tokenizer_config.json"
+    limit = _read_config(root, config).values.get("model_max_length") if find(root, config) else None
     # Some tokenizer configs carry 1e30 for "no limit"; CLIP's position table has 77 places.
     return Tokenizer("tokenizer", limit if isinstance(limit, int) and limit <= _CLIP_MAX_TOKENS else _CLIP_MAX_TOKENS)
 
 
-def _read_config(path: Path) -> Fields:
-    where = f"{path.parent.name}/{path.name}"
+def _read_config(root: Path, where: str) -> Fields:
+    path = locate(root, where)
     try:
         values: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
