@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgediff.api import export, load, verify
+    from edgediff.api import export, load, shipped_models, verify
     from edgediff_runtimes.bundle import Bundle
     from edgediff_runtimes.cancellation import CancelToken
     from edgediff_runtimes.engines import EngineOptions, FakeEngine
@@ -38,6 +38,7 @@ __all__ = [
     "__version__",
     "export",
     "load",
+    "shipped_models",
     "verify",
 ]
 
@@ -54,6 +55,7 @@ _HOMES = {
     "Step": "edgediff_runtimes.results",
     "export": "edgediff.api",
     "load": "edgediff.api",
+    "shipped_models": "edgediff.api",
     "verify": "edgediff.api",
 }
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, final
 
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.engines import Engine, EngineOptions, engine_for, get_engine
-from edgediff_runtimes.errors import BundleNotFoundError, NotInstalledError, SettingError
+from edgediff_runtimes.errors import BundleNotFoundError, HubError, NotInstalledError, SettingError
+from edgediff_runtimes.hub import is_hub_name, snapshot
 from edgediff_runtimes.pipeline import Pipeline
 from edgediff_runtimes.quality import OnProgress, Reference, Runner, check_claims, check_record, measure
 from edgediff_runtimes.quality.claims import Figure
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from edgediff_runtimes.components import Residency
 
 _MODELS = Path(__file__).parent / "models"
+# Of a bundle on the hub; weights in other formats may lie beside them.
+_BUNDLE_FILES = (
+    *("*.json", "*.md", "*.txt", "LICENSE*", "*.npz"),
+    *("*.onnx", "*.onnx_data", "*openvino_*.xml", "*openvino_*.bin"),
+)
 
 
 def shipped_models() -> tuple[str, ...]:
@@ -33,9 +39,10 @@ def shipped_models() -> tuple[str, ...]:
 
 
 def open_bundle(bundle: str | Path) -> Bundle:
-    """Open a bundle by the name of a shipped model or by its directory.
+    """Open a bundle by the name of a shipped model, by its directory, or by its id on the hub.
 
-    A ``Path``, and a text with a separator such as ``./emoji``, is a directory.
+    A ``Path``, and a text with a separator such as ``./emoji``, is a directory; ``owner/model`` is one of the hub where
+    there is no such directory, and is fetched with what ``huggingface_hub`` keeps in its cache.
 
     Raises:
         BundleError: There is none, or it is not valid.
@@ -48,7 +55,21 @@ def open_bundle(bundle: str | Path) -> Bundle:
     try:
         return Bundle.open(bundle)
     except BundleNotFoundError as error:
+        if isinstance(bundle, str) and is_hub_name(bundle) and not Path(bundle).exists():
+            return Bundle.open(_fetched(bundle))
         raise BundleNotFoundError(bundle, shipped=shipped_models()) from error
+
+
+def _fetched(name: str) -> Path:
+    """The directory of a bundle on the hub."""
+    try:
+        folder = snapshot(name, allow=_BUNDLE_FILES)
+    except HubError as error:
+        raise BundleNotFoundError(name, shipped=shipped_models(), hub=error.reason, hint=error.hint) from error
+    if not any(folder.glob("*/*.onnx")) and not any(folder.glob("*/*.xml")):
+        hint = f"`edgediff export {name} BUNDLE` makes a bundle of it"
+        raise BundleNotFoundError(name, hub="that one has no graphs", hint=hint)
+    return folder
 
 
 def load(
@@ -66,7 +87,7 @@ def load(
     """Make a pipeline from a bundle.
 
     Args:
-        bundle: A directory, or the name of a shipped model.
+        bundle: A directory, the name of a shipped model, or the id of a bundle on the hub.
         device: A device of the engine; ``auto`` takes its default.
         engine: An engine or its name; None takes the default for the bundle's format, or the first with the device.
         execution: What floats are computed in: ``f32``, ``bf16`` or ``f16``; None: what the precision asks.

@@ -15,7 +15,7 @@ from typing import final
 import click
 
 INTERRUPTED = 130
-_COMMANDS = ("export", "run", "inspect", "verify", "devices", "samplers", "bench", "cache")
+_COMMANDS = ("export", "run", "inspect", "verify", "models", "devices", "samplers", "bench", "cache")
 
 
 @final

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgediff.cli import completion
+from edgediff.cli.command import Command
 from edgediff.cli.sizes import sizes
 
 if TYPE_CHECKING:
@@ -17,10 +19,32 @@ if TYPE_CHECKING:
 _TARGETS: dict[str, tuple[str, ...]] = {"json": (".json",), "html": (".html", ".htm"), "plot": (".svg",)}
 
 
-@click.command("bench")
-@click.argument("bundles", nargs=-1, metavar="[BUNDLE]...")
-@click.option("--device", "devices", multiple=True, default=("auto",), help="See `edgediff devices`; repeatable.")
-@click.option("--engine", "engines", multiple=True, help="See `edgediff devices`; repeatable.  [default: the format's]")
+@click.command(
+    "bench",
+    cls=Command,
+    examples=(
+        "edgediff bench emoji-lcm",
+        "edgediff bench fp32 int8 --steps 4 --steps 8 --html cost.html",
+        "edgediff bench emoji --engine onnxruntime --engine openvino --json cost.json",
+        "edgediff bench --compare old.json new.json",
+    ),
+)
+@click.argument("bundles", nargs=-1, metavar="[BUNDLE]...", shell_complete=completion.models)
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    default=("auto",),
+    shell_complete=completion.devices,
+    help="See `edgediff devices`; repeatable.",
+)
+@click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    shell_complete=completion.engines,
+    help="See `edgediff devices`; repeatable.  [default: the format's]",
+)
 @click.option(
     "--execution",
     "--precision-of-execution",

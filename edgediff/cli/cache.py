@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgediff.cli.command import Command
+
 if TYPE_CHECKING:
     from edgediff_runtimes.compiled_cache import CompiledCache, Entry
 
 
-@click.command("cache")
+@click.command(
+    "cache",
+    cls=Command,
+    examples=("edgediff cache", "edgediff cache --clear", "EDGEDIFF_CACHE_LIMIT=2GB edgediff cache"),
+)
 @click.option("--clear", is_flag=True, help="Delete all compiled graphs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(*, clear: bool, as_json: bool) -> None:

@@ -6,8 +6,10 @@ import json
 
 import click
 
+from edgediff.cli.command import Command
 
-@click.command("devices")
+
+@click.command("devices", cls=Command, examples=("edgediff devices", "edgediff devices --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(*, as_json: bool) -> None:
     """List engines and the devices they reach on this machine."""

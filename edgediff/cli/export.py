@@ -7,52 +7,103 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgediff.cli import completion
+from edgediff.cli.command import Command, Section
 from edgediff.cli.sizes import size
 
 if TYPE_CHECKING:
     from edgediff_exporters import ExportProgress
 
 
-@click.command("export")
+BUNDLE = Section(
+    "The bundle",
+    (
+        click.Option(
+            ["--format", "format_"],
+            default="onnx",
+            show_default=True,
+            shell_complete=completion.one_of("onnx", "openvino"),
+            help="Format of the graphs: onnx or openvino.",
+        ),
+        click.Option(
+            ["--precision", "precisions"],
+            multiple=True,
+            metavar="[COMPONENT=]P",
+            shell_complete=completion.one_of("fp32", "fp16", "bf16", "w16", "w8", "w4", "int8", "mixed"),
+            help="fp32 (default), fp16, bf16 (openvino); weights alone: w16, w8, w4; weights and activations: int8, or "
+            "mixed, which leaves in float what hurts most. Repeat it per component.",
+        ),
+        click.Option(
+            ["--default", "defaults"],
+            multiple=True,
+            metavar="FIELD=NUMBER",
+            help="What the bundle recommends: steps, guidance, width or height.  [default: the family's]",
+        ),
+        click.Option(
+            ["--config"], metavar="DIR", help="For a single-file SOURCE: a diffusers directory with its configs."
+        ),
+        click.Option(["--overwrite"], is_flag=True, help="Replace BUNDLE if it exists."),
+    ),
+)
+QUALITY = Section(
+    "Its quality",
+    (
+        click.Option(
+            ["--min-psnr"], type=float, metavar="DB", help="Fail below this mean PSNR against fp32's pictures."
+        ),
+        click.Option(
+            ["--min-ssim"], type=float, metavar="S", help="Fail below this mean SSIM against fp32's pictures."
+        ),
+        click.Option(["--search-minutes"], type=float, metavar="M", help="How long `mixed` may search.  [default: 10]"),
+    ),
+)
+TRIALS = Section(
+    "Pictures drawn to calibrate and to measure",
+    (
+        click.Option(
+            ["--calibrate"], metavar="FILE", help="Prompts to calibrate int8 with, one a line.  [default: ours]"
+        ),
+        click.Option(
+            ["--calibration-pictures"],
+            type=int,
+            metavar="N",
+            help="Pictures to draw with them.  [default: one per prompt of FILE, 12 of ours]",
+        ),
+        click.Option(
+            ["--evaluate"], metavar="FILE", help="Prompts to measure the bundle with, one a line.  [default: ours]"
+        ),
+        click.Option(
+            ["--evaluation-pictures"],
+            type=int,
+            metavar="N",
+            help="Pictures to draw with them; 0 measures nothing.  [default: one per prompt]",
+        ),
+        click.Option(
+            ["--trial-steps"], type=int, metavar="N", help="Steps of all these pictures.  [default: the bundle's]"
+        ),
+        click.Option(
+            ["--trial-size"],
+            callback=size,
+            metavar="WxH",
+            help="Size of all these pictures.  [default: the bundle's]",
+        ),
+    ),
+)
+
+
+@click.command(
+    "export",
+    cls=Command,
+    sections=(BUNDLE, QUALITY, TRIALS),
+    examples=(
+        "edgediff export ./stable-diffusion-v1-5 sd15",
+        "edgediff export ./stable-diffusion-v1-5 sd15-int8 --precision int8 --min-psnr 35",
+        "edgediff export ./stable-diffusion-v1-5 sd15-ir --format openvino --precision w8 --precision vae_decoder=fp16",
+        "edgediff export model.safetensors mine --config ./stable-diffusion-v1-5 --default steps=30",
+    ),
+)
 @click.argument("source")
 @click.argument("bundle", type=click.Path())
-@click.option("--format", "format_", default="onnx", show_default=True, help="Format of the graphs: onnx or openvino.")
-@click.option(
-    "--precision",
-    "precisions",
-    multiple=True,
-    metavar="[COMPONENT=]P",
-    help="fp32 (default), fp16, bf16 (openvino); weights alone: w16, w8, w4; weights and activations: int8, or mixed, "
-    "which leaves in float what hurts most. Repeat it per component: `--precision int8 --precision vae_decoder=fp16`.",
-)
-@click.option("--config", metavar="DIR", help="For a single-file SOURCE: a diffusers directory with its configs.")
-@click.option(
-    "--default",
-    "defaults",
-    multiple=True,
-    metavar="FIELD=NUMBER",
-    help="What the bundle recommends: steps, guidance, width or height.  [default: the family's]",
-)
-@click.option("--calibrate", metavar="FILE", help="Prompts to calibrate int8 with, one a line.  [default: ours]")
-@click.option(
-    "--calibration-pictures",
-    type=int,
-    metavar="N",
-    help="Pictures to draw with them.  [default: one per prompt of FILE, 12 of ours]",
-)
-@click.option("--evaluate", metavar="FILE", help="Prompts to measure the bundle with, one a line.  [default: ours]")
-@click.option(
-    "--evaluation-pictures",
-    type=int,
-    metavar="N",
-    help="Pictures to draw with them; 0 measures nothing.  [default: one per prompt]",
-)
-@click.option("--trial-steps", type=int, metavar="N", help="Steps of all these pictures.  [default: the bundle's]")
-@click.option("--trial-size", callback=size, metavar="WxH", help="Size of all these pictures.  [default: the bundle's]")
-@click.option("--min-psnr", type=float, metavar="DB", help="Fail below this mean PSNR against fp32's pictures.")
-@click.option("--min-ssim", type=float, metavar="S", help="Fail below this mean SSIM against fp32's pictures.")
-@click.option("--search-minutes", type=float, metavar="M", help="How long `mixed` may search.  [default: 10]")
-@click.option("--overwrite", is_flag=True, help="Replace BUNDLE if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written and measured as JSON.")
 def command(
     *,

@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgediff.cli import completion
+from edgediff.cli.command import Command
+
 if TYPE_CHECKING:
     from edgediff_runtimes.bundle import Bundle, Component
 
 
-@click.command("inspect")
-@click.argument("bundle")
+@click.command(
+    "inspect",
+    cls=Command,
+    examples=(
+        "edgediff inspect emoji-lcm",
+        "edgediff inspect my-bundle --grid grid.png --plot quality.svg",
+        "edgediff inspect apple.png",
+    ),
+)
+@click.argument("bundle", shell_complete=completion.models_and_pictures)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 @click.option(
     "--grid",

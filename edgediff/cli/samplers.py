@@ -7,8 +7,10 @@ import json
 
 import click
 
+from edgediff.cli.command import Command
 
-@click.command("samplers")
+
+@click.command("samplers", cls=Command, examples=("edgediff samplers", "edgediff samplers --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(*, as_json: bool) -> None:
     """List the samplers that `run --sampler` takes."""

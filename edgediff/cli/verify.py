@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgediff.cli import completion
+from edgediff.cli.command import Command
+
 if TYPE_CHECKING:
     from edgediff_runtimes.quality.claims import Figure
 
 
-@click.command("verify")
-@click.argument("bundle")
+@click.command(
+    "verify",
+    cls=Command,
+    examples=(
+        "edgediff verify my-bundle",
+        "edgediff verify my-bundle --quick",
+        "edgediff verify my-bundle --against SOURCE",
+    ),
+)
+@click.argument("bundle", shell_complete=completion.models)
 @click.option("--against", metavar="SOURCE", help="Compare every graph with the model it was exported from.")
 @click.option("--config", metavar="DIR", help="For a single-file SOURCE: a diffusers directory with its configs.")
 @click.option("--quick", is_flag=True, help="Only hashes and graphs: do not draw to measure quality again.")

@@ -15,6 +15,7 @@
     │   └── SamplerError                                   ... because of the sampler or its schedule
     ├── ImageError                   (ValueError)          a picture cannot be read or written
     ├── NonFiniteError               (ArithmeticError)     a component returned NaN or infinity
+    ├── HubError                     (OSError)             a model cannot be fetched from the hub
     ├── Cancelled                                          somebody asked for the run to end
     └── ExportError
         ├── SourceError              (ValueError)          SOURCE is no model that can be exported
@@ -70,13 +71,15 @@ class BundleError(EdgediffError):
 class BundleNotFoundError(BundleError, FileNotFoundError):
     """There is no bundle at that place and no shipped model of that name."""
 
-    def __init__(self, bundle: str | Path, *, shipped: Iterable[str] = ()) -> None:
+    def __init__(
+        self, bundle: str | Path, *, shipped: Iterable[str] = (), hub: str | None = None, hint: str | None = None
+    ) -> None:
         names = ", ".join(sorted(shipped))
-        hint = "make one with `edgediff export SOURCE BUNDLE`"
         super().__init__(
             f"`{bundle}` is not a bundle: expected a directory with `edgediff.json` or `model_index.json`"
-            + (f", or one of the shipped models: {names}" if names else ""),
-            hint=hint,
+            + (f", or one of the shipped models: {names}" if names else "")
+            + (f"; nor a model of the hub: {hub}" if hub else ""),
+            hint=hint or "make one with `edgediff export SOURCE BUNDLE`",
         )
 
 
@@ -177,6 +180,18 @@ class NonFiniteError(EdgediffError, ArithmeticError):
         )
         self.component = component
         self.step = step
+
+
+class HubError(EdgediffError, OSError):
+    """A model cannot be fetched from the hub.
+
+    Attributes:
+        reason: Why, as a part of a sentence.
+    """
+
+    def __init__(self, name: str, reason: str, *, hint: str | None) -> None:
+        super().__init__(f"`{name}` cannot be fetched: {reason}", hint=hint)
+        self.reason = reason
 
 
 class Cancelled(EdgediffError):  # noqa: N818 - an outcome that was asked for, as asyncio.CancelledError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 import pytest
 
@@ -22,6 +24,24 @@ def test_every_file_of_commands_is_a_command(root):
 def test_command_has_help(name):
     assert COMMANDS[name].name == name
     assert COMMANDS[name].get_short_help_str()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_has_examples_that_can_be_typed(name):
+    help_ = COMMANDS[name].get_help(click.Context(COMMANDS[name], info_name=name))
+    assert COMMANDS[name].examples
+    for example in COMMANDS[name].examples:
+        assert f"  {example}\n" in f"{help_}\n"
+        words = shlex.split(example.partition(" > ")[0])
+        arguments = words[words.index("edgediff") + 1 :]
+        assert arguments.pop(0) == name
+        COMMANDS[name].make_context(name, arguments)
+
+
+def test_no_section_of_a_help_is_long():
+    for command in COMMANDS.values():
+        options = {section.title: len(section.options) for section in command.sections}
+        assert {title: count for title, count in options.items() if count > 10} == {}
 
 
 @pytest.mark.parametrize("name", ["edgediff", *COMMANDS])

@@ -157,6 +157,7 @@ class _Configs:
 
 def test_a_hub_name_without_a_hub(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(SourceError, match=r"`owner/model` is no local path.*HF_HUB_OFFLINE is set") as caught:
@@ -165,6 +166,7 @@ def test_a_hub_name_without_a_hub(tmp_path, monkeypatch):
 
 
 def test_a_hub_name_in_the_hubs_cache(sd1, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     commit, repository = "0" * 40, tmp_path / "models--owner--model"

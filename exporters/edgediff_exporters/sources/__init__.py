@@ -6,9 +6,10 @@ from pathlib import Path
 
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.sources.directory import PICKLES, open_directory
-from edgediff_exporters.sources.hub import fetch, is_hub_name
+from edgediff_exporters.sources.hub import fetch
 from edgediff_exporters.sources.single_file import open_checkpoint
 from edgediff_runtimes.errors import SettingError, SourceError
+from edgediff_runtimes.hub import is_hub_name
 
 __all__ = ["Source", "open_source"]
 

@@ -1,0 +1,97 @@
+"""``edgediff models``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgediff.cli.command import Command
+
+if TYPE_CHECKING:
+    from edgediff_runtimes.bundle import Bundle
+
+
+@click.command(
+    "models",
+    cls=Command,
+    examples=("edgediff models", "edgediff models ~/bundles", "edgediff models . --json"),
+)
+@click.argument("folders", nargs=-1, metavar="[FOLDER]...", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(*, folders: tuple[Path, ...], as_json: bool) -> None:
+    """List the models that came with the package, and the bundles in each FOLDER.
+
+    The name in the first column is what `run -m` takes.
+    """
+    from edgediff.api import shipped_models
+
+    rows = [_row(name, name) for name in shipped_models()]
+    rows += [_row(str(path), path) for folder in folders for path in _bundles(folder)]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    from edgediff.cli.tables import print_table, readable_bytes
+
+    columns = ("model", "family", "tasks", "precision", "size", "pictures", "steps", "guidance")
+    cells = [
+        (
+            row["model"],
+            row["family"],
+            ", ".join(row["tasks"]),
+            ", ".join(row["precisions"]),
+            readable_bytes(row["bytes"]),
+            f"{row['width']}x{row['height']}",
+            row["steps"],
+            f"{row['guidance']:g}",
+        )
+        for row in rows
+        if "problem" not in row
+    ]
+    print_table("Models", columns, cells)
+    for row in rows:
+        if "problem" in row:
+            click.echo(f"{row['model']}: {row['problem']}", err=True)
+
+
+def _bundles(folder: Path) -> list[Path]:
+    """The folder itself where it is a bundle, else the bundles right inside it."""
+    from edgediff_runtimes.bundle.bundle import MODEL_INDEX
+    from edgediff_runtimes.bundle.manifest import MANIFEST_NAME
+    from edgediff_runtimes.errors import SettingError
+
+    def is_bundle(path: Path) -> bool:
+        return (path / MANIFEST_NAME).is_file() or (path / MODEL_INDEX).is_file()
+
+    try:
+        return [folder] if is_bundle(folder) else sorted(filter(is_bundle, folder.iterdir()))
+    except OSError as error:
+        raise SettingError("folder", got=str(folder), expected=f"a folder ({error.strerror})") from error
+
+
+def _row(model: str, place: str | Path) -> dict[str, Any]:
+    from edgediff.api import open_bundle
+    from edgediff_runtimes.errors import BundleError
+
+    try:
+        bundle = open_bundle(place)
+    except BundleError as error:
+        return {"model": model, "problem": error.sentence}
+    return {"model": model, "path": str(bundle.path), **_facts(bundle)}
+
+
+def _facts(bundle: Bundle) -> dict[str, Any]:
+    manifest = bundle.manifest
+    components = manifest.components.values()
+    return {
+        "family": manifest.family,
+        "tasks": list(manifest.tasks),
+        "precisions": sorted({component.precision for component in components}),
+        "bytes": sum(entry.bytes for component in components for entry in component.files),
+        "width": manifest.defaults.width,
+        "height": manifest.defaults.height,
+        "steps": manifest.defaults.steps,
+        "guidance": manifest.defaults.guidance,
+    }
