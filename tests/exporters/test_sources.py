@@ -79,7 +79,7 @@ def test_truncated_weights(copy):
     refused(copy, "`model.safetensors` is not a whole safetensors file")
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04" * 8, (10**9).to_bytes(8, "little"), b"\x02" + bytes(7) + b"{]"])
+@pytest.mark.parametrize("content", [b"", (10**9).to_bytes(8, "little"), b"\x02" + bytes(7) + b"{]"])
 def test_damaged_weights(copy, content):
     (copy / "text_encoder" / "model.safetensors").write_bytes(content)
     refused(copy, "`model.safetensors` is not a whole safetensors file")

@@ -27,7 +27,7 @@ def attach_weights(model: ir.Model, tensors: Mapping[str, torch.Tensor], *, stor
         where: The component, for errors.
 
     Raises:
-        SourceError: A parameter is missing or has another number of elements.
+        SourceError: A parameter is missing, has another number of elements, or is not of floats where it should be.
     """
     for value in list(model.graph.initializers.values()):
         if value.const_value is not None:
@@ -39,6 +39,11 @@ def attach_weights(model: ir.Model, tensors: Mapping[str, torch.Tensor], *, stor
         if tensor.numel() != torch.Size(shape).numel():
             raise SourceError(
                 f"the tensor `{name}` of `{where}` has shape {tuple(tensor.shape)}: its config says {tuple(shape)}"
+            )
+        if (value.dtype or ir.DataType.FLOAT).is_floating_point() and not tensor.is_floating_point():
+            raise SourceError(
+                f"the tensor `{name}` of `{where}` holds {str(tensor.dtype).removeprefix('torch.')}: expected floats",
+                hint="quantised weights are not read; get the edition of the model in half or single precision",
             )
         # A 1x1 convolution of an old checkpoint is a linear layer today: same values, fewer axes.
         target, stored = _without_transposes(model, value, tensor.reshape(shape))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgediff_exporters.sources.base import Source
-from edgediff_exporters.sources.directory import PICKLES, open_directory
+from edgediff_exporters.sources.directory import open_directory
 from edgediff_exporters.sources.hub import fetch
 from edgediff_exporters.sources.single_file import open_checkpoint
+from edgediff_exporters.sources.weight_files import PICKLES
 from edgediff_runtimes.errors import SettingError, SourceError
 from edgediff_runtimes.hub import is_hub_name
 
