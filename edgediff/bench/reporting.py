@@ -127,7 +127,12 @@ def _by_round(work: dict[str, Any], metric: str) -> list[float]:
 
 def write_json(report: Report, path: Path) -> None:
     """Write a report whole or not at all: a reader, or a kill, never finds half of one."""
-    write_whole(path, json.dumps(report, indent=1, allow_nan=False) + "\n")
+    write_whole(path, json_text(report))
+
+
+def json_text(report: Report) -> str:
+    """A report as the text of its file."""
+    return json.dumps(report, indent=1, allow_nan=False) + "\n"
 
 
 def read_report(path: Path) -> Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from edgediff.bench.request import Request
 
 _TARGETS: dict[str, tuple[str, ...]] = {"json": (".json",), "html": (".html", ".htm"), "plot": (".svg",)}
+_STDOUT = Path("-")
 
 
 @click.command(
@@ -61,7 +63,12 @@ _TARGETS: dict[str, tuple[str, ...]] = {"json": (".json",), "html": (".html", ".
 @click.option("--threads", type=int, help="Threads per graph.  [default: the engine's choice]")
 @click.option("--repeat", type=int, default=3, show_default=True, help="Rounds, each in fresh processes.")
 @click.option("--warmup", type=int, default=1, show_default=True, help="Pictures before the one that is measured.")
-@click.option("--json", type=click.Path(path_type=Path), metavar="FILE", help="Write the report as JSON.")
+@click.option(
+    "--json",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the report as JSON; - is stdout, in place of the tables.",
+)
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write it as a page with charts.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Write the charts as SVG.")
 @click.option(
@@ -93,11 +100,12 @@ def command(
 
     if not asked["bundles"]:
         raise click.UsageError("expected a BUNDLE to measure, or --compare OLD.json NEW.json")
-    targets = {"json": json, "html": html, "plot": plot}
-    _measure(Request(**asked), {name: path for name, path in targets.items() if path is not None})
+    targets = {"json": None if json == _STDOUT else json, "html": html, "plot": plot}
+    given = {name: path for name, path in targets.items() if path is not None}
+    _measure(Request(**asked), given, show=_print if json != _STDOUT else _print_json)
 
 
-def _measure(request: Request, targets: dict[str, Path]) -> None:
+def _measure(request: Request, targets: dict[str, Path], *, show: Callable[[Report], None]) -> None:
     """Measure with a progress bar; what there is of a report is written also when an error or a signal ends it."""
     from edgediff.bench.measuring import bench
     from edgediff.bench.reporting import write_json
@@ -114,16 +122,16 @@ def _measure(request: Request, targets: dict[str, Path]) -> None:
             write_json(report, targets["json"])  # at once: not every end of a process can be caught
 
     try:
-        with progress("checking") as show:
+        with progress("checking") as display:
 
             def tell(event: Progress) -> None:
-                show(event.now, event.done, event.total)
+                display(event.now, event.done, event.total)
 
             bench(request, on_progress=tell, on_report=keep)
     finally:
         for report in latest:
             _write_pages(report, targets)
-            _print(report)
+            show(report)
         for path in targets.values() if latest else ():
             click.echo(f"wrote {path}", err=True)
 
@@ -135,6 +143,12 @@ def _write_pages(report: Report, targets: dict[str, Path]) -> None:
         write_page(report, targets["html"])
     if "plot" in targets:
         write_plot(report, targets["plot"])
+
+
+def _print_json(report: Report) -> None:
+    from edgediff.bench.reporting import json_text
+
+    click.echo(json_text(report), nl=False)
 
 
 def _print(report: Report) -> None:
