@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
@@ -18,6 +19,7 @@ _LABEL = 40  # characters of a prompt beside the bar
 def draw(pipeline: Pipeline, texts: list[str], options: Options) -> Iterator[Result]:
     """Each text in turn with the next seed: what one batch would give, in the memory of one picture."""
     from edgediff.cli.progress import progress
+    from edgediff_runtimes.doubts import doubts
 
     seed = options.get("seed")
     with ThreadPoolExecutor(1) as worker:
@@ -25,8 +27,11 @@ def draw(pipeline: Pipeline, texts: list[str], options: Options) -> Iterator[Res
             options["seed"] = seed
             place = "steps" if len(texts) == 1 else f"prompt {index + 1} of {len(texts)}, steps"
             label = f"{text[:_LABEL]}: {place}"
-            with pipeline.stream(text, **options) as run, progress(label, total=run.total_steps) as show:
-                result = _wait(worker.submit(_finish, run, partial(show, label)), run)
+            with pipeline.stream(text, **options) as run:
+                for doubt in doubts(pipeline.bundle, run.settings):
+                    warnings.warn(doubt, stacklevel=2)
+                with progress(label, total=run.total_steps) as show:
+                    result = _wait(worker.submit(_finish, run, partial(show, label)), run)
             yield result  # the bar is gone: what is printed now has the line to itself
             seed = result.seeds[-1] + 1
 

@@ -15,6 +15,7 @@ from edgediff_exporters.sources.base import Source
 from edgediff_runtimes.bundle import FileEntry, Provenance, sha256_of
 
 _CARD = "README.md"  # the hub's name for a model card
+_VOCABULARY = "vocabulary.txt"
 _TOOLS = ("edgediff", "torch", "diffusers", "transformers", "onnx", "onnxscript", "onnx-ir", "onnxruntime")
 
 
@@ -34,17 +35,19 @@ def provenance(source: Source, bundle: Path, folder: Path, options: list[str]) -
         command=shlex.join(["edgediff", "export", source.name, bundle.name, *options]),
         date=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
         licence=_licence(source.folder / _CARD),
-        card=_card(source, folder),
+        card=_copied(source, folder, _CARD),
+        vocabulary=_copied(source, folder, _VOCABULARY),
     )
 
 
-def _card(source: Source, folder: Path) -> FileEntry | None:
-    card = source.folder / _CARD
-    ours = all(file.is_relative_to(source.folder) for file in source.files)  # or a card of the configs' own weights
-    if not (ours and card.is_file()):
+def _copied(source: Source, folder: Path, name: str) -> FileEntry | None:
+    """A file that tells of the model, copied; None where the source has none, or has it of other weights."""
+    path = source.folder / name
+    ours = all(file.is_relative_to(source.folder) for file in source.files)  # or of the configs' own weights
+    if not (ours and path.is_file()):
         return None
-    shutil.copyfile(card, folder / _CARD)
-    return FileEntry(_CARD, card.stat().st_size, sha256_of(card))
+    shutil.copyfile(path, folder / name)
+    return FileEntry(name, path.stat().st_size, sha256_of(path))
 
 
 def source_hash(source: Source) -> str:

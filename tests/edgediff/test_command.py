@@ -143,6 +143,17 @@ def test_warnings_go_to_stderr_as_a_sentence(process, command, bundle, bundle_co
     assert outcome.err.startswith("warning: the prompt has 60 tokens, 10 fit: 50 cut off, beginning with '")
 
 
+def test_words_and_sizes_that_a_model_was_not_made_for_are_warned_of(process, tmp_path):
+    outcome = process("run", "a red xyzzy", "--size", "128x128", "--steps", "1", "-o", tmp_path / "x.png")
+    assert (outcome.code, outcome.out) == (0, f"{tmp_path / 'x.png'}\n")
+    warned = [line for line in outcome.err.splitlines() if line.startswith("warning: ")]
+    assert warned[0] == "warning: the model was made for pictures of 64x64: at 128x128 expect repetitions or blots"
+    assert warned[1].startswith("warning: the model was not taught `xyzzy`: ")
+    assert len(warned) == 2
+    quiet = process("run", "a red apple", "-o", tmp_path / "y.png")
+    assert (quiet.code, "warning" in quiet.err) == (0, False)
+
+
 def test_inspect(command, bundle):
     outcome = command("inspect", bundle)
     assert (outcome.code, outcome.err) == (0, "")

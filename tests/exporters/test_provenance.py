@@ -38,6 +38,13 @@ def test_the_card_goes_along(source, tmp_path):
     assert str(tmp_path) not in repr(found)
 
 
+def test_the_vocabulary_goes_along(source, tmp_path):
+    (source / "vocabulary.txt").write_bytes(b"apple\nred\n")
+    found, folder = made_from(source, tmp_path)
+    assert found.vocabulary == FileEntry("vocabulary.txt", 10, hashlib.sha256(b"apple\nred\n").hexdigest())
+    assert (folder / "vocabulary.txt").read_bytes() == b"apple\nred\n"
+
+
 def test_a_source_without_a_card(sd1, tmp_path):
     found, folder = made_from(sd1, tmp_path)
     assert (found.card, found.licence) == (None, None)

@@ -37,7 +37,7 @@ UNSEEN_TEMPLATES = (
     "generate something like a {}", "hello, could you paint {} for us",
 )  # fmt: skip
 
-_FILLERS = (
+FILLERS = (
     "nice", "cute", "small", "big", "simple", "lovely", "very", "really", "little", "pretty", "new", "modern",
     "classic", "detailed", "flat", "clean", "great", "bright", "digital", "quality", "art", "style", "photo",
     "picture", "image", "drawing", "emoji", "icon", "for", "with", "of", "on", "the", "a", "an", "in", "my", "your",
@@ -110,7 +110,7 @@ def _wrap(subject: str, dice: random.Random) -> str:
         return subject
     if kind < 0.75:
         return _unless_held_out(dice.choice(TEMPLATES), subject)
-    words = [_made_up(dice) if dice.random() < 0.35 else dice.choice(_FILLERS) for _ in range(dice.randint(1, 6))]
+    words = [_made_up(dice) if dice.random() < 0.35 else dice.choice(FILLERS) for _ in range(dice.randint(1, 6))]
     before = dice.randint(0, len(words)) if dice.random() < 0.5 else len(words)
     return _unless_held_out(" ".join([*words[:before], "{}", *words[before:]]), subject)
 

@@ -66,15 +66,15 @@ class Bundle:
         return bundle
 
     def files(self) -> Iterator[FileEntry]:
-        """Every file of every component and tokenizer, the model card, and the record of the quality's measurement."""
+        """Every file of every component and tokenizer, the card, the vocabulary, and the record of the quality."""
         for component in self.manifest.components.values():
             yield from component.files
         for tokenizer in self.manifest.tokenizers:
             yield from tokenizer.files
         if self.manifest.quality is not None:
             yield self.manifest.quality.reference
-        if self.manifest.provenance.card is not None:
-            yield self.manifest.provenance.card
+        provenance = self.manifest.provenance
+        yield from (entry for entry in (provenance.card, provenance.vocabulary) if entry is not None)
 
     def locate(self, relative: str) -> Path:
         """The absolute path of something inside the bundle.

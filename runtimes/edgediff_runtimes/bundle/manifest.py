@@ -193,6 +193,7 @@ class Provenance:
         date: ISO 8601, UTC.
         licence: Of the weights.
         card: The model card: what the model is, what it was trained on, under which licences, what it cannot do.
+        vocabulary: The words it was trained with, one a line, lower-case, of a model that knows no others.
     """
 
     source: str
@@ -202,6 +203,7 @@ class Provenance:
     date: str | None = None
     licence: str | None = None
     card: FileEntry | None = None
+    vocabulary: FileEntry | None = None
 
     @classmethod
     def read(cls, fields: Fields) -> Provenance:
@@ -210,8 +212,12 @@ class Provenance:
         if not all(isinstance(version, str) for version in tools.values()):
             raise fields.fail("tools", "an object of version strings")
         optional = {name: fields.optional_string(name) for name in ("source_sha256", "command", "date", "licence")}
-        card = None if fields.values.get("card") is None else FileEntry.read(fields.fields("card"))
-        return cls(source=fields.string("source"), tools=dict(tools), card=card, **optional)
+        card, vocabulary = (
+            None if fields.values.get(name) is None else FileEntry.read(fields.fields(name))
+            for name in ("card", "vocabulary")
+        )
+        source = fields.string("source")
+        return cls(source=source, tools=dict(tools), card=card, vocabulary=vocabulary, **optional)
 
 
 @final
@@ -281,7 +287,10 @@ class Manifest:
 
     def to_json(self) -> str:
         """The manifest as text: two-space indentation, a newline at the end."""
-        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        values = dataclasses.asdict(self)
+        if self.provenance.vocabulary is None:  # left out, so that bundles of before keep their fingerprints
+            del values["provenance"]["vocabulary"]
+        return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _refuse_constant(name: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, final
 
 from edgediff_runtimes.errors import Cancelled
 from edgediff_runtimes.results import Result, Step
+from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tasks.awaiting import in_thread
 from edgediff_runtimes.tasks.drawing import Drawing
 
@@ -37,6 +38,11 @@ class Run:
         self._failure: Exception | None = None
         self._steps = self._work()
         self._lock = threading.RLock()  # a generator must not be closed while it computes
+
+    @property
+    def settings(self) -> Settings:
+        """Every setting of the run, defaults filled in; known before it has begun."""
+        return self._drawing.settings
 
     @property
     def result(self) -> Result:

@@ -1,0 +1,58 @@
+"""What can be drawn and will most likely disappoint: sizes and words that a model was not made for."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.errors import ComponentFileError
+from edgediff_runtimes.settings import Settings
+
+_FACTOR = 2  # from this ratio on, models draw one thing twice, or a blot
+_MOST_QUOTED = 5
+_WORD = re.compile(r"[^\W\d_]{2,}")  # single letters are what an apostrophe leaves
+
+
+def doubts(bundle: Bundle, settings: Settings) -> list[str]:
+    """What a user should know before a run, in a sentence each.
+
+    Args:
+        bundle: Tells the size that it was made for, and in its ``vocabulary``, if it has one, the words.
+        settings: Of the run.
+
+    Raises:
+        ComponentFileError: The vocabulary is no text.
+    """
+    return [*_of_size(bundle, settings), *_of_words(bundle, settings.prompts)]
+
+
+def words_of(text: str) -> set[str]:
+    """The words of a text as a vocabulary has them: runs of letters, lower-case."""
+    return set(_WORD.findall(unicodedata.normalize("NFC", text).lower()))
+
+
+def _of_size(bundle: Bundle, settings: Settings) -> list[str]:
+    made_for = bundle.manifest.defaults.width, bundle.manifest.defaults.height
+    asked = settings.width, settings.height
+    ratios = [max(side / made, made / side) for side, made in zip(asked, made_for, strict=True)]
+    if max(ratios) < _FACTOR:
+        return []
+    sizes = [f"{width}x{height}" for width, height in (asked, made_for)]
+    return [f"the model was made for pictures of {sizes[1]}: at {sizes[0]} expect repetitions or blots"]
+
+
+def _of_words(bundle: Bundle, prompts: tuple[str, ...]) -> list[str]:
+    entry = bundle.manifest.provenance.vocabulary
+    if entry is None:
+        return []
+    try:
+        known = set(bundle.locate(entry.path).read_text(encoding="utf-8").split())
+    except (OSError, ValueError) as error:
+        raise ComponentFileError(entry.path, f"cannot be read as UTF-8 text ({error})") from error
+    unknown = sorted(words_of(" ".join(prompts)) - known)
+    if not unknown:
+        return []
+    quoted = ", ".join(f"`{word}`" for word in unknown[:_MOST_QUOTED])
+    more = f" and {len(unknown) - _MOST_QUOTED} more" if len(unknown) > _MOST_QUOTED else ""
+    return [f"the model was not taught {quoted}{more}: it draws the nearest of its {len(known)} words, or a blot"]
