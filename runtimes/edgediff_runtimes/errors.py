@@ -24,16 +24,44 @@
         └── QualityError             (ArithmeticError)     the bundle draws worse than was asked for
 
 Leaves also inherit the builtin they specialise, so that ``except FileNotFoundError`` works as well. An error is one
-sentence (what was got, what was expected) and, where there is something to do about it, a ``hint``.
+sentence (what was got, what was expected) and, where there is something to do about it, a ``hint``. Values of others
+are quoted with ``shown`` and ``quoted``: short, and without characters that a terminal obeys.
 """
 
 from __future__ import annotations
 
+import re
+import reprlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+
+_LONGEST_QUOTE = 200  # characters of one value: a path is read whole, a blob of data is not
+_LONGEST_SENTENCE = 2000  # with the longest list of names that a sentence gives
+# What a terminal obeys, and what makes text look other than it is: controls, line ends, directions, surrogates.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 2 * _LONGEST_QUOTE
+_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = _REPR.maxset = 12
+
+
+def shown(text: object, *, most: int = _LONGEST_QUOTE) -> str:
+    """A text for a sentence: cut in its middle where it is long, control characters written as escapes."""
+    whole = str(text)
+    if len(whole) > most:
+        whole = f"{whole[: most * 2 // 3]}…{whole[-(most // 3) :]}"
+    return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], whole)
+
+
+def quoted(value: object) -> str:
+    """The ``repr`` of a value for a sentence, whatever the value is: see ``shown``."""
+    try:
+        return shown(_REPR.repr(value))
+    except Exception:  # noqa: BLE001 - a value of a caller may have any __repr__; the sentence is about something else
+        return f"<{type(value).__name__}>"
 
 
 class EdgediffError(Exception):
@@ -45,9 +73,10 @@ class EdgediffError(Exception):
     """
 
     def __init__(self, sentence: str, *, hint: str | None = None) -> None:
+        sentence = shown(sentence, most=_LONGEST_SENTENCE)
         super().__init__(sentence)
         self.sentence = sentence
-        self.hint = hint
+        self.hint = None if hint is None else shown(hint, most=_LONGEST_SENTENCE)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions are pickled by their ``args``, which are not what the leaves' __init__ takes.
@@ -76,7 +105,7 @@ class BundleNotFoundError(BundleError, FileNotFoundError):
     ) -> None:
         names = ", ".join(sorted(shipped))
         super().__init__(
-            f"`{bundle}` is not a bundle: expected a directory with `edgediff.json` or `model_index.json`"
+            f"`{shown(bundle)}` is not a bundle: expected a directory with `edgediff.json` or `model_index.json`"
             + (f", or one of the shipped models: {names}" if names else "")
             + (f"; nor a model of the hub: {hub}" if hub else ""),
             hint=hint or "make one with `edgediff export SOURCE BUNDLE`",
@@ -88,7 +117,7 @@ class ManifestError(BundleError, ValueError):
 
     def __init__(self, where: str, *, got: object, expected: str) -> None:
         super().__init__(
-            f"the manifest's `{where}` is {got!r}: expected {expected}",
+            f"the manifest's `{shown(where)}` is {quoted(got)}: expected {expected}",
             hint="`edgediff.json` is written by `edgediff export`; export the bundle again",
         )
 
@@ -98,7 +127,7 @@ class FormatVersionError(BundleError, ValueError):
 
     def __init__(self, *, got: str, supported: int) -> None:
         super().__init__(
-            f"the bundle's format version is {got}: this edgediff reads version {supported}.x",
+            f"the bundle's format version is {shown(got)}: this edgediff reads version {supported}.x",
             hint="upgrade edgediff, or export the bundle again with this version",
         )
 
@@ -108,16 +137,21 @@ class UnsafePathError(BundleError, ValueError):
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"the path `{path}` leaves the bundle: expected a relative path to a file inside it",
+            f"the path `{shown(path)}` leaves the bundle: expected a relative path to a file inside it",
             hint="put the file itself in place of a link to it",
         )
 
 
 class ComponentFileError(BundleError, OSError):
-    """A file of the bundle is missing, or is not the file that was exported."""
+    """A file of the bundle is missing, or is not the file that was exported.
+
+    Attributes:
+        problem: The sentence without the path.
+    """
 
     def __init__(self, path: str | Path, problem: str) -> None:
-        super().__init__(f"`{path}` {problem}", hint="copy the bundle again, or export it again")
+        super().__init__(f"`{shown(path)}` {problem}", hint="copy the bundle again, or export it again")
+        self.problem = problem
 
 
 class VerificationError(BundleError, ArithmeticError):
@@ -148,7 +182,7 @@ class DeviceError(EngineError, ValueError):
 
     def __init__(self, device: str, *, available: Iterable[str], hint: str | None = None) -> None:
         super().__init__(
-            f"the device `{device}` is not available: expected one of {', '.join(available)}",
+            f"the device `{shown(device)}` is not available: expected one of {', '.join(available)}",
             hint=hint or "`edgediff devices` lists what this machine has",
         )
 
@@ -157,7 +191,7 @@ class SettingError(EdgediffError, ValueError):
     """A setting of a run has a value that cannot be applied."""
 
     def __init__(self, setting: str, *, got: object, expected: str, hint: str | None = None) -> None:
-        super().__init__(f"`{setting}` is {got!r}: expected {expected}", hint=hint)
+        super().__init__(f"`{shown(setting)}` is {quoted(got)}: expected {expected}", hint=hint)
         self.setting = setting
 
 
@@ -175,7 +209,7 @@ class NonFiniteError(EdgediffError, ArithmeticError):
     def __init__(self, component: str, *, step: int | None = None, hint: str | None = None) -> None:
         where = "" if step is None else f" in step {step + 1}"
         super().__init__(
-            f"the component `{component}` returned values that are not finite{where}",
+            f"the component `{shown(component)}` returned values that are not finite{where}",
             hint=hint or "half precision overflows in some models: export that component with `--precision fp32`",
         )
         self.component = component

@@ -74,3 +74,59 @@ def test_the_install_line_names_the_extra():
     reason = ImportError("no module")
     assert errors.NotInstalledError("x", extra="export", reason=reason).hint == "pip install 'edgediff[export]'"
     assert errors.NotInstalledError("x", extra=None, reason=reason).hint == "pip install 'edgediff'"
+
+
+class _Unprintable:
+    def __repr__(self):
+        raise RecursionError
+
+
+DEEP = {}
+for _ in range(50_000):
+    DEEP = {"a": [DEEP]}
+HOSTILE = [
+    "\x1b[2J\x1b]0;owned\x07",
+    "a\rerased\nforged line",
+    "\u202egnp.exe",
+    "\ud800\udcff",
+    "\x9b31m\x7f\0",
+    "x" * 10**6,
+    10**5000,
+    [0] * 10**6,
+    {str(i): "x" * 10**4 for i in range(1000)},
+    DEEP,
+    _Unprintable(),
+    b"\x1b" * 10**5,
+]
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=lambda value: type(value).__name__)
+def test_a_quoted_value_is_short_and_nothing_that_a_terminal_obeys(value):
+    text = value if isinstance(value, str) else "x"
+    made = [
+        errors.SettingError("steps", got=value, expected="more", hint=text),
+        errors.SettingError(text, got=0, expected="more"),
+        errors.ManifestError(text, got=value, expected="a string"),
+        errors.UnsafePathError(text),
+        errors.ComponentFileError(text, "is missing"),
+        errors.BundleNotFoundError(text),
+        errors.FormatVersionError(got=text, supported=1),
+        errors.DeviceError(text, available=["cpu"]),
+        errors.BundleError(f"the family `{text}` is unknown"),
+        errors.SourceError(f"`{text}` is not there"),
+    ]
+    for error in made:
+        assert error.sentence.isprintable()
+        assert error.hint is None or error.hint.isprintable()
+        str(error).encode()
+        assert len(str(error)) < 2500
+    assert all(len(error.sentence) < 500 for error in made[:-2])
+
+
+def test_a_short_value_is_quoted_as_it_is():
+    assert errors.quoted(["it's", 1.5, None, {"é": "猫"}]) == """["it's", 1.5, None, {'é': '猫'}]"""
+    assert errors.shown("C:\\models\\été 🍎") == "C:\\models\\été 🍎"
+
+
+def test_a_long_text_keeps_both_ends():
+    assert errors.shown("begin" + "x" * 500 + "end", most=30) == "begin" + "x" * 15 + "…" + "x" * 7 + "end"

@@ -13,6 +13,8 @@ from edgediff_runtimes.bundle.file_entry import FileEntry
 from edgediff_runtimes.bundle.manifest import MANIFEST_NAME, Manifest
 from edgediff_runtimes.engines.base import Graph
 from edgediff_runtimes.errors import BundleError, BundleNotFoundError, ComponentFileError
+from edgediff_runtimes.untrusted.bounds import JSON_BYTES
+from edgediff_runtimes.untrusted.documents import read_text
 from edgediff_runtimes.untrusted.links import find, is_regular, locate
 
 MODEL_INDEX = "model_index.json"
@@ -50,7 +52,7 @@ class Bundle:
         except (OSError, RuntimeError, ValueError) as error:  # no such user, links in a circle, a zero byte
             raise BundleNotFoundError(path) from error
         if (manifest := find(root, MANIFEST_NAME)) is not None:
-            bundle = cls(root, Manifest.from_json(_read_text(manifest)))
+            bundle = cls(root, Manifest.from_json(read_text(manifest, name=MANIFEST_NAME, bound=JSON_BYTES)))
         elif is_regular(root / MODEL_INDEX):
             bundle = cls(root, derive_manifest(root), derived=True)
         else:
@@ -137,10 +139,3 @@ def sha256_of(path: Path) -> str:
         while block := file.read(_HASH_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ComponentFileError(path.name, f"cannot be read ({error})") from error

@@ -6,21 +6,23 @@ know (hashes, measured errors, shapes of inputs) stays empty.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from edgediff_runtimes.bundle.fields import Fields
 from edgediff_runtimes.bundle.file_entry import FileEntry
 from edgediff_runtimes.bundle.manifest import (
+    SCALES,
     Component,
     Defaults,
     Latents,
     Manifest,
     Provenance,
     Tokenizer,
+    scales,
 )
-from edgediff_runtimes.errors import BundleError, ManifestError
+from edgediff_runtimes.errors import BundleError, ComponentFileError, ManifestError
+from edgediff_runtimes.untrusted.bounds import CHANNELS, FACTOR, SIDE
+from edgediff_runtimes.untrusted.documents import read_json
 from edgediff_runtimes.untrusted.links import find, locate
 
 GRAPH_FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
@@ -33,7 +35,7 @@ FAMILIES = {
 REQUIRED = ("text_encoder", "unet", "vae_decoder")
 _DEFAULT_SCALING = 0.18215  # diffusers' AutoencoderKL default, which early configs leave out
 _DEFAULT_SAMPLE_SIZE = 64  # that of Stable Diffusion 1
-_CLIP_MAX_TOKENS = 77
+_CLIP_MIN_TOKENS, _CLIP_MAX_TOKENS = 2, 77
 
 
 def derive_manifest(root: Path) -> Manifest:
@@ -59,7 +61,7 @@ def derive_manifest(root: Path) -> Manifest:
             raise BundleError(f"`{role}` is missing: expected `{role}/model.onnx` or `{role}/openvino_model.xml`")
     latents, factor = _derive_latents(root)
     size = _sample_size(_read_config(root, "unet/config.json")) * factor
-    scheduler = _read_config(root, "scheduler/scheduler_config.json")
+    scheduler = _read_config(root, "scheduler/scheduler_config.json", infinities=True)
     scheduler.string("_class_name")
     distilled = class_name.startswith("LatentConsistencyModel")
     return Manifest(
@@ -78,8 +80,8 @@ def _sample_size(unet: Fields) -> int:
     """Latent pixels along the longer side of a picture; diffusers takes one number or two."""
     size = unet.values.get("sample_size") or _DEFAULT_SAMPLE_SIZE
     sides = size if isinstance(size, list) else [size]
-    if not all(type(side) is int and side > 0 for side in sides):
-        raise unet.fail("sample_size", "one whole number above 0, or two")
+    if not sides or not all(type(side) is int and 0 < side <= SIDE.most for side in sides):
+        raise unet.fail("sample_size", f"one whole number above 0 and at most {SIDE.most:,}, or two")
     return max(sides)
 
 
@@ -102,32 +104,33 @@ def _derive_latents(root: Path) -> tuple[Latents, int]:
     if config is None:
         raise BundleError("`vae_decoder/config.json` is missing: it says how latents are scaled")
     fields = _read_config(root, config)
-    if not (blocks := fields.array("block_out_channels")):
-        raise fields.fail("block_out_channels", "at least one block")
-    factor = 2 ** (len(blocks) - 1)
+    blocks = len(fields.array("block_out_channels"))
+    if not 0 < blocks <= FACTOR.most.bit_length():
+        raise fields.fail("block_out_channels", f"1 to {FACTOR.most.bit_length()} blocks")
+    factor = 2 ** (blocks - 1)
     scaling = fields.optional_number("scaling_factor")
     latents = Latents(
-        channels=fields.integer("latent_channels", minimum=1),
+        channels=fields.integer("latent_channels", minimum=1, bound=CHANNELS),
         factor=factor,
         scaling=_DEFAULT_SCALING if scaling is None else scaling,
         shift=fields.optional_number("shift_factor") or 0.0,
     )
+    if not scales(latents.scaling):
+        raise fields.fail("scaling_factor", SCALES)
     return latents, factor
 
 
 def _derive_tokenizer(root: Path) -> Tokenizer:
     config = "tokenizer/tokenizer_config.json"
     limit = _read_config(root, config).values.get("model_max_length") if find(root, config) else None
-    # Some tokenizer configs carry 1e30 for "no limit"; CLIP's position table has 77 places.
-    return Tokenizer("tokenizer", limit if isinstance(limit, int) and limit <= _CLIP_MAX_TOKENS else _CLIP_MAX_TOKENS)
+    # Some tokenizer configs carry 1e30 for "no limit"; CLIP's position table has 77 places, two of them for its marks.
+    if not isinstance(limit, int) or isinstance(limit, bool) or not _CLIP_MIN_TOKENS <= limit <= _CLIP_MAX_TOKENS:
+        limit = _CLIP_MAX_TOKENS
+    return Tokenizer("tokenizer", limit)
 
 
-def _read_config(root: Path, where: str) -> Fields:
-    path = locate(root, where)
+def _read_config(root: Path, where: str, *, infinities: bool = False) -> Fields:
     try:
-        values: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ManifestError(where, got=str(error), expected="a readable JSON file") from error
-    if not isinstance(values, dict):
-        raise ManifestError(where, got=values, expected="an object")
-    return Fields(values, where)
+        return Fields(read_json(locate(root, where), name=where, infinities=infinities), where)
+    except ComponentFileError as error:
+        raise ManifestError(where, got=error.problem, expected="a readable JSON file") from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard, final
 
 from edgediff_runtimes.errors import ManifestError
+from edgediff_runtimes.untrusted.bounds import Bound
 
 
 def is_finite(value: object) -> TypeGuard[float]:
@@ -46,11 +47,13 @@ class Fields:
         """A string, or None where the field is null or missing."""
         return None if self.values.get(name) is None else self.string(name)
 
-    def integer(self, name: str, *, minimum: int = 0) -> int:
-        """A whole number of at least ``minimum``."""
+    def integer(self, name: str, *, minimum: int = 0, bound: Bound | None = None) -> int:
+        """A whole number of at least ``minimum``, within ``bound``."""
         value = self.values.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
             raise self.fail(name, f"a whole number of at least {minimum}")
+        if bound is not None and value > bound.most:
+            raise self.fail(name, bound.expected)
         return value
 
     def number(self, name: str) -> float:

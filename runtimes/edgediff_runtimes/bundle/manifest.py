@@ -16,12 +16,15 @@ from edgediff_runtimes.bundle.file_entry import FileEntry
 from edgediff_runtimes.bundle.quality import QualityReport
 from edgediff_runtimes.errors import FormatVersionError, ManifestError
 from edgediff_runtimes.tensors import DTYPES, TensorSpec
+from edgediff_runtimes.untrusted.bounds import CHANNELS, FACTOR, SIDE, STEPS, TOKENS
+from edgediff_runtimes.untrusted.documents import parse_json
 
 MANIFEST_NAME = "edgediff.json"
 FORMAT_MAJOR = 1
 FORMAT_VERSION = f"{FORMAT_MAJOR}.0"
 FORMATS = ("onnx", "openvino")
 RGB_CHANNELS = 3
+SCALES = "a number from 1e-6 to 1e6 or the negative of one, because latents are divided by it in float32"
 
 
 @final
@@ -132,7 +135,7 @@ class Latents:
     @classmethod
     def read(cls, fields: Fields) -> Latents:
         """Read the space; a preview map must have ``channels + 1`` rows of three numbers."""
-        channels = fields.integer("channels", minimum=1)
+        channels = fields.integer("channels", minimum=1, bound=CHANNELS)
         preview = None
         if fields.values.get("preview") is not None:
             rows = fields.array("preview")
@@ -142,9 +145,11 @@ class Latents:
                 raise fields.fail("preview", f"{channels + 1} rows of three numbers")
             preview = tuple((float(r), float(g), float(b)) for r, g, b in rows)
         scaling = fields.number("scaling")
-        if scaling == 0:
-            raise fields.fail("scaling", "a number that is not zero")
-        return cls(channels, fields.integer("factor", minimum=1), scaling, fields.number("shift"), preview)
+        if not scales(scaling):
+            raise fields.fail("scaling", SCALES)
+        return cls(
+            channels, fields.integer("factor", minimum=1, bound=FACTOR), scaling, fields.number("shift"), preview
+        )
 
 
 @final
@@ -160,7 +165,7 @@ class Tokenizer:
     def read(cls, fields: Fields) -> Tokenizer:
         """Read one tokenizer."""
         files = tuple(FileEntry.read(item) for item in fields.objects("files"))
-        return cls(fields.string("path"), fields.integer("max_tokens", minimum=2), files)
+        return cls(fields.string("path"), fields.integer("max_tokens", minimum=2, bound=TOKENS), files)
 
 
 @final
@@ -176,8 +181,8 @@ class Defaults:
     @classmethod
     def read(cls, fields: Fields) -> Defaults:
         """Read the defaults."""
-        sizes = fields.integer("width", minimum=1), fields.integer("height", minimum=1)
-        return cls(fields.integer("steps", minimum=1), fields.number("guidance"), *sizes)
+        sizes = (fields.integer(name, minimum=1, bound=SIDE) for name in ("width", "height"))
+        return cls(fields.integer("steps", minimum=1, bound=STEPS), fields.number("guidance"), *sizes)
 
 
 @final
@@ -258,14 +263,12 @@ class Manifest:
             FormatVersionError: Of a major version that this edgediff does not read.
         """
         try:
-            values = json.loads(text, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
+            values = parse_json(text, printable=True)
+        except ValueError as error:
             raise ManifestError(MANIFEST_NAME, got=text[:40], expected=f"JSON ({error})") from error
-        if not isinstance(values, dict):
-            raise ManifestError(MANIFEST_NAME, got=values, expected="an object")
         fields = Fields(values)
         version = fields.string("format_version")
-        if not re.fullmatch(r"\d+\.\d+", version):
+        if not re.fullmatch("[0-9]{1,9}[.][0-9]{1,9}", version):
             raise fields.fail("format_version", "`major.minor`")
         if int(version.split(".")[0]) != FORMAT_MAJOR:
             raise FormatVersionError(got=version, supported=FORMAT_MAJOR)
@@ -293,8 +296,9 @@ class Manifest:
         return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def scales(scaling: float) -> bool:
+    """Whether latents can be scaled by a number and back."""
+    return 1e-6 <= abs(scaling) <= 1e6  # noqa: PLR2004 - said in SCALES
 
 
 def _read_tensor(fields: Fields) -> TensorSpec:

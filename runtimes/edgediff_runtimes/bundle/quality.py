@@ -12,6 +12,7 @@ from typing import final
 
 from edgediff_runtimes.bundle.fields import Fields
 from edgediff_runtimes.bundle.file_entry import FileEntry
+from edgediff_runtimes.untrusted.bounds import SIDE, STEPS
 
 
 @final
@@ -220,10 +221,10 @@ class QualityReport:
         task_metric, search = (fields.values.get(name) is not None for name in ("task_metric", "search"))
         return cls(
             reference=FileEntry.read(fields.fields("reference")),
-            steps=fields.integer("steps", minimum=1),
+            steps=fields.integer("steps", minimum=1, bound=STEPS),
             guidance=fields.number("guidance"),
-            width=fields.integer("width", minimum=1),
-            height=fields.integer("height", minimum=1),
+            width=fields.integer("width", minimum=1, bound=SIDE),
+            height=fields.integer("height", minimum=1, bound=SIDE),
             engine=fields.string("engine"),
             engine_version=fields.string("engine_version"),
             device=fields.string("device"),

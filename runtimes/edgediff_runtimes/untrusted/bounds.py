@@ -1,0 +1,49 @@
+"""The most that numbers and files of others may be: each becomes memory or time before anything else could refuse it.
+
+A bound is far above what any published model needs, and low enough that a small machine gets a sentence, not a crash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+_MIB = 1 << 20
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most that a number may be, and why."""
+
+    most: int
+    reason: str
+
+    @property
+    def expected(self) -> str:
+        """What to say of a number that is larger."""
+        return f"a whole number of at most {self.most:,}, because {self.reason}"
+
+
+STEPS = Bound(10_000, "a schedule is made whole before the first step, and DDPM's own has 1000 to 4000")
+TRAIN_TIMESTEPS = Bound(
+    100_000, "every training timestep is a row of the schedule's tables, and models have 1000 to 10,000"
+)
+SIDE = Bound(16_384, "the largest models draw 4096 pixels, and 8192 when tiled; a side twice as long is left free")
+PIXELS = Bound(1 << 28, "all pictures of a run are in memory at once, 12 bytes a pixel: this many take 3.2 GB")
+IMAGES = Bound(4096, "each picture of a run has its own generator of noise")
+CHANNELS = Bound(
+    4096, "a latent pixel has 4 to 128 numbers in all published autoencoders, and up to 2048 in latents of sound"
+)
+FACTOR = Bound(
+    1024, "published autoencoders shrink a side 4 to 64 times, those of sound 2048 samples at most as 2 stages"
+)
+TOKENS = Bound(
+    8192, "a row of tokens is padded to its limit; CLIP takes 77, T5 512, language models as text encoders 4096"
+)
+VOCABULARY = Bound(1 << 20, "the largest published vocabularies have 256,000 entries")
+PROBES = Bound(2 << 30, "a record of quality is read whole; one of a model that draws 1024 pixels has 200 MB")
+
+JSON_BYTES = Bound(16 * _MIB, "parsed JSON takes 20 times its size, and the largest index of weights has 1 MB")
+TOKENIZER_BYTES = Bound(64 * _MIB, "the largest published tokenizer files have 33 MB")
+JSON_DEPTH = Bound(32, "no config nests deeper than ten, and deep ones exhaust the stack of whoever walks them")
