@@ -80,9 +80,21 @@ def build_sampler(config: Mapping[str, Any], steps: int | None = None, **overrid
         )
     if grid is not None:
         settings |= _named_grid(str(name), str(grid), settings, reading)
-    sampler = reading.build(settings)
+    sampler = _built(str(name), reading, settings)
     _check_first_level(sampler)
     return sampler
+
+
+def _built(name: str, reading: Reading, settings: Mapping[str, Any]) -> Sampler:
+    """The sampler; numbers that are fine one by one may still be too far apart for the formulas."""
+    try:
+        return reading.build(settings)
+    except SamplerError:
+        raise
+    except (ArithmeticError, ValueError) as error:
+        numbers = {key: value for key, value in settings.items() if isinstance(value, int | float)}
+        expected = f"numbers that its formulas can take ({error})"
+        raise SamplerError(name, got=numbers, expected=expected) from error
 
 
 def _one_grid(name: str) -> bool:
@@ -105,7 +117,8 @@ def _of_config(config: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
     fields = {}
     for key, value in config.items():
         if key in reading.fields:
-            fields[key] = value
+            # JSON has no infinities: `untrusted.documents` reads diffusers' own as these texts, and exports write them.
+            fields[key] = float(value) if isinstance(value, str) and value in ("inf", "-inf") else value
         elif (
             key != "grid"
             and not key.startswith("_")

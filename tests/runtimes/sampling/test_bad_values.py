@@ -27,6 +27,16 @@ BAD = (
     [1.0, math.nan],
     [[1.0], [2.0]],
     None,
+    1e-320,
+    1e308,
+    -1e308,
+    10**9,
+    10**30,
+    10**400,
+    "-inf",
+    {},
+    [10**400],
+    {"a": [{}]},
 )
 # What a class cannot be built without.
 NEEDED = {
@@ -58,3 +68,24 @@ def test_no_value_of_a_field_ends_in_a_traceback(name: str) -> None:
         warnings.simplefilter("ignore", RuntimeWarning)  # an overflow of a number that is far off is no traceback
         found = {(field, str(v)): traceback_of(name, {**base, field: v}) for field in fields for v in BAD}
     assert {key: error for key, error in found.items() if error} == {}
+
+
+@pytest.mark.parametrize(
+    "field", ["num_train_timesteps", "original_inference_steps", "solver_order", "n_grid", "stages"]
+)
+def test_a_number_that_becomes_memory_has_a_bound_with_its_reason(field: str) -> None:
+    name = next(name for name in sorted(READINGS) if field in READINGS[name].fields)
+    with pytest.raises(SamplerError, match=rf"`{field}` is 1000000000: expected .* at most 100,000, because ."):
+        build_sampler({"_class_name": name, field: 10**9}, steps=4)
+
+
+@pytest.mark.parametrize("steps", [10_001, 10**9])
+def test_steps_have_a_bound(steps: int) -> None:
+    with pytest.raises(SamplerError, match=r"`steps` is .* at most 10,000, because "):
+        build_sampler({"_class_name": "EulerDiscreteScheduler"}, steps=steps)
+
+
+def test_an_infinity_written_as_a_text_is_that_number() -> None:
+    config = {"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "dpmsolver++"}
+    read = build_sampler({**config, "lambda_min_clipped": "-inf"}, steps=5)
+    assert read.timesteps.tolist() == build_sampler(config, steps=5).timesteps.tolist()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgediff_runtimes.errors import SamplerError
+from edgediff_runtimes.untrusted.bounds import TRAIN_TIMESTEPS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +34,8 @@ _WHOLE: dict[str, float] = {
     "stage_index": 0,
     "noise_sampler_seed": -math.inf,
 }
+# A seed makes no memory; all others are at most as many as training timesteps.
+_UNBOUNDED = frozenset({"noise_sampler_seed"})
 # Numbers that are not there unless they are given.
 _NUMBERS = frozenset({"mu", "eta", "sigma_min", "sigma_max", "shift_terminal", "intermediate_timesteps"})
 # Numbers that may be null where the field that would use them is off, as in configs of diffusers.
@@ -72,6 +76,8 @@ def check_kinds(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Non
     for name in _LISTS:
         if settings.get(name) is not None and not _is_list(settings[name]):
             raise SamplerError(name, got=settings[name], expected="a list of finite numbers")
+        if settings.get(name) is not None and len(settings[name]) > TRAIN_TIMESTEPS.most:
+            raise SamplerError(name, got=f"{len(settings[name]):,} numbers", expected=TRAIN_TIMESTEPS.expected)
     betas = settings.get("trained_betas")
     if betas is not None and not all(0 <= beta <= 1 for beta in betas):
         raise SamplerError("trained_betas", got=list(betas), expected="numbers from 0 to 1")
@@ -103,6 +109,8 @@ def _expected(name: str, value: object, default: object) -> str | None:
 def _expected_number(name: str, value: object, *, unbounded: bool) -> str | None:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         return "a number"
+    if isinstance(value, int) and abs(value) > sys.float_info.max:
+        return "a number that a double holds"
     if not math.isfinite(value) and (math.isnan(value) or not unbounded):
         return "a finite number"
     return _expected_range(name, value)
@@ -113,6 +121,8 @@ def _expected_range(name: str, value: float | np.number[Any]) -> str | None:
         return "a whole number"
     if name in _WHOLE and value < _WHOLE[name]:
         return f"a whole number of at least {_WHOLE[name]}"
+    if name in _WHOLE and name not in _UNBOUNDED and abs(int(value)) > TRAIN_TIMESTEPS.most:
+        return TRAIN_TIMESTEPS.expected
     if name in _ABOVE_ZERO and value <= 0:
         return "a number above 0"
     low, high = _RANGES.get(name, (-math.inf, math.inf))

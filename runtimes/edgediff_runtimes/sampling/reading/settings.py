@@ -11,6 +11,7 @@ from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.sampling.limits import Clip, DynamicThreshold
 from edgediff_runtimes.sampling.prediction import Clean, Epsilon, Flow, Velocity
 from edgediff_runtimes.sampling.schedules.spacing import check_descending
+from edgediff_runtimes.untrusted.bounds import STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -118,6 +119,8 @@ def steps_of(settings: Settings, *, most: int | None = None) -> int:
         steps = len(given)
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
         raise SamplerError("steps", got=steps, expected="a whole number of at least 1")
+    if steps > STEPS.most:
+        raise SamplerError("steps", got=steps, expected=STEPS.expected)
     if most is not None and steps > most:
         raise SamplerError("steps", got=steps, expected=f"at most {most}, the length of the training schedule")
     return int(steps)
