@@ -20,6 +20,7 @@ from edgediff_runtimes.errors import BundleError, ComponentFileError
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 _QUOTED = 80  # characters of what is cut off that the warning quotes
 _START, _END = "<|startoftext|>", "<|endoftext|>"
+_FLAGS = ("lstrip", "normalized", "rstrip", "single_word", "special")  # of an added token
 
 
 class PromptTruncationWarning(UserWarning):
@@ -34,13 +35,14 @@ class ClipTokenizer:
         """Read a tokenizer directory.
 
         Args:
-            directory: Holds ``tokenizer.json``, or ``vocab.json`` and ``merges.txt``; and the names of special tokens
-                in ``special_tokens_map.json`` or ``tokenizer_config.json``.
+            directory: Holds ``tokenizer.json``, or ``vocab.json`` and ``merges.txt``, with added tokens (of textual
+                inversion) in ``added_tokens.json`` or ``tokenizer_config.json``; and the names of special tokens in
+                ``special_tokens_map.json`` or ``tokenizer_config.json``.
             max_tokens: Tokens of one prompt, both marks included.
 
         Raises:
             ComponentFileError: A file is missing or cannot be read.
-            BundleError: A special token is not in the vocabulary.
+            BundleError: A special token is not in the vocabulary, or an added one has not the next free id.
         """
         self.max_tokens = max_tokens
         special = _special_tokens(directory)
@@ -115,25 +117,59 @@ def _read_tokenizer(directory: Path, special: list[str]) -> Tokenizer:
         ]
     )
     tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in dict.fromkeys(special)])
+    for index, token in sorted(_added_tokens(directory).items()):
+        (tokenizer.add_special_tokens if token.special else tokenizer.add_tokens)([token])
+        if tokenizer.token_to_id(token.content) != index:
+            raise BundleError(
+                f"the added token {token.content[:_QUOTED]!r} has the id {index}: expected the next free one, "
+                f"{tokenizer.token_to_id(token.content)}"
+            )
     return tokenizer
+
+
+def _added_tokens(directory: Path) -> dict[int, AddedToken]:
+    """The tokens added to a vocabulary, by id, as transformers reads them where there is no ``tokenizer.json``."""
+    added: dict[int, AddedToken] = {}
+    name = "added_tokens.json"
+    for token, index in _read_object(directory, name).items():
+        if type(index) is not int:
+            raise ComponentFileError(f"{directory.name}/{name}", f"gives {token[:_QUOTED]!r} no whole number as id")
+        added[index] = AddedToken(token, normalized=True, special=False)
+    name = "tokenizer_config.json"
+    decoder = _read_object(directory, name).get("added_tokens_decoder") or {}
+    for index, token in decoder.items() if isinstance(decoder, dict) else [("", decoder)]:
+        match token:
+            case {"content": str(content)} if index.isascii() and index.isdigit():
+                flags = {flag: token[flag] for flag in _FLAGS if type(token.get(flag)) is bool}
+                added[int(index)] = AddedToken(content, **flags)
+            case _:
+                where = f"added_tokens_decoder.{index[:_QUOTED]}"
+                raise ComponentFileError(f"{directory.name}/{name}", f"has no token at `{where}`")
+    return added
 
 
 def _special_tokens(directory: Path) -> dict[str, str]:
     """The tokens that mark start, end and padding; CLIP's own where the files do not say."""
     found = {"bos_token": _START, "eos_token": _END, "pad_token": _END}
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
-        path = directory / name
-        if not path.is_file():
-            continue
-        try:
-            values: Any = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ComponentFileError(f"{directory.name}/{name}", f"is not JSON ({error})") from error
-        if not isinstance(values, dict):
-            raise ComponentFileError(f"{directory.name}/{name}", "is not a JSON object")
+        values = _read_object(directory, name)
         for role in found:
             token = values.get(role)
             token = token.get("content") if isinstance(token, dict) else token
             if isinstance(token, str):
                 found[role] = token
     return found
+
+
+def _read_object(directory: Path, name: str) -> dict[str, Any]:
+    """A JSON object; empty where there is no such file."""
+    path = directory / name
+    if not path.is_file():
+        return {}
+    try:
+        values: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ComponentFileError(f"{directory.name}/{name}", f"is not JSON ({error})") from error
+    if not isinstance(values, dict):
+        raise ComponentFileError(f"{directory.name}/{name}", "is not a JSON object")
+    return values

@@ -139,3 +139,56 @@ def test_a_special_token_outside_of_the_vocabulary(golden, tmp_path):
     (tmp_path / "special_tokens_map.json").write_text(json.dumps({"pad_token": "<pad>"}))
     with pytest.raises(BundleError, match="no token `<pad>`"):
         ClipTokenizer(tmp_path, max_tokens=LIMIT)
+
+
+def _added(tokenizer_dir, form):
+    """Add `<cat-toy>` after the last token; its id."""
+    last = max(json.loads((tokenizer_dir / "vocab.json").read_text(encoding="utf-8")).values())
+    if form == "added_tokens.json":
+        (tokenizer_dir / form).write_text(json.dumps({"<cat-toy>": last + 1}))
+    else:
+        path = tokenizer_dir / "tokenizer_config.json"
+        values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        flags = dict.fromkeys(("lstrip", "rstrip", "single_word", "special"), False)
+        values["added_tokens_decoder"] = {str(last + 1): {"content": "<cat-toy>", "normalized": True, **flags}}
+        path.write_text(json.dumps(values))
+    return last + 1
+
+
+@pytest.mark.parametrize("form", ["added_tokens.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("text", ["a <cat-toy> red", "A<CAT-TOY>red", "  a  <cat-toy>  red"])
+def test_an_added_token_is_one_token(tokenizer_dir, form, text):
+    added = _added(tokenizer_dir, form)
+    tokenizer = ClipTokenizer(tokenizer_dir, max_tokens=LIMIT)
+    start, article, colour, end, *_ = tokenizer.encode(["a red"])[0].tolist()
+    assert tokenizer.encode([text])[0].tolist()[:5] == [start, article, added, colour, end]
+
+
+def test_ids_with_an_added_token_are_those_of_transformers(tokenizer_dir):
+    _added(tokenizer_dir, "added_tokens.json")
+    transformers = pytest.importorskip("transformers")
+    reference = transformers.CLIPTokenizer.from_pretrained(tokenizer_dir, local_files_only=True)
+    for text in ("a <cat-toy> red", "A <CAT-TOY> x", "a<cat-toy>b", "  <cat-toy>!  "):
+        expected = reference(text, padding="max_length", max_length=LIMIT, truncation=True)["input_ids"]
+        assert ClipTokenizer(tokenizer_dir, max_tokens=LIMIT).encode([text])[0].tolist() == expected
+
+
+def test_an_added_token_without_the_next_free_id_is_refused(tokenizer_dir):
+    last = _added(tokenizer_dir, "added_tokens.json")
+    (tokenizer_dir / "added_tokens.json").write_text(json.dumps({"<cat-toy>": last + 5}))
+    with pytest.raises(BundleError, match=f"has the id {last + 5}: expected the next free one, {last}"):
+        ClipTokenizer(tokenizer_dir, max_tokens=LIMIT)
+
+
+@pytest.mark.parametrize("values", [{"<cat-toy>": "x"}, {"<cat-toy>": None}, {"<cat-toy>": True}])
+def test_an_added_token_without_a_number_is_refused(tokenizer_dir, values):
+    (tokenizer_dir / "added_tokens.json").write_text(json.dumps(values))
+    with pytest.raises(ComponentFileError, match=r"added_tokens.json` gives '<cat-toy>' no whole number"):
+        ClipTokenizer(tokenizer_dir, max_tokens=LIMIT)
+
+
+@pytest.mark.parametrize("values", [{"x": {"content": "a"}}, {"514": "a"}, {"514": {}}, ["a"]])
+def test_an_added_token_that_is_none_is_refused(tokenizer_dir, values):
+    (tokenizer_dir / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": values}))
+    with pytest.raises(ComponentFileError, match=r"has no token at `added_tokens_decoder"):
+        ClipTokenizer(tokenizer_dir, max_tokens=LIMIT)
