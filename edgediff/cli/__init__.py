@@ -30,7 +30,19 @@ class _LazyGroup(click.Group):
         return command
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+# The \b keeps click from filling these lines into a paragraph.
+_EXAMPLES = """\b
+Examples:
+  edgediff run "a red apple" -o apple.png
+  edgediff inspect apple.png
+  edgediff export SOURCE BUNDLE
+  edgediff run --help
+"""
+
+
+@click.group(
+    cls=_LazyGroup, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(package_name="edgediff")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def group(*, debug: bool) -> None:

@@ -25,6 +25,7 @@ def test_help_and_version(command):
         assert (outcome.code, outcome.err) == (0, "")
         for name in ("export", "run", "inspect", "verify", "devices"):
             assert name in outcome.out
+    assert '\n    edgediff run "a red apple" -o apple.png\n' in command("--help").out
     assert edgediff.__version__ in command("--version").out
 
 
