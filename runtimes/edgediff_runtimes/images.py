@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from edgediff_runtimes.errors import ImageError
 from edgediff_runtimes.tensors import Floats
 
 ImageSource: TypeAlias = Image.Image | str | Path
 
+# Read and written, whatever a file is called. Pillow by itself knows some forty, among them EPS, for which it starts
+# Ghostscript, and others whose readers few people have looked at.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+# Where Pillow begins to warn of files whose few bytes stand for much memory: a quarter of a gigabyte in RGB, and some
+# times that while it is turned upright or made opaque. Phones and most cameras give 12 to 61 million.
+MAX_PIXELS = 89_478_485
+_SMALLER = "make it smaller first: it is looked at in the size of the new picture"
+
 
 def read_image(source: ImageSource) -> Image.Image:
     """A picture in RGB, upright; transparency becomes white.
 
     Args:
-        source: A PIL image, or the path of a file that Pillow reads.
+        source: A PIL image, or the path of a file in one of ``FORMATS``.
 
     Raises:
-        ImageError: The file is missing or is no picture, or the picture has more than 8 bits per channel.
+        ImageError: The file is missing or is no such picture, or the picture has more than ``MAX_PIXELS`` pixels (found
+            before it is decoded) or more than 8 bits per channel.
     """
     if not isinstance(source, Image.Image | str | Path):
         raise ImageError(f"the image is a {type(source).__name__}: expected a PIL image or a path")
@@ -47,14 +58,50 @@ def array_to_image(array: Floats) -> Image.Image:
     return Image.fromarray((pixels * 255).round().astype(np.uint8))
 
 
-def _upright(source: ImageSource) -> Image.Image:
-    name = "" if isinstance(source, Image.Image) else f" `{source}`"
+@contextmanager
+def opened_image(path: str | Path, *, expected: str) -> Iterator[Image.Image]:
+    """A file's picture, not decoded yet.
+
+    Raises:
+        ImageError: There is no such file, it is not what was ``expected``, or it has more than ``MAX_PIXELS`` pixels;
+            also for all that Pillow raises while the block runs.
+    """
+    name = f"the image `{path}`"
     try:
-        if isinstance(source, Image.Image):
-            return ImageOps.exif_transpose(source)
-        with Image.open(source) as file:
-            return ImageOps.exif_transpose(file)
+        _check_kind(Path(path), name)
+        with Image.open(path, formats=FORMATS) as image:
+            _check_pixels(image, name)
+            yield image
+    except (ImageError, MemoryError):
+        raise
     except FileNotFoundError as error:
-        raise ImageError(f"the image{name} does not exist") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"the image{name} cannot be read: expected a picture such as PNG or JPEG") from error
+        raise ImageError(f"{name} does not exist") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"{name} cannot be read: expected at most {MAX_PIXELS:,} pixels", hint=_SMALLER) from error
+    except Exception as error:  # Pillow's readers raise whatever they stumble over in a damaged file
+        raise ImageError(f"{name} cannot be read: expected {expected}") from error
+
+
+def _check_kind(path: Path, name: str) -> None:
+    if path.exists() and not path.is_file():  # a pipe would keep us waiting, a device has no end
+        raise ImageError(f"{name} cannot be read: it is no regular file")
+
+
+def _check_pixels(image: Image.Image, name: str) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(
+            f"{name} has {image.width}x{image.height} pixels: expected at most {MAX_PIXELS:,} pixels", hint=_SMALLER
+        )
+
+
+def _upright(source: ImageSource) -> Image.Image:
+    if not isinstance(source, Image.Image):
+        with opened_image(source, expected="a picture such as PNG or JPEG") as file:
+            return ImageOps.exif_transpose(file)
+    _check_pixels(source, "the image")
+    try:
+        return ImageOps.exif_transpose(source)
+    except MemoryError:
+        raise
+    except Exception as error:  # it may be a file that Pillow has opened and not decoded yet
+        raise ImageError("the image cannot be read: expected a picture such as PNG or JPEG") from error

@@ -15,6 +15,7 @@ from typing import Any
 from PIL import ExifTags, Image, PngImagePlugin
 
 from edgediff_runtimes.errors import ImageError
+from edgediff_runtimes.images import FORMATS, opened_image
 from edgediff_runtimes.infotext import infotext, metadata_in
 
 METADATA_KEY = "edgediff"
@@ -28,7 +29,7 @@ def check_place(path: str | Path) -> None:
     """Find out before a picture is drawn that ``save_image`` could not write it.
 
     Raises:
-        ImageError: The suffix is unknown to Pillow, or a part of the path is a file where a folder is needed.
+        ImageError: The suffix is none of ``FORMATS``, or a part of the path is a file where a folder is needed.
     """
     path = Path(path)
     _format_of(path)
@@ -82,7 +83,7 @@ def save_image(
         overwrite: Replace a file that is there; else it stays, also one that appears at the last moment.
 
     Raises:
-        ImageError: The suffix is unknown to Pillow, the place cannot be written, or a file is there.
+        ImageError: The suffix is none of ``FORMATS``, the place cannot be written, or a file is there.
     """
     path = Path(path)
     format_ = _format_of(path)
@@ -112,18 +113,15 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     Raises:
         ImageError: No such file, no picture, or a picture without settings.
     """
-    expected = "expected a PNG, JPEG or WebP written by edgediff"
-    try:
-        with Image.open(path) as image:
-            text = image.info.get(METADATA_KEY) or _user_comment(image)
-    except Exception as error:  # Pillow's parsers of damaged EXIF raise whatever they stumble over
-        raise ImageError(f"the image `{path}` cannot be read: {expected}") from error
+    expected = "a PNG, JPEG or WebP written by edgediff"
+    with opened_image(path, expected=expected) as image:
+        text = image.info.get(METADATA_KEY) or _user_comment(image)
     try:
         values = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
-        raise ImageError(f"the image `{path}` carries no settings: {expected}")
+        raise ImageError(f"the image `{path}` carries no settings: expected {expected}")
     return values
 
 
@@ -162,6 +160,6 @@ def _place_new(temporary: Path, path: Path) -> None:
 
 def _format_of(path: Path) -> str:
     name = Image.registered_extensions().get(path.suffix.lower())
-    if name is None or name not in Image.SAVE:
+    if name is None or name not in FORMATS:
         raise ImageError(f"the image `{path}` has the suffix `{path.suffix}`: expected .png, .jpg or .webp")
     return name

@@ -82,7 +82,7 @@ KNOWN = [
     (["run", "--prompts", "{tmp}/nowhere.txt", "-m", "{bundle}"], "nowhere.txt': expected a readable text file"),
     (["run", "--prompts", "{picture}", "-m", "{bundle}"], "picture.png': expected a readable text file"),
     (["run", "--repeat", "{picture}", "-m", "{bundle}"], "picture.png` carries no settings"),
-    (["run", "--repeat", "{tmp}/nowhere.png", "-m", "{bundle}"], "nowhere.png` cannot be read"),
+    (["run", "--repeat", "{tmp}/nowhere.png", "-m", "{bundle}"], "nowhere.png` does not exist"),
     (["run", "--repeat", "{tmp}/prompts.txt", "-m", "{bundle}"], "prompts.txt` cannot be read"),
     (["run", "a", "-m", "{bundle}", "-o", "{tmp}/prompts.txt/x.png"], "x.png` cannot be written"),
     (["run", "a", "-m", "{bundle}", "-o", "{tmp}/there.png"], "there.png` is there already: expected a name that is"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from edgediff_runtimes.errors import ImageError
-from edgediff_runtimes.images import array_to_image, image_to_array, read_image
+from edgediff_runtimes.images import FORMATS, array_to_image, image_to_array, read_image
 from edgediff_runtimes.picture_files import read_metadata
 
 
@@ -142,11 +143,74 @@ def test_what_is_no_image_at_all(source):
         read_image(source)
 
 
-@pytest.mark.parametrize("reader", [read_image, read_metadata])
-def test_a_picture_too_large_to_be_true(tmp_path, reader):
+def _bitmap(path, width, height):
+    """The header of a BMP of that size, without its pixels."""
     header = bytearray(b"BM" + bytes(52))
     header[10], header[14], header[26], header[28] = 54, 40, 1, 24
-    header[18:22] = header[22:26] = (60_000).to_bytes(4, "little")
-    (tmp_path / "bomb.bmp").write_bytes(header)
+    header[18:22], header[22:26] = width.to_bytes(4, "little"), height.to_bytes(4, "little")
+    path.write_bytes(header)
+    return path
+
+
+@pytest.mark.parametrize("size", [(100_000, 1_000), (9_460, 9_460), (60_000, 60_000)])
+@pytest.mark.parametrize("limit", [Image.MAX_IMAGE_PIXELS, None], ids=["limited", "unlimited"])
+def test_the_number_of_pixels_is_looked_at_before_they_are(tmp_path, monkeypatch, size, limit):
+    """Also in a program that has taken Pillow's own limit away."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", None)  # would be called to decode it
+    with pytest.raises(ImageError, match="expected at most 89,478,485 pixels") as raised:
+        read_image(_bitmap(tmp_path / "x.bmp", *size))
+    assert "make it smaller" in raised.value.hint
+
+
+def test_the_number_of_pixels_of_what_pillow_opened(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    with (
+        Image.open(_bitmap(tmp_path / "x.bmp", 100_000, 1_000)) as opened,
+        pytest.raises(ImageError, match="the image has 100000x1000 pixels: expected at most 89,478,485"),
+    ):
+        read_image(opened)
+
+
+def test_as_many_pixels_as_there_may_be_are_decoded(tmp_path):
+    with pytest.raises(ImageError, match="cannot be read: expected a picture"):  # it has no pixels
+        read_image(_bitmap(tmp_path / "x.bmp", 9_459, 9_459))
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n{} loop\n%%EOF\n"
+
+
+@pytest.mark.parametrize("reader", [read_image, read_metadata])
+@pytest.mark.parametrize("name", ["photo.png", "photo.eps"])
+def test_no_program_is_started_for_a_picture(tmp_path, monkeypatch, reader, name):
+    """Pillow reads EPS by starting Ghostscript, which may compute for ever."""
+    monkeypatch.setattr(subprocess, "Popen", None)
+    (tmp_path / name).write_bytes(EPS)
     with pytest.raises(ImageError, match="cannot be read"):
-        reader(tmp_path / "bomb.bmp")
+        reader(tmp_path / name)
+
+
+@pytest.mark.parametrize("format_", ["PPM", "ICO", "TGA", "PCX", "SGI"])
+def test_formats_that_nobody_asked_for_are_not_read(tmp_path, picture, format_):
+    picture.save(tmp_path / "x.png", format=format_)
+    with pytest.raises(ImageError, match="cannot be read"):
+        read_image(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_the_content_says_what_a_picture_is_and_not_the_name(tmp_path, picture, format_):
+    picture.save(tmp_path / "x.txt", format=format_)
+    assert read_image(tmp_path / "x.txt").size == picture.size
+
+
+def test_two_pictures_in_a_jpeg_as_telephones_write_them(tmp_path, picture):
+    picture.save(tmp_path / "x.jpg", format="MPO", save_all=True, append_images=[picture])
+    assert read_image(tmp_path / "x.jpg").size == picture.size
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
+@pytest.mark.parametrize("reader", [read_image, read_metadata])
+def test_a_pipe_is_not_waited_for(tmp_path, reader):
+    os.mkfifo(tmp_path / "x.png")
+    with pytest.raises(ImageError, match="cannot be read: it is no regular file"):
+        reader(tmp_path / "x.png")

@@ -246,9 +246,16 @@ def test_damaged_exif_is_one_sentence(tmp_path, picture):
             continue
 
 
-@pytest.mark.parametrize("content", [None, b"not a picture"])
-def test_settings_of_no_picture(tmp_path, content):
+@pytest.mark.parametrize(("content", "problem"), [(None, "does not exist"), (b"not a picture", "cannot be read")])
+def test_settings_of_no_picture(tmp_path, content, problem):
     if content is not None:
         (tmp_path / "x.png").write_bytes(content)
-    with pytest.raises(ImageError, match="cannot be read"):
+    with pytest.raises(ImageError, match=problem):
         read_metadata(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("suffix", [".eps", ".pdf", ".ico", ".ppm"])
+def test_what_could_not_be_read_again_is_not_written(tmp_path, picture, suffix):
+    with pytest.raises(ImageError, match=rf"has the suffix `\{suffix}`: expected \.png, \.jpg or \.webp"):
+        save_image(picture, tmp_path / f"x{suffix}")
+    assert _left_in(tmp_path) == []
