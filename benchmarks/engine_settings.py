@@ -39,7 +39,8 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, str]]] = {
 def child(bundle: str, latent: int, runs: int, name: str) -> None:
     """Time one setting; prints its result as JSON."""
     import numpy as np  # noqa: PLC0415 - only the child pays for it
-    import onnxruntime as ort  # noqa: PLC0415 - as above
+
+    from edgediff_runtimes.engines.onnxruntime_library import ort  # noqa: PLC0415 - as above
 
     fields, session_entries, run_entries = SETTINGS[name]
     options = ort.SessionOptions()

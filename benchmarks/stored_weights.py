@@ -33,7 +33,8 @@ WAYS: dict[str, dict[str, str]] = {
 def child(bundle: str, way: str, low_memory: int, expected: Path, latent: int, runs: int) -> None:
     """Time one row; prints its result as JSON. The first one writes down what is expected of the others."""
     import numpy as np  # noqa: PLC0415 - only the child pays for it
-    import onnxruntime as ort  # noqa: PLC0415 - as above
+
+    from edgediff_runtimes.engines.onnxruntime_library import ort  # noqa: PLC0415 - as above
 
     options = ort.SessionOptions()
     options.log_severity_level = 3

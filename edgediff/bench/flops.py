@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import onnxruntime as ort
 
+from edgediff_runtimes.engines.onnxruntime_library import ort
 from edgediff_runtimes.tensors import Array
 
 _Shapes: TypeAlias = list[tuple[int, ...]]

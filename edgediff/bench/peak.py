@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import onnxruntime as ort
+
+from edgediff_runtimes.engines.onnxruntime_library import ort
 
 _SIZE = 1536
 _SECONDS = 1.0

@@ -1,5 +1,6 @@
 """edgediff's exporter: a trained model in, a bundle out. Needs the `export` extra."""
 
+import edgediff_runtimes  # noqa: F401 - first of all: it keeps the libraries below from reporting
 from edgediff_exporters.comparing import compare
 from edgediff_exporters.exporting import ExportReport, export
 from edgediff_exporters.precision import PRECISIONS

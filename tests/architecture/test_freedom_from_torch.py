@@ -69,7 +69,7 @@ def _ruff(source, path):
     return subprocess.run(command, input=source, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("module", [*FORBIDDEN, *EXTRA])
+@pytest.mark.parametrize("module", [*FORBIDDEN, *EXTRA, "onnxruntime"])
 @pytest.mark.parametrize("path", ["runtimes/edgediff_runtimes/sampling/planted.py", "edgediff/planted.py"])
 def test_ruff_refuses_an_import_and_says_why(module, path):
     done = _ruff(f"import {module}\n", path)

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import final
 
 import numpy as np
-import onnxruntime as ort
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines.base import Device, EngineOptions, Graph, Session
+from edgediff_runtimes.engines.onnxruntime_library import ort
 from edgediff_runtimes.errors import Cancelled, DeviceError, EngineError, SettingError
 from edgediff_runtimes.tensors import Array, TensorSpec
 
