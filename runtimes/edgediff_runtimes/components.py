@@ -20,6 +20,7 @@ import numpy as np
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines import Engine, EngineOptions, Graph, Session, engine_for, other_engines
+from edgediff_runtimes.engines.forking import HomeProcess
 from edgediff_runtimes.errors import EngineError, NonFiniteError, SettingError
 from edgediff_runtimes.tensors import Array, TensorSpec
 
@@ -159,15 +160,18 @@ class Components:
         self._users: Counter[str] = Counter()
         self._closed = False
         self._lock = threading.RLock()
+        self._home = HomeProcess()
 
     def check_open(self) -> None:
-        """Refuse to go on once ``close`` was called.
+        """Refuse to go on once ``close`` was called, or in a fork of the process that loaded components.
 
         Raises:
-            EngineError: The pipeline is closed.
+            EngineError: The pipeline is closed, or its components are another process's.
         """
         if self._closed:
             raise EngineError("the pipeline is closed")
+        if self._sessions:
+            self._home.check("the pipeline")
 
     @contextmanager
     def use(self, role: str, *, computed: dict[str, Computed] | None = None) -> Iterator[Loaded]:
@@ -187,6 +191,7 @@ class Components:
             engine = self._engine_of(graph.format)
             if role not in self._sessions:
                 self._sessions[role] = engine.load(graph, device=self._device, options=self._options)
+                self._home = HomeProcess()
             self._users[role] += 1
             session = self._sessions[role]
         try:

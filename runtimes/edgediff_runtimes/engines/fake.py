@@ -8,6 +8,7 @@ from typing import TypeAlias, final
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines.base import Device, EngineOptions, Graph, Session
 from edgediff_runtimes.engines.execution import choose_execution
+from edgediff_runtimes.engines.forking import HomeProcess
 from edgediff_runtimes.errors import DeviceError, EngineError
 from edgediff_runtimes.tensors import Array
 
@@ -59,10 +60,12 @@ class _FakeSession(Session):
         self._handler = handler
         self._open_sessions = open_sessions
         self._closed = False
+        self._home = HomeProcess()
 
     def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
         if self._closed:
             raise EngineError(f"the session of `{self._role}` is closed")
+        self._home.check(f"`{self._role}`")
         if cancel is not None:
             cancel.check()
         outputs = self._handler(self._role, feeds)

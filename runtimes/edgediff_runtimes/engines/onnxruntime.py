@@ -13,6 +13,7 @@ import numpy as np
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines.base import Device, EngineOptions, Graph, Session
+from edgediff_runtimes.engines.forking import HomeProcess, keep_in_forks
 from edgediff_runtimes.engines.onnxruntime_library import ort
 from edgediff_runtimes.errors import Cancelled, DeviceError, EngineError, SettingError
 from edgediff_runtimes.tensors import Array, TensorSpec
@@ -85,10 +86,13 @@ class _OnnxRuntimeSession(Session):
         self.execution = "f16" if graph.precision == "fp16" or halves else "f32"
         self._role = graph.role
         self._session: ort.InferenceSession | None = session
+        self._home = HomeProcess()
+        keep_in_forks(session)
 
     def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
         if self._session is None:
             raise EngineError(f"the session of `{self._role}` is closed")
+        self._home.check(f"`{self._role}`")
         names = list(self.outputs)
         feeds = {name: np.asarray(array, order="C") for name, array in feeds.items()}  # keeps a scalar one
         run_options = ort.RunOptions()

@@ -7,6 +7,7 @@ from typing import final
 from edgediff_runtimes.compiled_cache import CompiledCache
 from edgediff_runtimes.engines.base import Device, EngineOptions, Graph, Session
 from edgediff_runtimes.engines.execution import choose_execution
+from edgediff_runtimes.engines.forking import keep_in_forks
 from edgediff_runtimes.engines.openvino.compiling import Compiler
 from edgediff_runtimes.engines.openvino.devices import Place, find_place, places, properties_of
 from edgediff_runtimes.engines.openvino.library import ov
@@ -25,6 +26,7 @@ class OpenVinoEngine:
 
     def __init__(self) -> None:
         self._core = ov.Core()
+        keep_in_forks(self._core)
 
     def devices(self) -> tuple[Device, ...]:
         """What OpenVINO finds: the CPU, GPUs, NPUs, and ``auto-plugin``, which is its choice among them."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines.base import Session
+from edgediff_runtimes.engines.forking import HomeProcess, keep_in_forks
 from edgediff_runtimes.engines.openvino.compiling import Compiler, Shapes
 from edgediff_runtimes.engines.openvino.failures import failure
 from edgediff_runtimes.engines.openvino.library import ov
@@ -34,6 +35,7 @@ class OpenVinoSession(Session):
         graph = compiler.graph
         self._compiler: Compiler | None = compiler
         self._role = graph.role
+        self._home = HomeProcess()
         self._static = compiler.place.quirks.static_shapes is not None
         self._low_memory = low_memory
         self._lock = threading.Lock()
@@ -45,6 +47,7 @@ class OpenVinoSession(Session):
 
     def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
         """Compute the graph; see ``Session.run``."""
+        self._home.check(f"`{self._role}`")
         token = cancel or CancelToken()
         # Kept in this frame until the run is over: tensors point into them. A tensor needs memory that it could write.
         arrays = {name: np.require(array, requirements=["C", "W"]) for name, array in feeds.items()}
@@ -90,6 +93,7 @@ class _Model:
 
     def __init__(self, compiled: ov.CompiledModel) -> None:
         self.compiled = compiled
+        keep_in_forks(compiled)
         self.spoilt = False
         self._lock = threading.Lock()
         self._shapes: set[Shapes] = set()  # that it was ever run with
