@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -21,6 +22,21 @@ CHILD = """
 import subprocess, sys
 code = "import socket; socket.create_connection(('127.0.0.1', 9))"
 sys.exit(subprocess.run([sys.executable, "-c", code]).returncode)
+"""
+
+# Every module is imported, and what is imported later, where it is needed; a tokenizer is read and converted.
+EXPORTER = """
+import importlib, pathlib, pkgutil, shutil, sys
+import edgediff_exporters
+for module in pkgutil.walk_packages(edgediff_exporters.__path__, "edgediff_exporters."):
+    importlib.import_module(module.name)
+from onnxruntime.quantization import matmul_nbits_quantizer
+from edgediff_exporters.openvino_tokenizer import write_openvino_tokenizer
+from edgediff_exporters.quantization.nncf_library import quiet_nncf
+with quiet_nncf():
+    pass
+folder = pathlib.Path(shutil.copytree(sys.argv[1], "tokenizer"))
+write_openvino_tokenizer(folder, max_tokens=12)
 """
 
 
@@ -74,6 +90,15 @@ def test_a_measurement_and_its_processes(first_start, bundle):
     arguments = ("bench", bundle, "--repeat", "1", "--steps", "1", "--json", "r.json")
     started = first_start(COMMAND, *arguments)
     assert (started.code, started.written) == (0, ["folder/r.json"])
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="the exporter is not installed")
+def test_the_exporter_and_what_it_quantises_with(first_start, bundle):
+    """A whole export in ``w8`` was watched likewise; it takes too long to be repeated here."""
+    started = first_start(EXPORTER, bundle / "tokenizer")
+    assert started.code == 0
+    assert "folder/tokenizer/openvino_tokenizer.xml" in started.written
+    assert [path for path in started.written if not path.startswith("folder/tokenizer/")] == []
 
 
 def test_the_switches_are_set_before_anything_is_imported_and_whatever_was_said(first_start):
