@@ -107,11 +107,14 @@ def test_kinds_of_files(names):
     assert {path.name for path in models if path.suffix == ".npz"} == {"reference.npz"}
 
 
-def test_licence_and_command_are_packed(wheel, names):
+def test_licence_command_and_hooks_are_packed(wheel, names):
     info = f"edgediff-{edgediff.__version__}.dist-info"
     assert f"{info}/licenses/LICENSE" in names
     with zipfile.ZipFile(wheel) as archive:
-        assert "edgediff = edgediff.cli:main" in archive.read(f"{info}/entry_points.txt").decode()
+        points = archive.read(f"{info}/entry_points.txt").decode()
+    assert "edgediff = edgediff.cli:main" in points
+    assert "[pyinstaller40]\nhook-dirs = edgediff.freezing:hook_folders" in points
+    assert "edgediff/freezing/hook-edgediff.py" in names
 
 
 def test_size(wheel, figure):
