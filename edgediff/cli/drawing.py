@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
     from edgediff import Pipeline, Result, Run
     from edgediff_runtimes.settings import Options
@@ -20,8 +22,10 @@ def draw(pipeline: Pipeline, texts: list[str], options: Options) -> Iterator[Res
     """Each text in turn with the next seed: what one batch would give, in the memory of one picture."""
     from edgediff.cli.progress import progress
     from edgediff_runtimes.doubts import doubts
+    from edgediff_runtimes.settings import RANDOM_SEED
 
     seed = options.get("seed")
+    chosen = seed in (None, RANDOM_SEED)
     with ThreadPoolExecutor(1) as worker:
         for index, text in enumerate(texts):
             options["seed"] = seed
@@ -32,8 +36,11 @@ def draw(pipeline: Pipeline, texts: list[str], options: Options) -> Iterator[Res
                     warnings.warn(doubt, stacklevel=2)
                 with progress(label, total=run.total_steps) as show:
                     result = _wait(worker.submit(_finish, run, partial(show, label)), run)
-            yield result  # the bar is gone: what is printed now has the line to itself
-            seed = result.seeds[-1] + 1
+            # The bar is gone: what is printed now has the line to itself.
+            if chosen and index == 0:
+                click.echo(f"seed {result.seed}", err=True)
+            yield result
+            seed = (result.seeds[-1] + 1) % 2**64
 
 
 def _finish(run: Run, show: Callable[[int, int], None]) -> Result:

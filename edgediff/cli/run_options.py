@@ -21,7 +21,9 @@ DRAWING = Section(
     "The picture",
     (
         click.Option(["--negative", "--negative-prompt", "negative_prompt"], metavar="TEXT", help="What to avoid."),
-        click.Option(["--seed"], type=int, help="Of the first picture; the next has the next seed.  [default: random]"),
+        click.Option(
+            ["--seed"], type=int, help="Of the first picture; the next has the next.  -1, the default: random."
+        ),
         click.Option(["--steps"], type=int, help="Sampling steps.  [default: the bundle's]"),
         click.Option(["--guidance"], type=float, help="Guidance scale; 1 turns it off.  [default: the bundle's]"),
         click.Option(["--size"], metavar="WxH", callback=size, help="Pixels.  [default: the bundle's, or the image's]"),

@@ -106,10 +106,13 @@ def writer(
     Raises:
         ImageError: A place cannot be written, or a file is there and may not be replaced.
     """
+    from edgediff_runtimes.settings import RANDOM_SEED
+
     images = options.get("images") or 1
     if output != STDOUT:
         names = FileNames.of(output, texts=len(prompts), images=max(images, 1), overwrite=overwrite)
-        names.check(prompts, options.get("seed"))
+        seed = options.get("seed")
+        names.check(prompts, None if seed == RANDOM_SEED else seed)
         return Writer(names, grid, as_json)
     if as_json:
         raise click.UsageError("-o - and --json both write to stdout: expected one of them")

@@ -30,6 +30,7 @@ from edgediff_exporters.staging import staged
 from edgediff_exporters.tokenizers import write_tokenizer
 from edgediff_exporters.trials import TrialOptions, plan_trials
 from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle, Defaults, Latents, Manifest, Tokenizer
+from edgediff_runtimes.bundle.derived import strength_of
 from edgediff_runtimes.bundle.fields import Fields
 from edgediff_runtimes.engines import EngineOptions, Graph, engine_for
 from edgediff_runtimes.errors import ManifestError, SettingError, SourceError, TargetError
@@ -122,6 +123,7 @@ def _described(
         tokenizers=(_tokenizer(model, folder, format_),),
         defaults=defaults,
         provenance=provenance(model, target, folder, words),
+        strength=strength_of(model.index["_class_name"]),
     )
 
 

@@ -181,7 +181,7 @@ class Pipeline:
             components=self._components,
             tokenizer=self._tokenizer,
             settings=settings,
-            sampler=sampler_for(settings, self.bundle.manifest.scheduler),
+            sampler=sampler_for(settings, self.bundle.manifest),
             image=picture,
             split_guidance=self._split_guidance,
         )

@@ -19,6 +19,7 @@ from edgediff_runtimes.plain import as_finite, as_whole
 T = TypeVar("T")
 
 _SEED_BITS = 32  # all that torch's CPU generator uses of a seed
+RANDOM_SEED = -1  # as the web UIs write it; also the default
 DEFAULT_STRENGTH = 0.8  # diffusers' default
 
 
@@ -67,11 +68,15 @@ class Settings:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The seed of every picture."""
-        return image_seeds(self.seed, self.batch)
+        """The seed of every picture; -1, which asks for a random one, stands here as its equal below 2^64."""
+        return tuple(seed % 2**64 if seed == RANDOM_SEED else seed for seed in image_seeds(self.seed, self.batch))
 
     def of_image(self, index: int) -> dict[str, Any]:
-        """The settings that draw picture ``index`` of this run alone, as JSON values for its file."""
+        """The settings that draw picture ``index`` of this run alone, as JSON values for its file.
+
+        Its noise is then the same bit for bit. Engines multiply one row by another kernel than several, so that the
+        picture is the same to the last bits of float32 where the network sees one row alone (``docs/samplers.md``).
+        """
         prompt = index // self.images_per_prompt
         values = asdict(self)
         values.update(
@@ -94,7 +99,7 @@ class Options(TypedDict, total=False):
         steps: Sampling steps; default: the bundle's, or as many as custom ``timesteps`` or ``sigmas`` make.
         guidance: Guidance scale; 1 or less makes one call a step; default: the bundle's.
         guidance_rescale: 0 (default) to 1, see ``guidance.combine``.
-        seed: Seed of the first picture, picture i has ``seed + i``; default: drawn at random.
+        seed: Seed of the first picture, picture i has ``seed + i``; default, and for -1: drawn at random.
         noise: ``torch-cpu`` (default) draws the normals that torch draws on a CPU; others: ``noise.noise_source``.
         sampler: Name of a sampler; default: the bundle's own schedule.
         sampler_options: Fields of the sampler's config to replace, such as ``{"timestep_spacing": "trailing"}``.
@@ -175,7 +180,7 @@ def resolve_settings(
         prompts=prompts,
         negative_prompts=negatives,
         images_per_prompt=_at_least_one("images", _or(options.get("images"), 1)),
-        seed=image_seeds(_or(options.get("seed"), secrets.randbits(_SEED_BITS)), 1)[0],
+        seed=_seed(_or(options.get("seed"), RANDOM_SEED)),
         noise=_noise(_or(options.get("noise"), NOISE_KINDS[0])),
         steps=_steps(options.get("steps"), defaults.steps, sampler_options),
         guidance=guidance,
@@ -202,6 +207,11 @@ def _texts(value: object) -> tuple[str, ...]:
 def _is_unicode(text: str) -> bool:
     """Whether a text has no surrogates, which stand for bytes of a command line that are no UTF-8."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _seed(value: int) -> int:
+    seed = image_seeds(value, 1)[0]
+    return secrets.randbits(_SEED_BITS) if seed == RANDOM_SEED else seed
 
 
 def _noise(value: str) -> str:

@@ -51,6 +51,16 @@ def test_run_names_the_file_by_its_seed(command, bundle, tmp_path, monkeypatch):
     assert (tmp_path / "edgediff-7.png").is_file()
 
 
+@pytest.mark.parametrize("given", [(), ("--seed", "-1")], ids=["left out", "-1"])
+def test_a_random_seed_is_told(command, bundle, tmp_path, given):
+    path = tmp_path / "out.png"
+    outcome = command("run", "a", "-m", bundle, "-o", path, "--steps", "2", *given)
+    assert outcome.out == f"{path}\n"
+    seed = read_metadata(path)["settings"]["seed"]
+    assert seed >= 0
+    assert outcome.err == f"seed {seed}\n"
+
+
 def test_run_json(command, bundle, tmp_path):
     outcome = command("run", "a", "-m", bundle, "-o", tmp_path / "x.png", "--images", "2", "--json", *DRAW)
     (report,) = json.loads(outcome.out)

@@ -6,8 +6,10 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, LatentConsistencyModelImg2ImgPipeline, UNet2DConditionModel
+from PIL import Image
 
+import edgediff
 from edgediff_exporters import export
 from edgediff_runtimes.bundle import Bundle
 
@@ -92,14 +94,40 @@ def test_the_vae_gives_moments_and_takes_latents_as_they_are(sd1, report):
     np.testing.assert_allclose(got, decoded, atol=1e-5)
 
 
+def draws_from_a_picture_as_diffusers(source, bundle):
+    """The pipeline that the index names makes its schedule for the strength, and runs all of it."""
+    theirs = LatentConsistencyModelImg2ImgPipeline.from_pretrained(
+        source, safety_checker=None, feature_extractor=None, image_encoder=None, requires_safety_checker=False
+    )
+    theirs.set_progress_bar_config(disable=True)
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8))
+    common = {"num_inference_steps": 4, "guidance_scale": 3.0, "strength": 0.6, "output_type": "latent"}
+    latents = theirs("a fox", image=picture, generator=torch.Generator().manual_seed(5), **common).images.numpy()
+    with edgediff.load(bundle) as pipeline:
+        told = []
+        result = pipeline(
+            "a fox",
+            image=picture,
+            strength=0.6,
+            steps=4,
+            guidance=3.0,
+            seed=5,
+            on_step=lambda step: told.append(step.timestep),
+        )
+    assert told == theirs.scheduler.timesteps.tolist() == [599, 459, 299, 159]
+    assert np.abs(result.latents - latents).max() <= 1e-3 * np.abs(latents).max()
+
+
 @pytest.mark.parametrize("kind", ["sd2", "lcm"])
 def test_other_kinds_of_the_family(pipelines, tmp_path, kind):
     manifest = export(pipelines[kind], tmp_path / "bundle").manifest
+    assert manifest.strength == ("whole" if kind == "lcm" else "tail")
     assert all(check.error < 1e-5 for part in manifest.components.values() for check in part.checks)
     if kind == "lcm":
         assert [i.name for i in manifest.components["unet"].inputs][-1] == "timestep_cond"
         assert manifest.components["unet"].inputs[-1].shape == ("batch", 12)
         assert manifest.defaults.steps == 4
+        draws_from_a_picture_as_diffusers(pipelines[kind], tmp_path / "bundle")
     else:
         assert manifest.scheduler["prediction_type"] == "v_prediction"
 

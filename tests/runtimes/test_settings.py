@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from edgediff_runtimes.errors import ImageError, SettingError
+from edgediff_runtimes.noise import noise_source
 from edgediff_runtimes.settings import Options, Settings, options_of, resolve_settings
 
 HUGE = 10**400
@@ -165,8 +166,9 @@ def test_none_takes_the_default(resolve):
     assert dataclasses.replace(resolve(**options), seed=0) == dataclasses.replace(resolve(), seed=0)
 
 
-def test_a_seed_of_its_own_for_every_run(resolve):
-    seeds = {resolve().seed for _ in range(8)}
+@pytest.mark.parametrize("given", [{}, {"seed": -1}], ids=["left out", "-1"])
+def test_a_seed_of_its_own_for_every_run(resolve, given):
+    seeds = {resolve(**given).seed for _ in range(8)}
     assert len(seeds) > 1
     assert all(0 <= seed < 2**32 for seed in seeds)
 
@@ -175,6 +177,13 @@ def test_seeds_count_up_over_prompts_and_images(resolve):
     settings = resolve(prompt=["a", "b"], images=3, seed=10)
     assert settings.batch == 6
     assert settings.seeds == (10, 11, 12, 13, 14, 15)
+
+
+def test_a_seed_that_would_count_to_the_random_one_is_its_equal(resolve):
+    seeds = resolve(images=3, seed=-2).seeds
+    assert seeds == (-2, 2**64 - 1, 0)
+    first, second = (noise_source(seed).standard_normal((4,)) for seed in (-1, seeds[1]))
+    assert first.tolist() == second.tolist()
 
 
 @pytest.mark.parametrize("guidance", [1.0, 0.0, -2.0])
@@ -230,6 +239,7 @@ def test_options_and_settings_speak_of_the_same_things():
         {"sampler": "euler", "sampler_options": {"timestep_spacing": "trailing"}, "noise": "numpy", "steps": 9},
         {"image": "x.png", "strength": 0.5, "encode": "mode", "width": 128},
         {"seed": 2**64 - 1, "images": 2},
+        {"seed": -2, "images": 3},
         {"seed": -5, "prompt": ["a", "b"], "images": 2, "negative_prompt": ["x", "y"]},
         {"sampler": "euler", "sampler_options": {"timesteps": [900, 500, 100]}},
         {"seed": np.int64(3), "guidance": np.float32(2.5), "width": np.int32(64), "steps": np.uint8(4)},

@@ -73,7 +73,19 @@ def derive_manifest(root: Path) -> Manifest:
         tokenizers=(_derive_tokenizer(root),),
         defaults=Defaults(steps=4 if distilled else 20, guidance=8.5 if distilled else 7.5, width=size, height=size),
         provenance=Provenance(source=root.name),
+        strength=strength_of(class_name),
     )
+
+
+def strength_of(class_name: str) -> str:
+    """``Manifest.strength`` of a pipeline of diffusers.
+
+    Latent consistency pipelines make their schedule for the strength and run all of it; every other runs its last part.
+
+    Args:
+        class_name: ``_class_name`` of its ``model_index.json``.
+    """
+    return "whole" if class_name.startswith("LatentConsistencyModel") else "tail"
 
 
 def _sample_size(unet: Fields) -> int:

@@ -23,6 +23,7 @@ MANIFEST_NAME = "edgediff.json"
 FORMAT_MAJOR = 1
 FORMAT_VERSION = f"{FORMAT_MAJOR}.0"
 FORMATS = ("onnx", "openvino")
+STRENGTHS = ("tail", "whole")
 RGB_CHANNELS = 3
 SCALES = "a number from 1e-6 to 1e6 or the negative of one, because latents are divided by it in float32"
 
@@ -240,6 +241,8 @@ class Manifest:
         defaults: What a run uses where the user says nothing.
         provenance: Where the bundle comes from.
         quality: How far what it draws is from what fp32 draws, or None where it was not measured.
+        strength: What image-to-image runs of a distilled model's schedule: ``tail``, the last part of it, or
+            ``whole``, all of one that was made for that strength.
         format_version: ``major.minor`` of the format.
     """
 
@@ -252,6 +255,7 @@ class Manifest:
     defaults: Defaults
     provenance: Provenance
     quality: QualityReport | None = None
+    strength: str = STRENGTHS[0]
     format_version: str = FORMAT_VERSION
 
     @classmethod
@@ -275,6 +279,9 @@ class Manifest:
         components = fields.fields("components")
         scheduler = fields.fields("scheduler")
         scheduler.string("_class_name")
+        strength = fields.optional_string("strength") or STRENGTHS[0]
+        if strength not in STRENGTHS:
+            raise fields.fail("strength", f"one of {', '.join(STRENGTHS)}")
         return cls(
             family=fields.string("family"),
             tasks=fields.strings("tasks"),
@@ -285,6 +292,7 @@ class Manifest:
             defaults=Defaults.read(fields.fields("defaults")),
             provenance=Provenance.read(fields.fields("provenance")),
             quality=None if values.get("quality") is None else QualityReport.read(fields.fields("quality")),
+            strength=strength,
             format_version=version,
         )
 

@@ -6,9 +6,9 @@ Four axes compose: the grid (``schedules``), the meaning of the network's output
 
 from __future__ import annotations
 
-from edgediff_runtimes.sampling.building import build_sampler
+from edgediff_runtimes.sampling.building import build_sampler, takes
 from edgediff_runtimes.sampling.known_samplers import SamplerInfo
-from edgediff_runtimes.sampling.names import sampler_config, sampler_names, sampler_table
+from edgediff_runtimes.sampling.names import sampler_config, sampler_fields, sampler_names, sampler_table
 from edgediff_runtimes.sampling.sampler import Sampler, Step
 
 __all__ = [
@@ -17,6 +17,8 @@ __all__ = [
     "Step",
     "build_sampler",
     "sampler_config",
+    "sampler_fields",
     "sampler_names",
     "sampler_table",
+    "takes",
 ]

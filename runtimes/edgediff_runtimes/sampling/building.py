@@ -49,6 +49,8 @@ READINGS: dict[str, Reading] = {
 }
 # Classes whose networks are told fractional timesteps.
 FRACTIONAL = frozenset({*beyond.READINGS, "EulerDiscreteScheduler", "HeunDiscreteScheduler"})
+# The orders of solvers that build up with the steps before.
+_ORDERS = ("solver_order", "predictor_order", "corrector_order")
 # Fields of older configs that no class reads any more.
 _FORGOTTEN = frozenset({"tensor_format", "timestep_values"})
 
@@ -61,7 +63,8 @@ def build_sampler(config: Mapping[str, Any], steps: int | None = None, **overrid
         steps: How many steps; left out where custom ``timesteps`` or ``sigmas`` say it.
         **overrides: Fields of the config, which they replace, and ``timesteps``, ``sigmas``, ``mu`` (dynamic shift) and
             ``eta`` (share of fresh noise) where the class takes them; ``grid``, one of ``NAMED_GRIDS``, where it takes
-            timesteps.
+            timesteps. An order of the solver that is given here is refused where the steps are too few for it; one in
+            the config is lowered.
 
     Raises:
         SamplerError: the class, a field or a combination is unknown or impossible.
@@ -81,8 +84,14 @@ def build_sampler(config: Mapping[str, Any], steps: int | None = None, **overrid
     if grid is not None:
         settings |= _named_grid(str(name), str(grid), settings, reading)
     sampler = _built(str(name), reading, settings)
+    _check_order(overrides, sampler.steps)
     _check_first_level(sampler)
     return sampler
+
+
+def takes(config: Mapping[str, Any], keyword: str) -> bool:
+    """Whether ``build_sampler`` takes a keyword beside the fields of this config's class."""
+    return keyword in _reading(config.get("_class_name")).keywords
 
 
 def _built(name: str, reading: Reading, settings: Mapping[str, Any]) -> Sampler:
@@ -162,6 +171,16 @@ def _check_override(name: str, key: str, value: object, reading: Reading) -> Non
         if key in GRID_SWITCHES:
             hint = f"take a sampler that has it, such as `euler_{key.split('_')[1]}`"
         raise SamplerError(key, got=value, expected=f"a setting of {name}", hint=hint)
+
+
+def _check_order(asked: Mapping[str, Any], steps: int) -> None:
+    """Refuse a third order that is asked for with fewer steps; one in a model's config is lowered as diffusers does."""
+    second = 2
+    for name in _ORDERS:
+        order = asked.get(name)
+        if order is not None and order > max(steps, second):
+            hint = f"take at least {order} steps, or `{name}={second}`"
+            raise SamplerError(name, got=order, expected=f"an order of at most 2 with {steps} steps", hint=hint)
 
 
 def _check_first_level(sampler: Sampler) -> None:

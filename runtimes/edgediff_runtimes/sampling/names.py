@@ -81,6 +81,15 @@ def sampler_config(name: str, base_config: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
+def sampler_fields(name: str) -> dict[str, Any]:
+    """The fields that a name stands for, beside its class: what whoever says the name asks for.
+
+    Raises:
+        SamplerError: the name is unknown.
+    """
+    return dict(_find(name).fields)
+
+
 def _find(name: str) -> _Named:
     spelled = _spelling(name)
     by_alias = _by_alias()

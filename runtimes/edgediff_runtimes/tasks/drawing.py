@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from PIL import Image
@@ -25,7 +25,7 @@ from edgediff_runtimes.images import image_to_array
 from edgediff_runtimes.latents import decode, encode
 from edgediff_runtimes.noise import NoiseSource, noise_source, per_image
 from edgediff_runtimes.results import Step, Timings
-from edgediff_runtimes.sampling import Sampler, build_sampler, sampler_config
+from edgediff_runtimes.sampling import Sampler, build_sampler, sampler_config, sampler_fields, takes
 from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Floats
 from edgediff_runtimes.text import ClipTokenizer
@@ -34,24 +34,30 @@ from edgediff_runtimes.text import ClipTokenizer
 _ETA_ZERO = ("TCDScheduler",)
 
 
-def sampler_for(settings: Settings, scheduler: dict[str, Any]) -> Sampler:
-    """The sampler of a run; image-to-image runs the last part of its schedule.
+def sampler_for(settings: Settings, manifest: Manifest) -> Sampler:
+    """The sampler of a run; image-to-image runs the last part of its schedule, or one made for its strength.
 
     Args:
         settings: Sampler name and options, steps, strength.
-        scheduler: The bundle's own scheduler config.
+        manifest: Has the bundle's own scheduler config, and says which of the two image-to-image does.
 
     Raises:
         SamplerError: The sampler, its options, its steps or the strength do not go together.
     """
-    config = scheduler if settings.sampler is None else sampler_config(settings.sampler, scheduler)
-    options = dict(settings.sampler_options)
+    config, options = manifest.scheduler, dict(settings.sampler_options)
+    if settings.sampler is not None:
+        config = sampler_config(settings.sampler, config)
+        options = sampler_fields(settings.sampler) | options
     if config["_class_name"] in _ETA_ZERO:
         options.setdefault("eta", 0.0)
+    strength = settings.strength
+    whole = manifest.strength == "whole" and options.get("timesteps") is None and takes(config, "strength")
+    if strength is not None and whole:
+        options, strength = {"strength": strength, **options}, None
     sampler = build_sampler(config, steps=settings.steps, **options)
     if sampler.needs_unguided and not settings.negative_prompts:
         raise SamplerError("sampler", got=settings.sampler, expected="one that needs no guidance, or guidance above 1")
-    return sampler if settings.strength is None else sampler.for_strength(settings.strength)
+    return sampler if strength is None else sampler.for_strength(strength)
 
 
 @final

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from case_makers import GRIDS, SD, STEPS, case, grids, spread, strengths
+from case_makers import GRIDS, SD, SPACINGS, STEPS, case, grids, spread, strengths
 
 DDIM = [
     *spread("DDIMScheduler", clip_sample=False),
@@ -40,6 +40,8 @@ LCM = [
     case("LCMScheduler", 4, thresholding=True),
     case("LCMScheduler", None, call={"timesteps": [999, 759, 499, 259]}),
     *strengths("LCMScheduler"),
+    # Latent consistency pipelines make the schedule for the strength, and run all of it.
+    *[case("LCMScheduler", 4, call={"strength": s}) for s in (0.25, 0.6, 1.0)],
 ]
 EULER = [
     *spread("EulerDiscreteScheduler"),
@@ -49,6 +51,14 @@ EULER = [
     case("EulerDiscreteScheduler", use_karras_sigmas=True, sigma_min=0.1, sigma_max=8.0, **SD),
     case("EulerDiscreteScheduler", interpolation_type="log_linear", use_karras_sigmas=True, **SD),
     case("EulerDiscreteScheduler", final_sigmas_type="sigma_min", **SD),
+    *[
+        case("EulerDiscreteScheduler", n, final_sigmas_type="sigma_min", timestep_spacing=s, **grid, **SD)
+        for s in SPACINGS
+        for grid in ({}, *({g: True} for g in GRIDS))
+        for n in (1, 6, 30)
+    ],
+    case("EulerDiscreteScheduler", 10, strength=0.3, final_sigmas_type="sigma_min", **SD),
+    case("EulerDiscreteScheduler", None, call={"timesteps": [999, 600, 50, 0]}, final_sigmas_type="sigma_min", **SD),
     case(
         "EulerDiscreteScheduler",
         timestep_type="continuous",

@@ -45,7 +45,7 @@ def samplers() -> None:
     for i, case in enumerate(chosen()):
         timesteps, final = run(case)
         arrays |= {f"timesteps_{i}": timesteps, f"final_{i}": final, f"noise_{i}": first_noise(case.shape)}
-        if case.strength is not None or case.config["_class_name"] == "RePaintScheduler":
+        if case.from_picture or case.config["_class_name"] == "RePaintScheduler":
             arrays[f"picture_{i}"] = picture(case.shape)
         if case.config["_class_name"] == "RePaintScheduler":
             arrays[f"mask_{i}"] = mask_of(case.shape)

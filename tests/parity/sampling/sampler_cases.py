@@ -44,6 +44,7 @@ DISCRETE = [
     *[case("TCDScheduler", 4, call={"eta": e}) for e in (0.0, 0.5, 1.0)],
     case("TCDScheduler", None, call={"timesteps": [999, 759, 499, 259]}),
     *strengths("TCDScheduler"),
+    *[case("TCDScheduler", 4, call={"strength": s}) for s in (0.25, 0.6, 1.0)],
     *spread("DDIMInverseScheduler", predictions=("epsilon", "v_prediction"), spacings=("trailing",), clip_sample=False),
     case("DDIMInverseScheduler", set_alpha_to_one=False, prediction_type="sample", **SD),
     *spread("CogVideoXDDIMScheduler"),
@@ -211,10 +212,11 @@ NETWORKS = [
     ],
     case("EDMDPMSolverMultistepScheduler", thresholding=True),
     *[
-        case("CosineDPMSolverMultistepScheduler", n, solver_order=o, solver_type=s, tolerance=LAST_BIT)
+        case("CosineDPMSolverMultistepScheduler", n, solver_order=o, solver_type=s, sigma_schedule=g)
+        for g in ("exponential", "karras")
         for o in (1, 2)
         for s in ("midpoint", "heun")
-        for n in (2, 7, 20)
+        for n in (2, 5, 7, 20)
     ],
     *[case("CMStochasticIterativeScheduler", n, clip_denoised=c) for n in (1, 2, 5, 40) for c in (True, False)],
     case("CMStochasticIterativeScheduler", None, call={"timesteps": [39, 22, 0]}),
@@ -240,9 +242,29 @@ STAGED = [
 ] + [
     case("HeliosScheduler", call={"stage_index": 1, "mu": 0.7}, use_dynamic_shifting=True),
     case("HeliosScheduler", stages=1, shift=3.0, scheduler_type="euler"),
+    *[case("HeliosScheduler", n, stages=1, solver_order=o) for o in (1, 2) for n in (2, 5, 20)],
+    case("HeliosScheduler", stages=1, shift=3.0),
+    case("HeliosScheduler", stages=1, use_dynamic_shifting=True, call={"mu": 0.7}),
     case("HeliosScheduler", call={"stage_index": 2}, shift=4.0, solver_order=3, solver_type="bh1"),
+]
+
+# An order in a config that is above the number of steps is lowered.
+FEW_STEPS = [
+    case(cls, n, **{order: 3}, **config)
+    for cls, order, config in (
+        ("DPMSolverMultistepScheduler", "solver_order", SD),
+        ("DPMSolverMultistepScheduler", "solver_order", {**SD, "lower_order_final": False}),
+        ("DPMSolverSinglestepScheduler", "solver_order", SD),
+        ("DPMSolverMultistepInverseScheduler", "solver_order", SD),
+        ("UniPCMultistepScheduler", "solver_order", SD),
+        ("DEISMultistepScheduler", "solver_order", SD),
+        ("EDMDPMSolverMultistepScheduler", "solver_order", {}),
+        ("SASolverScheduler", "predictor_order", SD),
+        ("SASolverScheduler", "corrector_order", SD),
+    )
+    for n in (1, 2)
 ]
 
 POLICIES = [case("PiflowScheduler", n, shift=s, channels=POLICY) for n in (1, 2, 4, 8) for s in (1.0, 5.0)]
 
-CASES = [*FIRST, *EXPLODING, *DISCRETE, *LOG_SNR, *NETWORKS, *STAGED, *POLICIES]
+CASES = [*FIRST, *EXPLODING, *DISCRETE, *LOG_SNR, *NETWORKS, *STAGED, *FEW_STEPS, *POLICIES]

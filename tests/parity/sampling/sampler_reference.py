@@ -32,6 +32,11 @@ class Case:
     tolerance: float = 1e-4  # of max |x|
     t_atol: float = 1e-4  # of fractional timesteps
 
+    @property
+    def from_picture(self) -> bool:
+        """Whether it starts from a picture: the last part of the schedule, or one that was made for a strength."""
+        return self.strength is not None or "strength" in self.call
+
     def needs(self) -> tuple[str, ...]:
         """What diffusers imports for this case, beside torch."""
         name = self.config["_class_name"]
@@ -94,14 +99,14 @@ def run(case: Case) -> tuple[np.ndarray, np.ndarray]:
 def drive(scheduler: Any, case: Case) -> tuple[np.ndarray, np.ndarray]:
     timesteps = scheduler.timesteps
     noise = torch.from_numpy(first_noise(case.shape))
-    if case.strength is None:
+    if not case.from_picture:
         x = noise * getattr(scheduler, "init_noise_sigma", 1.0)
     else:
-        n = case.steps
+        n, strength = case.steps, 1.0 if case.strength is None else case.strength
         if hasattr(scheduler, "scale_noise") and not hasattr(scheduler, "add_noise"):
-            begin = int(max(n - min(n * case.strength, n), 0)) * scheduler.order
+            begin = int(max(n - min(n * strength, n), 0)) * scheduler.order
         else:
-            begin = max(n - min(int(n * case.strength), n), 0) * scheduler.order
+            begin = max(n - min(int(n * strength), n), 0) * scheduler.order
         timesteps = timesteps[begin:]
         if hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(begin)

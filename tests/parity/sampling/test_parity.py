@@ -30,7 +30,7 @@ def test_equals_diffusers(case: Case) -> None:
         assert x.dtype == np.float32
         return fake_network(x, t, case.channels)
 
-    start = None if case.strength is None else picture(case.shape)
+    start = picture(case.shape) if case.from_picture else None
     got = sampler.sample(model, first_noise(case.shape), rng=noise_source(SEED), start=start)
     assert sampler.timesteps.dtype == timesteps.dtype
     assert np.array(told).tolist() == sampler.timesteps.tolist()

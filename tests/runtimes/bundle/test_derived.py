@@ -31,6 +31,7 @@ def test_the_manifest_is_derived(optimum_dir):
     assert (manifest.latents.channels, manifest.latents.factor, manifest.latents.scaling) == (4, 8, 0.5)
     assert (manifest.defaults.width, manifest.defaults.height) == (64, 64)
     assert manifest.tokenizers[0].max_tokens == 12
+    assert manifest.strength == "tail"
     assert all(entry.sha256 is None for entry in bundle.files())
     bundle.check_hashes()
 
@@ -55,8 +56,9 @@ def test_graphs_of_optimum_intel(optimum_dir):
 
 def test_class_names_of_optimum_and_lcm(optimum_dir):
     _write(optimum_dir / "model_index.json", {"_class_name": "ORTLatentConsistencyModelPipeline"})
-    defaults = Bundle.open(optimum_dir).manifest.defaults
-    assert (defaults.steps, defaults.guidance) == (4, 8.5)
+    manifest = Bundle.open(optimum_dir).manifest
+    assert (manifest.defaults.steps, manifest.defaults.guidance) == (4, 8.5)
+    assert manifest.strength == "whole"
 
 
 def test_without_an_encoder_there_is_no_image_to_image(optimum_dir):

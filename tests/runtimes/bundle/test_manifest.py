@@ -70,6 +70,8 @@ WRONG_FIELDS = [
     (("provenance", "card"), "README.md", "provenance.card"),
     (("provenance", "card"), {"path": "README.md"}, "provenance.card.bytes"),
     (("quality",), "good", "quality"),
+    (("strength",), "head", "strength"),
+    (("strength",), 1, "strength"),
 ]
 
 QUALITY = {
@@ -146,6 +148,7 @@ def test_a_full_manifest_is_read_back(manifest_values):
     manifest_values["provenance"]["card"] = {"path": "README.md", "bytes": 3, "sha256": None}
     manifest_values["provenance"] |= {"source_sha256": "0" * 64, "command": "edgediff export é b", "date": "2026-11-23"}
     manifest_values["latents"]["preview"] = None
+    manifest_values["strength"] = "whole"
     manifest = Manifest.from_json(json.dumps(manifest_values))
     assert manifest.components["unet"].checks == (Check({"sample": (2, 4, 8, 8), "timestep": ()}, 1e-6),)
     assert manifest.components["unet"].operators == {"Conv": OperatorCount(3, 2, 1)}

@@ -13,6 +13,8 @@ from edgediff_runtimes.sampling import build_sampler, sampler_config
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 EULER = {"_class_name": "EulerDiscreteScheduler", **SD}
 DPM = {"_class_name": "DPMSolverMultistepScheduler", **SD}
+LCM = {"_class_name": "LCMScheduler"}
+HELIOS = {"_class_name": "HeliosScheduler", "stages": 1}
 FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
 
 REFUSED = [
@@ -36,6 +38,11 @@ REFUSED = [
     ("steps as text", EULER, {"steps": "10"}, "whole number"),
     ("too many steps", {"_class_name": "DDIMScheduler"}, {"steps": 1001}, "at most 1000"),
     ("order 3 in 2 steps", DPM, {"steps": 2, "solver_order": 3}, "solver_order=2"),
+    ("a strength that leaves too few steps", LCM, {"steps": 4, "strength": 0.06}, "at least 0.08"),
+    ("strength beside timesteps", LCM, {"timesteps": [999, 499], "strength": 0.5}, "custom timesteps"),
+    ("no strength", LCM, {"steps": 4, "strength": 0.0}, "above 0"),
+    ("strength of another class", EULER, {"steps": 4, "strength": 0.5}, "a setting of EulerDiscreteScheduler"),
+    ("bh1 from pure noise", HELIOS, {"steps": 4, "solver_type": "bh1"}, "bh2"),
     ("timesteps and sigmas", EULER, {"timesteps": [999, 1], "sigmas": [14.0, 1.0, 0.0]}, "one of the two"),
     ("rising timesteps", {"_class_name": "DDPMScheduler"}, {"timesteps": [10, 20]}, "fall"),
     ("rising sigmas", EULER, {"sigmas": [1.0, 2.0]}, "fall"),

@@ -15,7 +15,6 @@ from edgediff_runtimes.sampling.reading.settings import (
     THRESHOLDING,
     Reading,
     choose,
-    enough_steps,
     limit,
     parametrisation,
     steps_of,
@@ -159,7 +158,6 @@ def algorithm(settings: Settings, kinds: tuple[str, ...]) -> str:
 def _dpm_multistep(settings: Settings) -> Sampler:
     steps = steps_of(settings)
     order = choose(settings, "solver_order", (1, 2, 3))
-    enough_steps(settings, "solver_order", steps)
     kind = algorithm(settings, ("dpmsolver", "dpmsolver++", *SDE_KINDS))
     ends_clean = choose(settings, "final_sigmas_type", ("zero", "sigma_min")) == "zero"
     check_kind(kind, order=order, ends_clean=ends_clean)

@@ -16,6 +16,7 @@ from edgediff_runtimes.sampling.prediction import Epsilon
 from edgediff_runtimes.sampling.reading.discrete_time import (
     DDIM_FIELDS,
     LCM_FIELDS,
+    LCM_KEYWORDS,
     PREDICTIONS,
     distilled_timesteps,
     eta_of,
@@ -280,7 +281,7 @@ _REPAINT_KEYWORDS: dict[str, Any] = {"jump_length": 10, "jump_n_sample": 10, "or
 
 READINGS: dict[str, Reading] = {
     "PNDMScheduler": Reading(_PNDM_FIELDS, _pndm),
-    "TCDScheduler": Reading(LCM_FIELDS, _tcd, frozenset({"timesteps", "eta"})),
+    "TCDScheduler": Reading(LCM_FIELDS, _tcd, frozenset({"timesteps", "eta"}), LCM_KEYWORDS),
     "DDIMInverseScheduler": Reading(_INVERSE_FIELDS, _ddim_inverse),
     "CogVideoXDDIMScheduler": Reading(_COG_FIELDS, _cogvideox_ddim),
     "CogVideoXDPMScheduler": Reading(_COG_FIELDS, _cogvideox_dpm),

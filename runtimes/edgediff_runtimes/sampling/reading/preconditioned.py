@@ -18,14 +18,12 @@ from edgediff_runtimes.sampling.reading.settings import (
     Reading,
     as_array,
     choose,
-    enough_steps,
     limit,
     steps_of,
     whole_custom,
 )
 from edgediff_runtimes.sampling.sampler import Sampler
 from edgediff_runtimes.sampling.schedules.betas import alphas_cumprod, linspace32
-from edgediff_runtimes.sampling.schedules.sigmas import exponential, karras
 from edgediff_runtimes.sampling.schedules.spacing import check_descending
 from edgediff_runtimes.sampling.solvers.renoise import Renoise
 
@@ -47,10 +45,13 @@ def _network(settings: Settings) -> Preconditioned:
 def _sigmas(settings: Settings, steps: int) -> Floats:
     """Noise levels of the config's schedule without their end."""
     high, low = settings["sigma_max"], settings["sigma_min"]
+    # In float32 up to the last function, which is rounded once: a Brownian path answers to the last bit of a level.
     if choose(settings, "sigma_schedule", ("karras", "exponential")) == "karras":
-        return karras(high, low, steps, settings["rho"]).astype(np.float32)
+        top, bottom = high ** (1 / settings["rho"]), low ** (1 / settings["rho"])
+        roots = np.float32(top) + linspace32(0.0, 1.0, steps) * np.float32(bottom - top)
+        return np.asarray(np.power(roots, settings["rho"], dtype=np.float64), np.float32)
     # The reference counts this grid from its low end, where a single step stays.
-    return exponential(low, high, steps)[::-1].astype(np.float32)
+    return np.exp(linspace32(math.log(low), math.log(high), steps)[::-1].astype(np.float64)).astype(np.float32)
 
 
 def _levels(settings: Settings, sigmas: Floats, last: float) -> list[Level]:
@@ -78,7 +79,6 @@ def _edm_euler(settings: Settings) -> Sampler:
 
 def _edm_dpm(settings: Settings) -> Sampler:
     steps = steps_of(settings)
-    enough_steps(settings, "solver_order", steps)
     kind = choose(settings, "algorithm_type", ("dpmsolver++", "sde-dpmsolver++", "deis"))
     return Sampler(
         intervals=chain(

@@ -126,18 +126,6 @@ def steps_of(settings: Settings, *, most: int | None = None) -> int:
     return int(steps)
 
 
-def enough_steps(settings: Settings, order_field: str, steps: int) -> None:
-    """Refuse a third-order solver that is given fewer steps than its order.
-
-    Raises:
-        SamplerError: as said.
-    """
-    order, second = settings[order_field], 2
-    if order > second and steps < order:
-        hint = f"take at least {order} steps, or `{order_field}=2`"
-        raise SamplerError(order_field, got=order, expected=f"an order of at most 2 with {steps} steps", hint=hint)
-
-
 def whole_custom(settings: Settings) -> Array:
     """Custom timesteps, cut to whole numbers as the reference cuts them, int64.
 

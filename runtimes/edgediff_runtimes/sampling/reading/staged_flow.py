@@ -42,6 +42,9 @@ def _helios(settings: Settings) -> Sampler:
         solver: Ddim | UniPc = Ddim()
     else:
         rule = choose(settings, "solver_type", ("bh1", "bh2", "midpoint", "heun", "logrho"))
+        if rule == "bh1" and sigmas[0] == 1:
+            # The width of the step from pure noise is infinite, and this rule multiplies with it.
+            raise SamplerError("solver_type", got="bh1", expected="`bh2` where the first level is pure noise")
         solver = UniPc(
             order=choose(settings, "solver_order", (1, 2, 3)),
             bh1=rule == "bh1",

@@ -82,22 +82,21 @@ class UniPc:
             ratios.append((level.log_snr - start.log_snr) / h)
             slopes.append((older - newest) / ratios[-1])
         width = hh if self.bh1 else grown
-        weights = self._weights(ratios, hh, width, corrector=answer is not None)
+        nodes = ratios
         if answer is not None:
-            slopes.append(answer - newest)
+            nodes, slopes = [*ratios, 1.0], [*slopes, answer - newest]
+        # The two smallest systems have a fixed solution (appendix F); what is left of a larger one is solved.
+        smallest = order == (2 if answer is None else 1)
+        weights = [0.5] * len(slopes) if smallest else _weights(nodes, hh, width)
         for weight, slope in zip(weights, slopes, strict=True):
             x_next = x_next - (scale * width * weight) * slope
         return x_next
 
-    def _weights(self, ratios: list[float], hh: float, width: float, *, corrector: bool) -> list[float]:
-        """Solve the order conditions; the two smallest systems have the fixed solution 1/2 (appendix F)."""
-        if len(ratios) + corrector == 1:
-            return [0.5]
-        nodes = np.array([*ratios, 1.0])
-        size = len(nodes) if corrector else len(nodes) - 1
-        matrix = np.vander(nodes, increasing=True).T[:size, :size]
-        weights = np.linalg.solve(matrix, _conditions(hh, size) / width)
-        return [float(weight) for weight in weights]
+
+def _weights(nodes: list[float], hh: float, width: float) -> list[float]:
+    """Solve the order conditions: one weight for the slope at each node."""
+    matrix = np.vander(np.array(nodes), increasing=True).T
+    return [float(weight) for weight in np.linalg.solve(matrix, _conditions(hh, len(nodes)) / width)]
 
 
 def _conditions(hh: float, size: int) -> NDArray[np.float64]:
