@@ -42,7 +42,14 @@ def test_every_field_is_explained(document, part):
 
 def test_every_value_that_is_checked_is_named(document):
     families = set(derived.FAMILIES.values())
-    for value in (manifest.FORMAT_VERSION, *manifest.FORMATS, *manifest.STRENGTHS, *tensors.DTYPES, *families, *derived.REQUIRED):
+    for value in (
+        manifest.FORMAT_VERSION,
+        *manifest.FORMATS,
+        *manifest.STRENGTHS,
+        *tensors.DTYPES,
+        *families,
+        *derived.REQUIRED,
+    ):
         assert f"`{value}`" in document, value
 
 
