@@ -163,17 +163,26 @@ def component(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
 
 
 def flops(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
-    """Count the operations of one call of each graph."""
+    """Count the operations of one call of each graph, and its operators where ONNX Runtime computes it."""
     from edgediff.api import open_bundle  # noqa: PLC0415 - each job imports what it needs
-    from edgediff.bench.flops import count_flops, example_feeds  # noqa: PLC0415 - as above
+    from edgediff.bench.flops import count_in, example_feeds, exported_nodes  # noqa: PLC0415 - as above
+    from edgediff.bench.operators import count_operators  # noqa: PLC0415 - as above
+    from edgediff_runtimes.engines import EngineOptions  # noqa: PLC0415 - as above
 
     bundle: Bundle = open_bundle(job["bundle"])
-    counts = {}
-    for role, feeds in job["feeds"].items():
-        graph = bundle.graph(role)
+    operations: dict[str, Any] = dict.fromkeys(job["feeds"])
+    operators: dict[str, Any] = dict.fromkeys(job["feeds"])
+    for role, described in job["feeds"].items():
+        graph, feeds = bundle.graph(role), example_feeds(described)
+        if graph.format != "onnx":
+            continue
         with phases.phase(role):
-            counts[role] = count_flops(graph.path, example_feeds(feeds)) if graph.format == "onnx" else None
-    return counts
+            nodes = exported_nodes(graph.path, feeds)
+            operations[role] = count_in(nodes)
+            if job["engine"] == "onnxruntime":
+                options = EngineOptions(threads=job["threads"])
+                operators[role] = count_operators(graph, feeds, nodes, options=options)
+    return {"flops": operations, "operators": operators}
 
 
 def peak(job: dict[str, Any], phases: Phases) -> dict[str, Any]:

@@ -43,6 +43,7 @@ COMPONENT_COLUMNS = (
     "of matmul peak",
     "export error",
 )
+OPERATOR_COLUMNS = ("graph", "exported", "computed", "fused", "of these")
 RATIO_COLUMNS = ("figure", "case", "to", "ratio", "min", "max", "n")
 
 
@@ -78,6 +79,18 @@ def component_rows(case: dict[str, Any], work: dict[str, Any]) -> list[Row]:
                 "not measured" if error is None else f"{error:.1e}",
             )
         )
+    return rows
+
+
+def operator_rows(work: dict[str, Any]) -> list[Row]:
+    """One row per graph whose operators were counted; none in a report before 1.2."""
+    rows = []
+    for role, counts in work.get("operators", {}).items():
+        if counts is not None:
+            made = sorted(counts["fused"].items(), key=lambda item: -item[1])
+            told = ", ".join(f"{number} {name}" for name, number in made)
+            totals = (str(sum(counts[which].values())) for which in ("exported", "computed", "fused"))
+            rows.append((role, *totals, told or "none"))
     return rows
 
 

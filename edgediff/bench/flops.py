@@ -8,21 +8,19 @@ rearrangement, so that the count belongs to the model and not to an engine's tri
 
 from __future__ import annotations
 
-import json
 import math
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from edgediff.bench.operators import profiled_nodes
 from edgediff_runtimes.engines.onnxruntime_library import ort
 from edgediff_runtimes.tensors import Array
 
 _Shapes: TypeAlias = list[tuple[int, ...]]
-_ERRORS_ONLY = 3
 
 
 def _convolution(weight: int) -> Callable[[_Shapes, tuple[int, ...]], int]:
@@ -56,32 +54,27 @@ _RULES: dict[str, Callable[[_Shapes, tuple[int, ...]], int]] = {
 UNCOUNTED = ("Einsum", "Attention", "MultiHeadAttention", "GroupQueryAttention", "LSTM", "GRU")
 
 
-def count_flops(graph: Path, feeds: Mapping[str, Array]) -> dict[str, Any]:
-    """Run a graph once and count.
+def exported_nodes(graph: Path, feeds: Mapping[str, Array]) -> list[dict[str, Any]]:
+    """Run a graph once as it stands in its file, and return every node with the shapes it was computed with.
 
     Args:
         graph: An ``.onnx`` file.
         feeds: One array per input; only their shapes matter, as long as the graph can compute with their values.
+    """
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    return profiled_nodes(graph, feeds, options)
+
+
+def count_in(nodes: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Count the operations of nodes that ran.
 
     Returns:
         ``flops`` of one call, ``by_op``, the ``dtype`` that most of them ran in (float32 where the processor has no
         half precision arithmetic, whatever the file says), and ``uncounted``: how many nodes
         there are of kinds that do multiply matrices but whose operations are not counted.
     """
-    options = ort.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    options.enable_profiling = True
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.add_session_config_entry("session.disable_prepacking", "1")
-    with tempfile.TemporaryDirectory() as folder:
-        options.profile_file_prefix = str(Path(folder) / "profile")
-        session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-        session.run(None, dict(feeds))
-        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-    return _count(event["args"] for event in events if event.get("cat") == "Node")
-
-
-def _count(nodes: Any) -> dict[str, Any]:  # noqa: ANN401 - parsed JSON
     by_op: Counter[str] = Counter()
     by_dtype: Counter[str] = Counter()
     uncounted: Counter[str] = Counter()

@@ -112,7 +112,7 @@ class _Session:
     def _count(self, case: int, work: int) -> None:
         entry = self.report["cases"][case]["works"][work]
         answer, _ = self._measure(case, {"kind": "flops", "feeds": entry["feeds"]}, "counting operations")
-        entry["flops"] = answer["result"]
+        entry.update(answer["result"])
 
     def _peaks(self) -> None:
         counts = [
@@ -234,4 +234,5 @@ def _empty_report(request: Request, cases: tuple[Case, ...]) -> Report:
 
 
 def _empty_work() -> dict[str, Any]:
-    return {"work": None, "feeds": None, "rounds": [], "memory": None, "flops": {}, "summary": {}, "components": {}}
+    facts: dict[str, Any] = {"work": None, "feeds": None, "rounds": [], "memory": None, "flops": {}, "operators": {}}
+    return {**facts, "summary": {}, "components": {}}

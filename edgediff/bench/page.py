@@ -10,10 +10,12 @@ from edgediff.bench.charts import charts, label
 from edgediff.bench.figures import (
     COMPONENT_COLUMNS,
     METRIC_COLUMNS,
+    OPERATOR_COLUMNS,
     RATIO_COLUMNS,
     component_rows,
     condition_lines,
     metric_rows,
+    operator_rows,
     ratio_rows,
 )
 from edgediff.bench.reporting import Report
@@ -44,6 +46,8 @@ keeps no compiled cache.
 
 GFLOP counts multiplications and additions of convolutions and matrix products in the graph as exported; the matmul peak
 is the fastest large matrix product that this machine did in the same precision and threads.
+
+Operators are counted as exported and as ONNX Runtime computes them; fused are those of a type that it made of others.
 
 Export error: largest difference of a graph from the module it was traced from, by the largest output, as the manifest
 has it. Ratios are of pairs measured one right after the other; their spread is that of the rounds.
@@ -76,6 +80,8 @@ def page(report: Report) -> str:
             body.append(f"<h2>{escape(label(case, work))}</h2>")
             body.append(_table(METRIC_COLUMNS, metric_rows(work)))
             body.append(_table(COMPONENT_COLUMNS, component_rows(case, work)))
+            if rows := operator_rows(work):
+                body.append(_table(OPERATOR_COLUMNS, rows))
         if rows := ratio_rows(report, index):
             body += ["<h2>Ratios</h2>", _table(RATIO_COLUMNS, rows)]
     body += ["<h2>Conditions</h2>", _table((), condition_lines(report), kind="text")]

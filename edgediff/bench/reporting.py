@@ -13,7 +13,7 @@ from edgediff_runtimes.errors import SettingError
 
 Report: TypeAlias = dict[str, Any]
 FORMAT = "edgediff-bench"
-FORMAT_VERSION = "1.1"
+FORMAT_VERSION = "1.2"
 _MAJOR = "1."
 # Figures of one round whose ratios between cases are given.
 COMPARED = ("cold_start_s", "text_s", "step_s", "decode_s", "total_s", "cpu_s", "peak_rss_bytes")

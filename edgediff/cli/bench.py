@@ -163,6 +163,8 @@ def _print(report: Report) -> None:
             if work["summary"]:
                 print_table(label(case, work) + mark, figures.METRIC_COLUMNS, figures.metric_rows(work))
                 print_table("\nIts graphs", figures.COMPONENT_COLUMNS, figures.component_rows(case, work))
+                if rows := figures.operator_rows(work):
+                    print_table("\nTheir operators", figures.OPERATOR_COLUMNS, rows)
         if rows := figures.ratio_rows(report, index):
             print_table("\nRatios, round by round", figures.RATIO_COLUMNS, rows)
     print_table("\nConditions", ("condition", ""), figures.condition_lines(report))

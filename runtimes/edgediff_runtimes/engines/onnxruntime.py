@@ -67,7 +67,7 @@ class OnnxRuntimeEngine:
         try:
             session = ort.InferenceSession(
                 str(graph.path),
-                sess_options=_session_options(graph.precision, options),
+                sess_options=session_options(graph.precision, options),
                 providers=["CPUExecutionProvider"],
             )
         except Exception as error:  # its exceptions share no base class but Exception
@@ -128,7 +128,8 @@ def _checked(execution: str, graph: Graph, options: EngineOptions) -> str:
     return execution
 
 
-def _session_options(precision: str, options: EngineOptions) -> ort.SessionOptions:
+def session_options(precision: str, options: EngineOptions) -> ort.SessionOptions:
+    """The library's settings for a graph of that precision."""
     settings = ort.SessionOptions()
     settings.log_severity_level = _FATAL_ONLY
     settings.intra_op_num_threads = options.threads or 0

@@ -51,6 +51,7 @@ def test_two_cases_in_turns(measured):
         assert one["text_s"] + sum(one["steps_s"]) + one["decode_s"] <= one["total_s"]
         assert list(one["phases"]) == ["import", "open", "first picture", "measured picture"]
         assert work["flops"]["unet"]["flops"] > 0
+        assert sum(work["operators"]["unet"]["computed"].values()) > 0
     assert {row["metric"] for row in report["ratios"]} >= {"total_s", "step_s", "cold_start_s"}
     assert "bundle #2" in (measured / "out").read_text("utf-8")
     assert "<svg" in (measured / "r.html").read_text("utf-8")
@@ -80,8 +81,8 @@ def test_every_field_of_a_report_is_documented(measured):
 
 # Keys that are names: of roles, operations, inputs, packages, precisions, phases.
 _NAMED = {"feeds", "by_op", "uncounted", "packages", "matmul_peak_gflops", "precision", "export_error", "loads_s"}
-_NAMED |= {"execution", "rescued"}
-_OF_ROLES = {"flops", "components", "engine_s", "phases"}
+_NAMED |= {"execution", "rescued", "exported", "computed", "fused"}
+_OF_ROLES = {"flops", "operators", "components", "engine_s", "phases"}
 
 
 def _fields(value, parent=""):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgediff.bench.flops import _RULES, _count, count_flops, example_feeds
+from edgediff.bench.figures import operator_rows
+from edgediff.bench.flops import _RULES, count_in, example_feeds, exported_nodes
+from edgediff.bench.operators import count_operators
 from edgediff.bench.peak import _matmul_graph, matmul_peak
+from edgediff_runtimes.engines import EngineOptions, Graph
 
 onnx = pytest.importorskip("onnx", reason="graphs to count are made with the exporter's packages")
 from onnx import TensorProto, helper  # noqa: E402 - after the check that there is one
@@ -51,7 +54,7 @@ def test_one_operation_is_counted_as_by_hand(tmp_path, case):
     op, _, inputs, weights, attributes, expected = CASES[case]
     node = helper.make_node(op, ["x", "w"], ["y"], **attributes)
     path = _save(tmp_path / "m.onnx", [node], inputs, weights=weights)
-    assert count_flops(path, _feeds(inputs)) == {
+    assert count_in(exported_nodes(path, _feeds(inputs))) == {
         "flops": expected,
         "by_op": {op: expected},
         "dtype": "float32",
@@ -67,7 +70,7 @@ def test_nothing_is_fused_away_and_the_rest_is_not_counted(tmp_path):
         helper.make_node("Einsum", ["d", "w2"], ["y"], equation="ij,jk->ik"),
     ]
     path = _save(tmp_path / "m.onnx", nodes, {"x": (2, 3)}, weights={"w": (3, 4), "b": (4,), "w2": (4, 4)})
-    counted = count_flops(path, _feeds({"x": (2, 3)}))
+    counted = count_in(exported_nodes(path, _feeds({"x": (2, 3)})))
     assert counted["by_op"] == {"MatMul": 2 * 2 * 3 * 4}
     assert counted["uncounted"] == {"Einsum": 1}
 
@@ -79,8 +82,8 @@ def test_the_precision_is_that_of_most_operations():
         inputs = [{dtype: [rows, 4]}, {dtype: [4, 4]}]
         return {"op_name": "MatMul", "input_type_shape": inputs, "output_type_shape": [{dtype: [rows, 4]}]}
 
-    assert _count([node("float16", 9), node("float", 2)])["dtype"] == "float16"
-    assert _count([node("float16", 2), node("float", 9)])["dtype"] == "float32"
+    assert count_in([node("float16", 9), node("float", 2)])["dtype"] == "float16"
+    assert count_in([node("float16", 2), node("float", 9)])["dtype"] == "float32"
 
 
 @pytest.mark.parametrize(
@@ -103,8 +106,30 @@ def test_the_hand_written_graph_is_a_valid_model_that_multiplies(tmp_path):
     path = tmp_path / "m.onnx"
     path.write_bytes(_matmul_graph(TensorProto.FLOAT))
     feeds = _feeds({"a": (4, 6), "b": (6, 5)})
-    assert count_flops(path, feeds)["flops"] == 2 * 4 * 6 * 5
+    assert count_in(exported_nodes(path, feeds))["flops"] == 2 * 4 * 6 * 5
 
 
 def test_a_precision_that_nothing_multiplies_has_no_peak():
     assert matmul_peak("float64", threads=1) == {}
+
+
+def test_operators_before_and_after_fusion(tmp_path):
+    """A convolution with its activation becomes one operator, an identity nothing."""
+    weights, inputs = {"w": (4, 3, 3, 3)}, {"x": (1, 3, 8, 8)}
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Identity", ["b"], ["c"]),
+        helper.make_node("Softmax", ["c"], ["y"], axis=1),
+    ]
+    path = _save(tmp_path / "m.onnx", nodes, inputs, weights=weights)
+    feeds = _feeds(inputs)
+    options = EngineOptions(low_memory=True)  # without the layouts that depend on the processor
+    found = count_operators(Graph("unet", path, "onnx"), feeds, exported_nodes(path, feeds), options=options)
+    assert found["exported"] == {"Conv": 1, "Identity": 1, "Relu": 1, "Softmax": 1}
+    assert found["computed"] == {"FusedConv": 1, "Softmax": 1}
+    assert found["fused"] == {"FusedConv": 1}
+    assert operator_rows({"operators": {"unet": found, "vae_decoder": None}}) == [
+        ("unet", "4", "2", "1", "1 FusedConv")
+    ]
+    assert operator_rows({}) == []  # a report of 1.1
