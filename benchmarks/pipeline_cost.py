@@ -79,7 +79,7 @@ def loop_alone(given: argparse.Namespace) -> dict[str, Any]:
             shape = feeds["sample"].shape
             return {"out_sample": ready.setdefault(shape, np.ones(shape, np.float32))}
         batch, _, height, width = feeds["latent_sample"].shape
-        factor = bundle.manifest.latents.factor
+        factor = bundle.manifest.recipe.first.space.factor
         return {"sample": np.zeros((batch, 3, height * factor, width * factor), np.float32)}
 
     with edgediff.load(given.bundle, engine=edgediff.FakeEngine(handler)) as pipeline:
@@ -156,7 +156,7 @@ def _options(given: argparse.Namespace, steps: int | None = None) -> dict[str, A
 def _feeds(session: Any, given: argparse.Namespace) -> dict[str, Any]:  # noqa: ANN401 - any engine's session
     generator = np.random.default_rng(0)
     manifest = Bundle.open(given.bundle).manifest
-    width, height = (int(side) // manifest.latents.factor for side in given.size.split("x"))
+    width, height = (int(side) // manifest.recipe.first.space.factor for side in given.size.split("x"))
     lengths = {"batch": 2, "height": height, "width": width, "sequence": manifest.tokenizers[0].max_tokens}
     feeds = {}
     for name, spec in session.inputs.items():

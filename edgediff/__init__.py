@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgediff_runtimes.errors import Cancelled, EdgediffError
     from edgediff_runtimes.pipeline import Pipeline
     from edgediff_runtimes.results import Result, Step
-    from edgediff_runtimes.tasks.run import Run
+    from edgediff_runtimes.running.run import Run
 
 __version__ = "0.1.0"
 
@@ -51,7 +51,7 @@ _HOMES = {
     "FakeEngine": "edgediff_runtimes.engines",
     "Pipeline": "edgediff_runtimes.pipeline",
     "Result": "edgediff_runtimes.results",
-    "Run": "edgediff_runtimes.tasks.run",
+    "Run": "edgediff_runtimes.running.run",
     "Step": "edgediff_runtimes.results",
     "export": "edgediff.api",
     "load": "edgediff.api",

@@ -188,7 +188,7 @@ def prepare(task: Task, pipeline: Path, precisions: list[str]) -> dict[str, tupl
     (task.work / "pictures").mkdir(parents=True)
     release(pipeline, task.work / "pipeline")
     found = directories(task, pipeline, precisions)
-    space = Bundle.open(found[f"edgediff-onnx-{precisions[0]}"][1]).manifest.latents
+    space = Bundle.open(found[f"edgediff-onnx-{precisions[0]}"][1]).manifest.recipe.first.space
     shape = (1, space.channels, task.height // space.factor, task.width // space.factor)
     rng = noise_source(SEED, "torch-cpu")  # the first draw is where a picture starts, the others are a sampler's
     np.save(

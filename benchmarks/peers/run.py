@@ -159,7 +159,7 @@ def measure(given: argparse.Namespace) -> None:
     name = given.name or given.pipeline.name
     folder = given.cache / "pictures" / name
     folder.mkdir(parents=True, exist_ok=True)
-    space = Bundle.open(given.bundle).manifest.latents
+    space = Bundle.open(given.bundle).manifest.recipe.first.space
     width, height = map(int, given.size.split("x"))
     shape = (1, space.channels, height // space.factor, width // space.factor)
     np.save(folder / "noise.npy", noise_source(0, "torch-cpu").standard_normal(shape))

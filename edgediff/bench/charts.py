@@ -40,7 +40,7 @@ def _breakdown(measured: list[tuple[dict[str, Any], dict[str, Any]]]) -> str:
     rows = []
     for case, work in measured:
         rounds, summary = work["rounds"], work["summary"]
-        network = summarise([sum(one["engine_s"].get("unet", [])) for one in rounds])["median"]
+        network = summarise([sum(one["network_s"]) for one in rounds])["median"]
         steps = summarise([sum(one["steps_s"]) for one in rounds])["median"]
         parts = [
             ("text", summary["text_s"]["median"]),

@@ -92,7 +92,10 @@ def picture(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
         calls: list[int] = []  # how many there were until each step's end
         with phases.phase("measured picture"):
             result = it(job["prompt"], on_step=lambda _: calls.append(len(engine.calls)), **job["options"])
-    return {**_timings(result, engine, calls), "loads_s": dict(loads or engine.loads)}
+    return {
+        **_timings(result, engine, calls, {it.bundle.manifest.recipe.network.role}),
+        "loads_s": dict(loads or engine.loads),
+    }
 
 
 @contextmanager
@@ -103,7 +106,7 @@ def _opened(phases: Phases, load: Callable[[], Pipeline]) -> Iterator[Pipeline]:
         yield pipeline
 
 
-def _timings(result: Result, engine: TimedEngine, calls_until: list[int]) -> dict[str, Any]:
+def _timings(result: Result, engine: TimedEngine, calls_until: list[int], networks: set[str]) -> dict[str, Any]:
     timings, settings = result.timings, result.settings
     calls: dict[str, list[float]] = {}
     for role, seconds in engine.calls:
@@ -111,7 +114,7 @@ def _timings(result: Result, engine: TimedEngine, calls_until: list[int]) -> dic
     # In a step only the network is called, once or more; what remains is the sampler, guidance and our own loop.
     before = [0, *calls_until[:-1]]
     network = [
-        sum(s for role, s in engine.calls[i:j] if role == "unet") for i, j in zip(before, calls_until, strict=True)
+        sum(s for role, s in engine.calls[i:j] if role in networks) for i, j in zip(before, calls_until, strict=True)
     ]
     around = [step - inside for step, inside in zip(timings.steps_s, network, strict=True)]
     return {
@@ -120,6 +123,7 @@ def _timings(result: Result, engine: TimedEngine, calls_until: list[int]) -> dic
         "decode_s": timings.decode_s,
         "total_s": timings.total_s,
         "engine_s": calls,
+        "network_s": network,
         "overhead_step_s": median(around),
         "rescued": {role: how.rescued for role, how in result.computed.items()},
         "feeds": engine.feeds,

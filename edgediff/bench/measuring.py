@@ -19,7 +19,6 @@ from edgediff_runtimes.compiled_cache import FOLDER_VARIABLE, CompiledCache
 from edgediff_runtimes.errors import EngineError
 
 _MOST_SAMPLES = 400
-_LIKELY_GRAPHS = ("text_encoder", "unet", "vae_decoder")  # until the first picture tells which it needs
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -127,7 +126,7 @@ class _Session:
         self.report["matmul_peak_gflops"] = answer["result"]
 
     def _measure(self, case: int, job: dict[str, Any], what: str) -> tuple[dict[str, Any], Watched]:
-        per_turn = 1 + len(self.report["cases"][0]["works"][0]["feeds"] or _LIKELY_GRAPHS)
+        per_turn = 1 + len(self.report["cases"][0]["works"][0]["feeds"] or self.cases[0].bundle.manifest.recipe.drawing)
         turns = len(self.cases) * len(self.cases[0].works)
         self.on_progress(Progress(self.done, turns * (per_turn * self.request.repeat + 1) + 1, what))
         place = self.cases[case]

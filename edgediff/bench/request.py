@@ -138,7 +138,11 @@ def _case(
     request: Request,
 ) -> Case:
     bundle = open_bundle(text)
-    engine = get_engine(engine_name) if engine_name else engine_for(bundle.graph("unet").format, device)
+    engine = (
+        get_engine(engine_name)
+        if engine_name
+        else engine_for(bundle.graph(bundle.manifest.recipe.network.role).format, device)
+    )
     devices = engine.devices()
     found = devices[0] if device == "auto" else next((known for known in devices if known.name == device), None)
     if found is None:

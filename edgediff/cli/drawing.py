@@ -18,7 +18,7 @@ _POLL_S = 0.1  # how long an interrupt may wait; a lock without a timeout cannot
 _LABEL = 40  # characters of a prompt beside the bar
 
 
-def draw(pipeline: Pipeline, texts: list[str], options: Options) -> Iterator[Result]:
+def draw(pipeline: Pipeline, texts: list[str | None], options: Options) -> Iterator[Result]:
     """Each text in turn with the next seed: what one batch would give, in the memory of one picture."""
     from edgediff.cli.progress import progress
     from edgediff_runtimes.doubts import doubts
@@ -30,7 +30,7 @@ def draw(pipeline: Pipeline, texts: list[str], options: Options) -> Iterator[Res
         for index, text in enumerate(texts):
             options["seed"] = seed
             place = "steps" if len(texts) == 1 else f"prompt {index + 1} of {len(texts)}, steps"
-            label = f"{text[:_LABEL]}: {place}"
+            label = place if text is None else f"{text[:_LABEL]}: {place}"
             with pipeline.stream(text, **options) as run:
                 for doubt in doubts(pipeline.bundle, run.settings):
                     warnings.warn(doubt, stacklevel=2)

@@ -148,12 +148,14 @@ def command(
     print_bundle(opened)
     quality = opened.manifest.quality
     if quality is not None and quality.latency_ratio is not None:
-        click.echo(_latency(opened.manifest.components["unet"].precision, quality.latency_ratio))
+        click.echo(
+            _latency(opened.manifest.components[opened.manifest.recipe.network.role].precision, quality.latency_ratio)
+        )
 
 
 def _latency(precision: str, ratio: float) -> str:
     """What quantising did to speed, here: engines have fast integer arithmetic only where the processor has."""
-    text = f"On this CPU one call of the {precision} U-Net takes {ratio:.2f} times as long as fp32's in ONNX Runtime"
+    text = f"On this CPU one call of the {precision} network takes {ratio:.2f} times as long as fp32's in ONNX Runtime"
     return f"{text}: it is slower." if ratio > 1 else f"{text}."
 
 

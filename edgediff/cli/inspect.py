@@ -108,12 +108,12 @@ def print_bundle(opened: Bundle) -> None:
             for role, component in manifest.components.items()
         ],
     )
-    defaults, latents, provenance = manifest.defaults, manifest.latents, manifest.provenance
+    defaults, space, provenance = manifest.defaults, manifest.recipe.first.space, manifest.provenance
     facts = {
         "tasks": ", ".join(manifest.tasks),
         "scheduler": f"{manifest.scheduler['_class_name']}, predicts {manifest.scheduler.get('prediction_type', '-')}",
         "defaults": f"{defaults.width}x{defaults.height}, {defaults.steps} steps, guidance {defaults.guidance:g}",
-        "latents": f"{latents.channels} channels, factor {latents.factor}, scaling {latents.scaling:g}",
+        "latents": f"{space.channels} channels, factor {space.factor}",
         "prompts": ", ".join(f"{tokenizer.max_tokens} tokens" for tokenizer in manifest.tokenizers),
         "source": provenance.source,
         "licence": provenance.licence or "not stated",

@@ -23,27 +23,32 @@ def one_prompt(ctx: click.Context, param: click.Parameter, words: tuple[str, ...
     return words[0] if words else None
 
 
-def texts(prompt: str | None, prompts: Path | None) -> list[str]:
+NO_PROMPT = "expected a PROMPT, or --prompts FILE, or --repeat PICTURE"
+
+
+def texts(prompt: str | None, prompts: Path | None) -> list[str | None]:
     """The prompts to draw one by one; ``-`` is all of stdin as one prompt, ``--prompts -`` one for each of its lines.
+
+    Without any it is None, once: there are models that take no text.
 
     Raises:
         SettingError: The file cannot be read, or there is nothing in it.
     """
-    if (prompt is None) == (prompts is None):
-        raise click.UsageError("expected a PROMPT, or --prompts FILE, or --repeat PICTURE")
+    if prompt is not None and prompts is not None:
+        raise click.UsageError(NO_PROMPT)
     if prompts is not None:
         return _filled("prompts", str(prompts), [line.strip() for line in _read("prompts", str(prompts)).splitlines()])
     if prompt == STDIN:
         return _filled("prompt", STDIN, [_read("prompt", STDIN).strip()])
-    return [prompt or ""]
+    return [prompt]
 
 
 def repeated(
     repeat: Path, prompt: str | None, prompts: Path | None, options: Options
-) -> tuple[list[str], Options, str | None]:
+) -> tuple[list[str | None], Options, str | None]:
     """Prompt, options and bundle of a picture of ours; only an image to start from may be given beside it."""
     from edgediff_runtimes.picture_files import read_metadata
-    from edgediff_runtimes.settings import options_of
+    from edgediff_runtimes.settings.resolve import options_of
 
     if prompt is not None or prompts is not None or options.keys() - {"image"}:
         raise click.UsageError(
@@ -57,10 +62,10 @@ def repeated(
     return [text], {**recorded, **options}, metadata.get("fingerprint")
 
 
-def _filled(setting: str, place: str, lines: list[str]) -> list[str]:
+def _filled(setting: str, place: str, lines: list[str]) -> list[str | None]:
     from edgediff_runtimes.errors import SettingError
 
-    found = [line for line in lines if line]
+    found: list[str | None] = [line for line in lines if line]
     if not found:
         raise SettingError(setting, got=place, expected="a file with at least one prompt, one a line")
     return found

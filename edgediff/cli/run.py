@@ -55,7 +55,7 @@ def command(
     """
     from edgediff.api import load
     from edgediff.cli.drawing import draw
-    from edgediff.cli.prompts import repeated, texts
+    from edgediff.cli.prompts import NO_PROMPT, repeated, texts
     from edgediff.cli.writing import writer
 
     if repeat is None:
@@ -75,6 +75,8 @@ def command(
         low_memory=low_memory,
         split_guidance=low_memory,
     ) as pipeline:
+        if None in lines and "prompt" in pipeline.bundle.manifest.recipe.options:
+            raise click.UsageError(NO_PROMPT)
         if repeat is not None and drawn_with != pipeline.fingerprint:
             warnings.warn(f"{repeat} was drawn with another bundle than this one: expect another picture", stacklevel=2)
         for index, result in enumerate(draw(pipeline, lines, options)):

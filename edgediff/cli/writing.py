@@ -62,7 +62,7 @@ class Writer:
     def _save(self, names: FileNames, text: int, result: Result) -> list[Path]:
         from edgediff_runtimes.picture_files import save_image
 
-        files = names.paths(text, result.settings.prompts[0], result.seeds)
+        files = names.paths(text, result.settings.prompt_of(0), result.seeds)
         for index, image in enumerate(result.images):
             while not names.overwrite and os.path.lexists(files[index]):  # it appeared while the picture was drawn
                 free = names.another(files[index])
@@ -80,7 +80,7 @@ class Writer:
         if self.names is None:
             _to_stdout(sheet, None)
             return
-        path = self.names.sheet(first.settings.prompts[0], first.seed)
+        path = self.names.sheet(first.settings.prompt_of(0), first.seed)
         save_image(sheet, path, overwrite=self.names.overwrite)
         self._reports[-1]["sheet"] = str(path)
         self._tell([path])
@@ -91,7 +91,13 @@ class Writer:
 
 
 def writer(
-    output: str | None, prompts: list[str], options: dict[str, Any], *, overwrite: bool, grid: bool, as_json: bool
+    output: str | None,
+    prompts: list[str | None],
+    options: dict[str, Any],
+    *,
+    overwrite: bool,
+    grid: bool,
+    as_json: bool,
 ) -> Writer:
     """Decide where pictures go, and find out before any is drawn that they cannot.
 
@@ -112,7 +118,7 @@ def writer(
     if output != STDOUT:
         names = FileNames.of(output, texts=len(prompts), images=max(images, 1), overwrite=overwrite)
         seed = options.get("seed")
-        names.check(prompts, None if seed == RANDOM_SEED else seed)
+        names.check([prompt or "" for prompt in prompts], None if seed == RANDOM_SEED else seed)
         return Writer(names, grid, as_json)
     if as_json:
         raise click.UsageError("-o - and --json both write to stdout: expected one of them")
@@ -131,8 +137,7 @@ def _to_stdout(image: Image.Image, metadata: dict[str, Any] | None) -> None:
 
 
 def _caption(result: Result, index: int) -> str:
-    settings = result.settings
-    return f"{result.seeds[index]}: {settings.prompts[index // settings.images_per_prompt]}"
+    return f"{result.seeds[index]}: {result.settings.prompt_of(index)}"
 
 
 def _report(result: Result, files: list[Path]) -> dict[str, Any]:

@@ -13,19 +13,19 @@ from typing import final
 from edgediff_exporters.component_export import export_component, give_memory_back
 from edgediff_exporters.families import ComponentPlan
 from edgediff_exporters.mixing import Workshop, mix
-from edgediff_exporters.precision import CALIBRATED
 from edgediff_exporters.progress import ExportProgress, OnProgress, told
 from edgediff_exporters.quantization import Calibration, Quantiser, quantiser_for
 from edgediff_exporters.quantization.calibration import record_calibration
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.trials import Trials
 from edgediff_runtimes.bundle import Bundle, Component, FileEntry, Search
+from edgediff_runtimes.precisions import precision_of
 from edgediff_runtimes.quality import Runner
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Order:
     """What a candidate is made of.
 
     Attributes:
@@ -44,12 +44,12 @@ class Recipe:
 
 
 def make_candidate(
-    recipe: Recipe, fp32: Bundle, folder: Path, work: Path, on_progress: OnProgress
+    order: Order, fp32: Bundle, folder: Path, work: Path, on_progress: OnProgress
 ) -> tuple[dict[str, Component], Search | None]:
     """Write every component; the one that is searched for last, because its pictures are the whole candidate's.
 
     Args:
-        recipe: What to make.
+        order: What to make.
         fp32: The bundle of the model in fp32.
         folder: The candidate's.
         work: A place for what is removed afterwards.
@@ -58,20 +58,20 @@ def make_candidate(
     Returns:
         The components, and how ``mixed`` was found.
     """
-    calibrated = [role for role, precision in recipe.precisions.items() if precision in CALIBRATED]
-    feeds = _calibration(recipe.trials, fp32, work / "calibration", calibrated, on_progress) if calibrated else {}
-    quantiser = quantiser_for(recipe.format)
+    calibrated = [role for role, precision in order.precisions.items() if precision_of(precision).calibrated]
+    feeds = _calibration(order.trials, fp32, work / "calibration", calibrated, on_progress) if calibrated else {}
+    quantiser = quantiser_for(order.format)
     components: dict[str, Component] = {}
     search = None
-    for plan in sorted(recipe.plans, key=lambda plan: recipe.precisions[plan.role] == "mixed"):
-        precision = recipe.precisions[plan.role]
-        if recipe.format == "onnx" and precision == "fp32":
+    for plan in sorted(order.plans, key=lambda plan: precision_of(order.precisions[plan.role]).searched):
+        precision = order.precisions[plan.role]
+        if order.format == "onnx" and precision == "fp32":
             components[plan.role] = _linked(fp32, plan.role, folder)
-        elif precision == "mixed":
+        elif precision_of(precision).searched:
             graph, calls = fp32.graph(plan.role).path, feeds[plan.role]
             write = partial(quantised, quantiser, fp32, plan.role, folder, precision=precision, feeds=calls)
             workshop = Workshop(plan.role, quantiser.layers(graph), write, fp32, components, folder=folder, work=work)
-            components[plan.role], search = mix(workshop, recipe.trials, on_progress)
+            components[plan.role], search = mix(workshop, order.trials, on_progress)
         elif precision in quantiser.precisions:
             on_progress(ExportProgress(plan.role, "quantise", 0, 1))
             components[plan.role] = quantised(
@@ -79,9 +79,9 @@ def make_candidate(
             )
             on_progress(ExportProgress(plan.role, "quantise", 1, 1))
         else:
-            components[plan.role] = export_component(recipe.source, plan, folder, precision, on_progress)
+            components[plan.role] = export_component(order.source, plan, folder, precision, on_progress)
         give_memory_back()
-    return {plan.role: components[plan.role] for plan in recipe.plans}, search
+    return {plan.role: components[plan.role] for plan in order.plans}, search
 
 
 def quantised(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgediff_exporters.families import family_of
+from edgediff_exporters.families import plans_of
 from edgediff_exporters.sources import open_source
 from edgediff_exporters.verification import verify
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.errors import SourceError
+from edgediff_runtimes.families import family_of
 
 
 def compare(bundle: Bundle, source: str | Path, *, config: str | Path | None = None) -> dict[str, float]:
@@ -31,13 +32,13 @@ def compare(bundle: Bundle, source: str | Path, *, config: str | Path | None = N
         ToleranceError: A graph strays too far from its module.
     """
     model = open_source(source, config=config)
-    family = family_of(model.index["_class_name"])
+    family = family_of(model.configs().class_name)
     if bundle.derived or family.name != bundle.manifest.family:
         raise SourceError(
             f"`{bundle.path.name}` was not exported by edgediff from a `{family.name}` model: expected one that was"
         )
     errors = {}
-    for plan in family.components(model):
+    for plan in plans_of(family.name, model):
         component = bundle.manifest.components.get(plan.role)
         if component is None or component.format != "onnx" or component.precision not in plan.tolerances:
             continue

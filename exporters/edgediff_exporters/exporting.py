@@ -14,14 +14,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import final
 
-from edgediff_exporters.candidate import Recipe, make_candidate
+from edgediff_exporters.candidate import Order, make_candidate
 from edgediff_exporters.component_export import export_component
-from edgediff_exporters.families import ComponentPlan, Family, family_of
-from edgediff_exporters.graph_file import GRAPH_NAME
+from edgediff_exporters.families import ComponentPlan, plans_of
 from edgediff_exporters.measuring import measure_candidate
 from edgediff_exporters.openvino_tokenizer import write_openvino_tokenizer
-from edgediff_exporters.precision import CALIBRATED, precision_by_role, precision_options, straight
-from edgediff_exporters.preview import fit_preview
+from edgediff_exporters.precision import calibrated, precision_by_role, precision_options, searched, straight
+from edgediff_exporters.preview import can_preview, fit_preview, result_graph
 from edgediff_exporters.progress import ExportProgress, OnProgress, ignore
 from edgediff_exporters.provenance import provenance
 from edgediff_exporters.sources import open_source
@@ -29,11 +28,12 @@ from edgediff_exporters.sources.base import MODEL_INDEX, Source, read_json
 from edgediff_exporters.staging import staged
 from edgediff_exporters.tokenizers import write_tokenizer
 from edgediff_exporters.trials import TrialOptions, plan_trials
-from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle, Defaults, Latents, Manifest, Tokenizer
-from edgediff_runtimes.bundle.derived import strength_of
-from edgediff_runtimes.bundle.fields import Fields
-from edgediff_runtimes.engines import EngineOptions, Graph, engine_for
-from edgediff_runtimes.errors import ManifestError, SettingError, SourceError, TargetError
+from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle, Defaults, Manifest, Tokenizer
+from edgediff_runtimes.engines import EngineOptions, engine_for
+from edgediff_runtimes.errors import BundleError, ManifestError, SettingError, SourceError, TargetError
+from edgediff_runtimes.families import family_of
+from edgediff_runtimes.fields import Fields
+from edgediff_runtimes.recipe import Recipe
 
 # Inside the staging folder, so that whatever ends an export removes it too.
 _WORK = ".work"
@@ -85,86 +85,101 @@ def export(
         QualityError: The bundle draws worse than was asked for.
         NotInstalledError: A package that writes the format is missing.
     """
-    model, family, plans = _opened(source, config)
-    precisions = precision_by_role(precision, [plan.role for plan in plans], format_=format)
+    opened = _opened(source, config)
+    precisions = precision_by_role(precision, opened.recipe.duties, format_=format)
     used = {*precisions.values()}
     planned = plan_trials(
         trials,
-        calibrated=not used.isdisjoint(CALIBRATED),
+        calibrated=calibrated(used),
         measured=format != "onnx" or used != {"fp32"},
-        searched="mixed" in used,
+        searched=searched(used),
     )
-    recommended = _recommended(family.defaults(model), defaults or {})
+    recommended = _recommended(opened.defaults, defaults or {})
     target = Path(bundle)
-    if model.folder.resolve().is_relative_to(target.resolve()):
+    if opened.source.folder.resolve().is_relative_to(target.resolve()):
         raise TargetError(f"`{target.name}` holds the source itself: expected another place")
     with staged(target, overwrite=overwrite) as folder:
         words = [*_options(format, precision, config, defaults), *trials.words()]
-        described = _described(model, family, target, folder, format_=format, defaults=recommended, words=words)
-        recipe = Recipe(model, plans, format, precisions, planned)
+        described = _described(opened, target, folder, format_=format, defaults=recommended, words=words)
+        order = Order(opened.source, opened.plans, format, precisions, planned)
         if planned.evaluation or not straight(format, precisions.values()):
-            manifest = _beside_fp32(recipe, folder, described, on_progress)
+            manifest = _beside_fp32(order, folder, described, on_progress)
         else:
-            manifest = _straight(recipe, folder, described, on_progress)
+            manifest = _straight(order, folder, described, on_progress)
         (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     return ExportReport(target.absolute(), manifest)
 
 
 def _described(
-    model: Source, family: Family, target: Path, folder: Path, *, format_: str, defaults: Defaults, words: list[str]
+    opened: _Opened, target: Path, folder: Path, *, format_: str, defaults: Defaults, words: list[str]
 ) -> Manifest:
     """The manifest of ``target`` without components; what stands beside them is written into ``folder``."""
     return Manifest(
-        family=family.name,
-        tasks=family.tasks(model),
+        family=opened.family,
+        recipe=opened.recipe,
         components={},
-        scheduler=_copy_configs(model, folder),
-        latents=family.latents(model),
-        tokenizers=(_tokenizer(model, folder, format_),),
+        scheduler=_copy_configs(opened.source, folder),
+        tokenizers=tuple(_tokenizer(opened.source, name, folder, format_) for name in opened.recipe.tokenizers),
         defaults=defaults,
-        provenance=provenance(model, target, folder, words),
-        strength=strength_of(model.index["_class_name"]),
+        provenance=provenance(opened.source, target, folder, words),
     )
 
 
-def _straight(recipe: Recipe, folder: Path, described: Manifest, on_progress: OnProgress) -> Manifest:
+def _straight(order: Order, folder: Path, described: Manifest, on_progress: OnProgress) -> Manifest:
     """The components, each made from the model and from nothing else."""
     components = {
-        plan.role: export_component(recipe.source, plan, folder, recipe.precisions[plan.role], on_progress)
-        for plan in recipe.plans
+        plan.role: export_component(order.source, plan, folder, order.precisions[plan.role], on_progress)
+        for plan in order.plans
     }
-    return replace(described, components=components, latents=_with_preview(described.latents, folder, on_progress))
+    return _with_preview(replace(described, components=components), folder, on_progress)
 
 
-def _beside_fp32(recipe: Recipe, folder: Path, described: Manifest, on_progress: OnProgress) -> Manifest:
+def _beside_fp32(order: Order, folder: Path, described: Manifest, on_progress: OnProgress) -> Manifest:
     """The components, made from a bundle in fp32 where they need one, and measured against it."""
     work = folder / _WORK
     original = work / "fp32"
     original.mkdir(parents=True)
     for tokenizer in described.tokenizers:
         shutil.copytree(folder / tokenizer.path, original / tokenizer.path)
-    exact = replace(recipe, format="onnx", precisions=dict.fromkeys(recipe.precisions, "fp32"))
+    exact = replace(order, format="onnx", precisions=dict.fromkeys(order.precisions, "fp32"))
     fp32 = Bundle(original, _straight(exact, original, described, on_progress))
-    components, search = make_candidate(recipe, fp32, folder, work, on_progress)
+    components, search = make_candidate(order, fp32, folder, work, on_progress)
     manifest = replace(fp32.manifest, components=components)
-    if recipe.trials.evaluation:
-        quality = measure_candidate(fp32, Bundle(folder, manifest), folder, recipe.trials, on_progress)
+    if order.trials.evaluation:
+        quality = measure_candidate(fp32, Bundle(folder, manifest), folder, order.trials, on_progress)
         manifest = replace(manifest, quality=replace(quality, search=search))
     shutil.rmtree(work)
     return manifest
 
 
-def _opened(source: str | Path, config: str | Path | None) -> tuple[Source, Family, tuple[ComponentPlan, ...]]:
+@final
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A source, and what its family says of it."""
+
+    source: Source
+    family: str
+    recipe: Recipe
+    defaults: Defaults
+    plans: tuple[ComponentPlan, ...]
+
+
+def _opened(source: str | Path, config: str | Path | None) -> _Opened:
     model = open_source(source, config=config)
-    family = family_of(model.index["_class_name"])
-    plans = family.components(model)
+    try:
+        configs = model.configs()
+        family = family_of(configs.class_name)
+        plans = plans_of(family.name, model)
+        recipe, defaults = family.recipe(configs), family.defaults(configs)
+    except BundleError as error:  # a family reads configs as the runtime does
+        raise SourceError(f"`{model.name}` cannot be exported: {error.sentence}", hint=error.hint) from error
     for plan in plans:
         model.weights(plan.origin)  # nothing is read yet, but what is missing or damaged shows now, not in ten minutes
-    return model, family, plans
+    return _Opened(model, family.name, recipe.only([plan.role for plan in plans]), defaults, plans)
 
 
-def _tokenizer(model: Source, folder: Path, format_: str) -> Tokenizer:
-    tokenizer = write_tokenizer(model, "tokenizer", folder)
+def _tokenizer(model: Source, name: str, folder: Path, format_: str) -> Tokenizer:
+    tokenizer = write_tokenizer(model, name, folder)
     if format_ != "openvino":
         return tokenizer
     graph = write_openvino_tokenizer(folder / tokenizer.path, max_tokens=tokenizer.max_tokens)
@@ -186,13 +201,19 @@ def _copy_configs(source: Source, folder: Path) -> dict[str, object]:
     return read_json(scheduler)
 
 
-def _with_preview(latents: Latents, folder: Path, on_progress: OnProgress) -> Latents:
-    on_progress(ExportProgress("vae_decoder", "preview", 0, 1))
-    graph = Graph("vae_decoder", folder / "vae_decoder" / GRAPH_NAME, "onnx")
-    with engine_for("onnx").load(graph, device="cpu", options=EngineOptions(low_memory=True)) as decoder:
-        fitted = replace(latents, preview=fit_preview(decoder, latents))
-    on_progress(ExportProgress("vae_decoder", "preview", 1, 1))
-    return fitted
+def _with_preview(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Manifest:
+    """With a map from latents to colours, where the result is pictures that one graph makes of latents."""
+    stage = manifest.recipe.stages[-1]
+    if not can_preview(stage):
+        return manifest
+    graph = result_graph(stage)
+    on_progress(ExportProgress(graph.role, "preview", 0, 1))
+    loaded = Bundle(folder, manifest).graph(graph.role)
+    with engine_for("onnx").load(loaded, device="cpu", options=EngineOptions(low_memory=True)) as decoder:
+        space = replace(stage.space, preview=fit_preview(decoder, stage))
+    on_progress(ExportProgress(graph.role, "preview", 1, 1))
+    stages = (*manifest.recipe.stages[:-1], replace(stage, space=space))
+    return replace(manifest, recipe=Recipe(stages))
 
 
 def _recommended(defaults: Defaults, given: Mapping[str, float]) -> Defaults:

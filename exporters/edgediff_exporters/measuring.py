@@ -15,7 +15,6 @@ from edgediff_runtimes.engines import EngineOptions
 from edgediff_runtimes.quality import Reference, Runner, attribute, gate, make_reference, measure
 from edgediff_runtimes.text import PromptTruncationWarning
 
-_NETWORK = "unet"
 # Calls of each network, in turns: five, but after two no more than this takes.
 _MOST_CALLS, _FEWEST_CALLS, _MOST_SECONDS = 5, 2, 60.0
 
@@ -59,16 +58,17 @@ def measure_candidate(
 
 def latency_ratio(fp32: Runner, candidate: Runner, reference: Reference) -> float:
     """Time of one call of the candidate's network over that of fp32's: medians of calls made in turns, two digits."""
-    probe = next(probe for probe in reference.probes if probe.role == _NETWORK)
+    probe = next(probe for probe in reference.probes if probe.timestep is not None)
+    role = probe.role
     began = time.perf_counter()
     seconds: list[tuple[float, float]] = []
-    with fp32.use(_NETWORK) as (original, _), candidate.use(_NETWORK) as (changed, _):
+    with fp32.use(role) as (original, _), candidate.use(role) as (changed, _):
         for network in (original, changed):
-            network.run(probe.output, probe.feeds)  # the first call of an engine takes longer
+            network.run(probe.feeds, [probe.output])  # the first call of an engine takes longer
         while len(seconds) < _MOST_CALLS:
             marks = [time.perf_counter()]
             for network in (original, changed):
-                network.run(probe.output, probe.feeds)
+                network.run(probe.feeds, [probe.output])
                 marks.append(time.perf_counter())
             seconds.append((marks[1] - marks[0], marks[2] - marks[1]))
             if len(seconds) >= _FEWEST_CALLS and marks[-1] - began > _MOST_SECONDS:

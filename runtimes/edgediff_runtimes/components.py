@@ -10,7 +10,7 @@ import dataclasses
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
@@ -80,49 +80,58 @@ class Loaded:
         return self._session.inputs
 
     def run(
-        self, output: str, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None, step: int | None = None
-    ) -> Array:
+        self,
+        feeds: Mapping[str, Array],
+        outputs: Sequence[str],
+        *,
+        cancel: CancelToken | None = None,
+        step: int | None = None,
+    ) -> dict[str, Array]:
         """Compute the graph on arrays of any float or integer dtype.
 
         Args:
-            output: Name of the output that is wanted.
-            feeds: One array per input; each is cast to the dtype the graph declares.
+            feeds: One array per input; each is cast to the dtype the graph declares, one of a single entry also to its
+                rank.
+            outputs: Names of the outputs that are wanted.
             cancel: Ends the run early.
             step: The sampling step this run belongs to, from 0, for the error.
 
         Returns:
-            That output.
+            Those outputs.
 
         Raises:
-            EngineError: Inputs are missing or too many, the output is missing, or the engine failed.
-            NonFiniteError: The output has NaN or infinity.
+            EngineError: Inputs are missing or too many, an output is missing, or the engine failed.
+            NonFiniteError: An output has NaN or infinity.
             Cancelled: ``cancel`` was cancelled.
         """
         if feeds.keys() != self.inputs.keys():
             raise EngineError(
                 f"the graph of `{self.role}` takes {', '.join(sorted(self.inputs))}: got {', '.join(sorted(feeds))}"
             )
-        array = self._output(self._session, output, feeds, cancel)
+        arrays = self._outputs(self._session, outputs, feeds, cancel)
         if self._computed is not None:
             self._computed.calls += 1
-        if _is_finite(array):
-            return array
+        if all(map(_is_finite, arrays.values())):
+            return arrays
         exact = self._rescue()
         if exact is None:
             raise NonFiniteError(self.role, step=step, hint=self._hint)
-        array = self._output(exact, output, feeds, cancel)
+        arrays = self._outputs(exact, outputs, feeds, cancel)
         if self._computed is not None:
             self._computed.rescued += 1
-        if not _is_finite(array):
+        if not all(map(_is_finite, arrays.values())):
             raise NonFiniteError(self.role, step=step)
-        return array
+        return arrays
 
-    def _output(self, session: Session, output: str, feeds: Mapping[str, Array], cancel: CancelToken | None) -> Array:
-        cast = {name: array.astype(session.inputs[name].dtype, copy=False) for name, array in feeds.items()}
-        outputs = session.run(cast, cancel=cancel)
-        if output not in outputs:
-            raise EngineError(f"the graph of `{self.role}` gives {', '.join(sorted(outputs))}: expected `{output}`")
-        return outputs[output]
+    def _outputs(
+        self, session: Session, outputs: Sequence[str], feeds: Mapping[str, Array], cancel: CancelToken | None
+    ) -> dict[str, Array]:
+        given = session.run(
+            {name: _fitted(array, session.inputs[name]) for name, array in feeds.items()}, cancel=cancel
+        )
+        if missing := [name for name in outputs if name not in given]:
+            raise EngineError(f"the graph of `{self.role}` gives {', '.join(sorted(given))}: expected `{missing[0]}`")
+        return {name: given[name] for name in outputs}
 
 
 @final
@@ -256,6 +265,12 @@ class Components:
         for sessions in (self._sessions, self._rescues):
             for role in [role for role in sessions if not self._users[role]]:
                 sessions.pop(role).close()
+
+
+def _fitted(array: Array, spec: TensorSpec) -> Array:
+    """In the dtype that the graph declares, and in its rank where there is one entry: exporters differ there."""
+    cast = array.astype(spec.dtype, copy=False)
+    return cast.reshape([1] * len(spec.shape)) if array.size == 1 else cast
 
 
 def _is_finite(array: Array) -> bool:

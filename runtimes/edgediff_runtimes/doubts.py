@@ -33,10 +33,10 @@ def words_of(text: str) -> set[str]:
 
 
 def _of_size(bundle: Bundle, settings: Settings) -> list[str]:
-    made_for = bundle.manifest.defaults.width, bundle.manifest.defaults.height
-    asked = settings.width, settings.height
-    ratios = [max(side / made, made / side) for side, made in zip(asked, made_for, strict=True)]
-    if max(ratios) < _FACTOR:
+    defaults = bundle.manifest.defaults
+    made_for, asked = (defaults.width, defaults.height), (settings.width, settings.height)
+    pairs = [(side, made) for side, made in zip(asked, made_for, strict=True) if made is not None]
+    if max((max(side / made, made / side) for side, made in pairs), default=1.0) < _FACTOR:
         return []
     sizes = [f"{width}x{height}" for width, height in (asked, made_for)]
     return [f"the model was made for pictures of {sizes[1]}: at {sizes[0]} expect repetitions or blots"]

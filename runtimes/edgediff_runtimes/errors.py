@@ -5,6 +5,7 @@
     │   ├── BundleNotFoundError      (FileNotFoundError)   no bundle there
     │   ├── ManifestError            (ValueError)          the manifest says something it must not
     │   ├── FormatVersionError       (ValueError)          written by a newer edgediff
+    │   ├── RecipeError              (ValueError)          its recipe cannot run with its graphs
     │   ├── UnsafePathError          (ValueError)          a path leaves the bundle
     │   ├── ComponentFileError       (OSError)             a file is missing, truncated or altered
     │   └── VerificationError        (ArithmeticError)     it is not as good as its manifest says
@@ -129,6 +130,16 @@ class FormatVersionError(BundleError, ValueError):
         super().__init__(
             f"the bundle's format version is {shown(got)}: this edgediff reads version {supported}.x",
             hint="upgrade edgediff, or export the bundle again with this version",
+        )
+
+
+class RecipeError(BundleError, ValueError):
+    """A bundle's recipe cannot run: a value has no writer, or a graph lacks an input."""
+
+    def __init__(self, stage: str, phase: str, problem: str, expected: str) -> None:
+        super().__init__(
+            f"the recipe's stage `{stage}` ({phase}) {problem}: expected {expected}",
+            hint="`edgediff.json` and the graphs do not belong together; export the bundle again",
         )
 
 

@@ -7,24 +7,23 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, cast, final
 
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.components import Components, Residency
 from edgediff_runtimes.engines import Engine, EngineOptions
-from edgediff_runtimes.errors import BundleError, SettingError
-from edgediff_runtimes.images import read_image
+from edgediff_runtimes.images import ImageSource, read_image
 from edgediff_runtimes.results import Result, Step
-from edgediff_runtimes.settings import Options, resolve_settings
-from edgediff_runtimes.tasks.awaiting import in_thread
-from edgediff_runtimes.tasks.drawing import Drawing, sampler_for
-from edgediff_runtimes.tasks.run import Run
-from edgediff_runtimes.text import ClipTokenizer
+from edgediff_runtimes.running.awaiting import in_thread
+from edgediff_runtimes.running.run import Run
+from edgediff_runtimes.running.schedules import sampler_for
+from edgediff_runtimes.running.stage import StageRun
+from edgediff_runtimes.settings import Options
+from edgediff_runtimes.settings.resolve import resolve_settings, task_of
+from edgediff_runtimes.text import open_tokenizer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # typing's own came with Python 3.11
-
-_REQUIRED = ("text_encoder", "unet", "vae_decoder")
 
 
 @final
@@ -59,16 +58,10 @@ class Pipeline:
                 f32 for that call, with a warning, and the result says so.
 
         Raises:
-            SettingError: An option has no such value, or the bundle's family cannot be run.
-            BundleError: The bundle lacks a component or a tokenizer, or the tokenizer cannot be read.
+            SettingError: An option has no such value.
+            BundleError: The recipe lacks a component or a tokenizer, or a tokenizer cannot be read.
         """
-        manifest = bundle.manifest
-        if manifest.family != "stable-diffusion":
-            raise SettingError("family", got=manifest.family, expected="`stable-diffusion`")
-        for role in _REQUIRED:
-            bundle.graph(role)
-        if not manifest.tokenizers:
-            raise BundleError("the bundle has no tokenizer: expected one for its text encoder")
+        bundle.check_wires()
         self.bundle = bundle
         self._split_guidance = split_guidance
         self._components = Components(
@@ -79,16 +72,17 @@ class Pipeline:
             residency=residency,
             strict=strict,
         )
-        tokenizer = manifest.tokenizers[0]
-        self._tokenizer = ClipTokenizer(bundle.locate(tokenizer.path), max_tokens=tokenizer.max_tokens)
-        self._unet_inputs = tuple(spec.name for spec in manifest.components["unet"].inputs) or None
+        self._tokenizers = {
+            tokenizer.path: open_tokenizer(tokenizer, bundle.locate(tokenizer.path))
+            for tokenizer in bundle.manifest.tokenizers
+        }
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
         # A set must not grow while it is gone through; re-entrant, because a signal handler may call ``cancel``.
         self._runs_lock = threading.RLock()
 
     def __call__(
         self,
-        prompt: str | Sequence[str],
+        prompt: str | Sequence[str] | None = None,
         *,
         on_step: Callable[[Step], None] | None = None,
         **options: Unpack[Options],
@@ -96,7 +90,7 @@ class Pipeline:
         """Draw and wait for the pictures.
 
         Args:
-            prompt: What to draw; several prompts are drawn as one batch.
+            prompt: What to draw; several prompts are drawn as one batch. None for a model that takes no text.
             on_step: Called after every step; an exception it raises ends the run.
             **options: See ``Options``.
 
@@ -106,7 +100,6 @@ class Pipeline:
         Raises:
             SettingError: An option is unknown or cannot be applied.
             ImageError: The image cannot be read.
-            BundleError: There is an image, and the bundle has no component that encodes it.
             NonFiniteError: A component returned NaN or infinity.
             EngineError: A component cannot be loaded or computed, or the pipeline is closed.
             Cancelled: ``cancel`` was called from another thread.
@@ -119,7 +112,7 @@ class Pipeline:
 
     async def draw(
         self,
-        prompt: str | Sequence[str],
+        prompt: str | Sequence[str] | None = None,
         *,
         on_step: Callable[[Step], None] | None = None,
         **options: Unpack[Options],
@@ -131,7 +124,7 @@ class Pipeline:
         ``async for step in run``.
 
         Args:
-            prompt: What to draw; several prompts are drawn as one batch.
+            prompt: What to draw; several prompts are drawn as one batch. None for a model that takes no text.
             on_step: Called after every step, on the loop's own thread; an exception it raises ends the run.
             **options: See ``Options``.
 
@@ -149,40 +142,37 @@ class Pipeline:
                     on_step(step)
             return run.result
 
-    def stream(self, prompt: str | Sequence[str], **options: Unpack[Options]) -> Run:
+    def stream(self, prompt: str | Sequence[str] | None = None, **options: Unpack[Options]) -> Run:
         """Start a run that is iterated step by step; nothing is computed before.
 
         Args:
-            prompt: What to draw; several prompts are drawn as one batch.
+            prompt: What to draw; several prompts are drawn as one batch. None for a model that takes no text.
             **options: See ``Options``.
 
         Raises:
             SettingError: An option is unknown or cannot be applied.
             ImageError: The image cannot be read.
-            BundleError: There is an image, and the bundle has no component that encodes it.
             EngineError: The pipeline is closed.
         """
         self._components.check_open()
-        source = options.get("image")
-        picture = None if source is None else read_image(source)
-        if picture is not None:
-            self.bundle.graph("vae_encoder")
-            if "image-to-image" not in self.bundle.manifest.tasks:
-                raise SettingError("image", got=source, expected="nothing, because the bundle only draws from text")
+        manifest = self.bundle.manifest
+        _, names = task_of(manifest.recipe, options)
+        pictures = {name: read_image(cast("ImageSource", options.get(name))) for name in names}
         settings = resolve_settings(
-            self.bundle.manifest,
+            manifest.recipe,
+            manifest.defaults,
             prompt,
             options,
-            image_size=None if picture is None else picture.size,
-            distilled_guidance=self._distilled_guidance(),
+            image_size=next((picture.size for picture in pictures.values()), None),
         )
-        drawing = Drawing(
-            manifest=self.bundle.manifest,
+        stage = manifest.recipe.first
+        drawing = StageRun(
+            stage=stage,
             components=self._components,
-            tokenizer=self._tokenizer,
+            tokenizers=self._tokenizers,
             settings=settings,
-            sampler=sampler_for(settings, self.bundle.manifest),
-            image=picture,
+            sampler=sampler_for(stage, settings, manifest.scheduler),
+            pictures=pictures,
             split_guidance=self._split_guidance,
         )
         run = Run(drawing, provenance={"bundle": self.bundle.path.name, "fingerprint": self.fingerprint})
@@ -214,10 +204,3 @@ class Pipeline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _distilled_guidance(self) -> bool:
-        """Whether the network takes the guidance scale as an input; a derived manifest does not say: it is loaded."""
-        if self._unet_inputs is None:
-            with self._components.use("unet") as loaded:
-                self._unet_inputs = tuple(loaded.inputs)
-        return "timestep_cond" in self._unet_inputs

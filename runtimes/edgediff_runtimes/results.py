@@ -9,10 +9,10 @@ from typing import Any, final
 
 from PIL import Image
 
-from edgediff_runtimes.bundle import Latents
 from edgediff_runtimes.components import Computed
-from edgediff_runtimes.latents import preview
 from edgediff_runtimes.picture_files import check_place, save_image
+from edgediff_runtimes.previews import preview
+from edgediff_runtimes.recipe import Space
 from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Floats
 
@@ -42,7 +42,7 @@ class Step:
     sigma: float
     latents: Floats = field(repr=False)
     denoised: Floats = field(repr=False)
-    space: Latents = field(repr=False)
+    space: Space = field(repr=False)
 
     def preview(self) -> list[Image.Image]:
         """What the pictures look like so far: a linear map of ``denoised``, made only when asked for.

@@ -8,7 +8,8 @@ import pytest
 
 from edgediff_runtimes import compiled_cache
 from edgediff_runtimes.engines import ENGINES
-from edgediff_runtimes.engines.execution import EXECUTIONS, WISHES
+from edgediff_runtimes.engines.execution import EXECUTIONS
+from edgediff_runtimes.precisions import PRECISIONS
 
 PLACES = {"first": 0, "second": 1, "third": 2, "only": 0}
 
@@ -33,7 +34,7 @@ def test_the_table_of_executions_is_that_of_the_code(page):
             if cell.strip() in PLACES
         }
         told |= {name: tuple(places[index] for index in sorted(places)) for name in re.findall(r"\w+", names) if places}
-    assert told == {name: wish.order for name, wish in WISHES.items() if name != "unknown"}
+    assert told == {name: row.executions for name, row in PRECISIONS.items()}
 
 
 def test_the_cache_is_described(page):

@@ -48,9 +48,9 @@ def _lint_imports(folder):
 @pytest.mark.parametrize(
     ("module", "planted", "broken"),
     [
-        ("edgediff_runtimes/latents.py", "import torch", "The runtime never imports torch or what imports torch"),
+        ("edgediff_runtimes/previews.py", "import torch", "The runtime never imports torch or what imports torch"),
         ("edgediff_runtimes/engines/base.py", "import onnx", "The runtime never imports torch or what imports torch"),
-        ("edgediff_runtimes/text.py", "import edgediff_exporters", "Layers: command > api > exporter > runtime"),
+        ("edgediff_runtimes/text/clip.py", "import edgediff_exporters", "Layers: command > api > exporter > runtime"),
         ("edgediff_exporters/tracing.py", "import edgediff.api", "Layers: command > api > exporter > runtime"),
         ("edgediff_runtimes/components.py", "import openvino", "OpenVINO is an extra: only its engine imports it"),
         ("edgediff/api.py", "import openvino", "OpenVINO is an extra: only its engine imports it"),

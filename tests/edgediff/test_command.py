@@ -102,6 +102,9 @@ def test_every_drawing_option_arrives(command, bundle, picture, tmp_path):
         "sampler_options": {"timestep_spacing": "trailing"},
         "width": 72,
         "height": 64,
+        "task": "image-to-image",
+        "guided": True,
+        "choices": {},
         "strength": 0.9,
         "encode": "sample",
     }

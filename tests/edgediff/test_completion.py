@@ -32,20 +32,20 @@ def _complete(words, word):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["edgediff", "mo"], {"models"}),
-        (["edgediff", "run", "--sampler", "euler_a"], {"euler_a", "euler_ancestral"}),
-        (["edgediff", "run", "-m", "emoji-"], {"emoji-lcm"}),
-        (["edgediff", "run", "--engine", "o"], {"onnxruntime", "openvino"}),
-        (["edgediff", "run", "--device", "aut"], {"auto"}),
-        (["edgediff", "run", "--noise", "torch-cu"], {"torch-cuda"}),
-        (["edgediff", "export", "--precision", "w"], {"w16", "w8", "w4"}),
-        (["edgediff", "bench", "emoji-"], {"emoji-lcm"}),
-        (["edgediff", "inspect", "emoji-"], {"emoji-lcm"}),
+        (["edgediff", "mo"], ["models"]),
+        (["edgediff", "run", "--sampler", "euler_a"], ["euler_a", "euler_ancestral"]),
+        (["edgediff", "run", "-m", "emoji-"], ["emoji-lcm"]),
+        (["edgediff", "run", "--engine", "o"], ["onnxruntime", "openvino"]),
+        (["edgediff", "run", "--device", "aut"], ["auto"]),
+        (["edgediff", "run", "--noise", "torch-cu"], ["torch-cuda"]),
+        (["edgediff", "export", "--precision", "w"], ["w16", "w8", "w4"]),
+        (["edgediff", "bench", "emoji-"], ["emoji-lcm"]),
+        (["edgediff", "inspect", "emoji-"], ["emoji-lcm"]),
     ],
     ids=" ".join,
 )
 def test_names_are_completed(words, expected):
-    assert expected <= set(_complete(words, words[-1]))
+    assert {*expected} <= set(_complete(words, words[-1]))
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

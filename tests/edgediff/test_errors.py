@@ -146,7 +146,7 @@ def _break(bundle_copy, harm):
     elif harm == "component":
         del values["components"]["unet"]
     elif harm == "field":
-        values["latents"]["factor"] = "8"
+        values["stages"][0]["space"]["factor"] = "8"
     elif harm == "graph":
         unet.write_bytes(b"x" * unet.stat().st_size)
         values["components"]["unet"]["files"][0]["sha256"] = None
@@ -161,7 +161,7 @@ def _break(bundle_copy, harm):
         ("truncated", "`unet/model.onnx` has 1,369 bytes: expected 1,379"),
         ("escape", "the path `../outside.onnx` leaves the bundle"),
         ("version", "the bundle's format version is 2.0"),
-        ("field", "the manifest's `latents.factor` is '8'"),
+        ("field", "the manifest's `stages[0].space.factor` is '8'"),
     ],
 )
 def test_a_broken_bundle_is_one_sentence(command, bundle_copy, subcommand, harm, sentence):
@@ -179,7 +179,7 @@ def test_a_broken_bundle_is_one_sentence(command, bundle_copy, subcommand, harm,
         (["verify"], "altered", "`unet/model.onnx` was altered"),
         (["verify"], "graph", "cannot load `unet`"),
         (["run", "a", "-m"], "graph", "cannot load `unet`"),
-        (["run", "a", "-m"], "component", "has no component `unet`"),
+        (["run", "a", "-m"], "component", "(network) computes `unet`: expected that component in the bundle"),
     ],
 )
 def test_harm_that_only_a_closer_look_finds(command, bundle_copy, args, harm, sentence):

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from edgediff_exporters.component_export import export_component
-from edgediff_exporters.families import family_of
+from edgediff_exporters.families import plans_of
 from edgediff_exporters.progress import ignore
 from edgediff_exporters.sources import open_source
 
@@ -22,6 +22,6 @@ def test_buffers_that_no_checkpoint_decides_come_from_the_module(sd1, report, tm
     path = copy / "text_encoder" / "model.safetensors"
     save_file({**load_file(path), "text_model.embeddings.position_ids": found}, path)
     source = open_source(copy)
-    plan = next(p for p in family_of("StableDiffusionPipeline").components(source) if p.role == "text_encoder")
+    plan = next(p for p in plans_of("stable-diffusion", source) if p.role == "text_encoder")
     made = export_component(source, plan, tmp_path, "fp32", ignore)
     assert made == report.manifest.components["text_encoder"]  # hashes and measured errors included

@@ -9,9 +9,9 @@ import pytest
 
 from edgediff_exporters import export
 from edgediff_exporters.component_export import _public
-from edgediff_exporters.families import family_of
 from edgediff_exporters.sources import open_source
 from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.families import family_of
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_plain_pipeline_with_a_distilled_sampler_is_drawn_in_few_steps(sd1, tm
     index = json.loads(path.read_text())
     path.write_text(json.dumps({**index, "scheduler": ["diffusers", scheduler]}))
     source = open_source(tmp_path / "model", config=None)
-    defaults = family_of(source.index["_class_name"]).defaults(source)
+    defaults = family_of(source.configs().class_name).defaults(source.configs())
     assert (defaults.steps, defaults.guidance) == expected
 
 

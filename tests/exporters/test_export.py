@@ -12,6 +12,7 @@ from PIL import Image
 import edgediff
 from edgediff_exporters import export
 from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.recipe.declarations import Affine
 
 
 def session(bundle, role):
@@ -121,7 +122,7 @@ def draws_from_a_picture_as_diffusers(source, bundle):
 @pytest.mark.parametrize("kind", ["sd2", "lcm"])
 def test_other_kinds_of_the_family(pipelines, tmp_path, kind):
     manifest = export(pipelines[kind], tmp_path / "bundle").manifest
-    assert manifest.strength == ("whole" if kind == "lcm" else "tail")
+    assert manifest.recipe.first.schedule.strength == ("whole" if kind == "lcm" else "tail")
     assert all(check.error < 1e-5 for part in manifest.components.values() for check in part.checks)
     if kind == "lcm":
         assert [i.name for i in manifest.components["unet"].inputs][-1] == "timestep_cond"
@@ -136,8 +137,10 @@ def test_the_manifest_says_what_a_run_needs(sd1, report):
     manifest = report.manifest
     assert manifest.family == "stable-diffusion"
     assert manifest.tasks == ("text-to-image", "image-to-image")
-    assert (manifest.latents.channels, manifest.latents.factor, manifest.latents.scaling) == (4, 2, 0.18215)
-    assert np.array(manifest.latents.preview).shape == (5, 3)
+    stage = manifest.recipe.first
+    assert (stage.space.channels, stage.space.factor) == (4, 2)
+    assert stage.result[0] == Affine("x", "latents", over=0.18215)
+    assert np.array(stage.space.preview).shape == (5, 3)
     assert (manifest.tokenizers[0].path, manifest.tokenizers[0].max_tokens) == ("tokenizer", 20)
     assert (manifest.defaults.width, manifest.defaults.height) == (16, 16)
     assert manifest.scheduler == json.loads((sd1 / "scheduler" / "scheduler_config.json").read_text())

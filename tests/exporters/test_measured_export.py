@@ -194,7 +194,8 @@ def test_latency_is_a_ratio_of_medians_after_a_first_call(monkeypatch, most_seco
     ],
 )
 def test_a_precision_as_a_whole_means_what_suits_each_component(precision, expected):
-    assert precision_by_role(precision, expected) == expected
+    duties = {"text_encoder": "condition", "unet": "network", "vae_decoder": "picture", "vae_encoder": "picture"}
+    assert precision_by_role(precision, duties) == expected
 
 
 @pytest.mark.parametrize("precision", ["bf16", {"unet": "bf16"}])

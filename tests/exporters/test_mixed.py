@@ -138,5 +138,6 @@ def test_without_time_the_network_is_all_int8(workshop, trials, tmp_path):
 
 @pytest.mark.parametrize("role", ["vae_decoder", "text_encoder"])
 def test_a_component_without_a_search_is_refused(role):
+    duties = {"text_encoder": "condition", "unet": "network", "vae_decoder": "picture", "vae_encoder": "picture"}
     with pytest.raises(SettingError, match=rf"{role}=mixed.*`unet` alone"):
-        precision_by_role({"*": "int8", role: "mixed"}, ROLES)
+        precision_by_role({"*": "int8", role: "mixed"}, duties)

@@ -177,23 +177,23 @@ def _axes(made, name):
 
 
 def test_a_star_stands_for_the_components_not_named():
-    chosen = precision_by_role({"*": "fp16", "vae": "fp32"}, ["unet", "vae"])
+    chosen = precision_by_role({"*": "fp16", "vae": "fp32"}, {"unet": "network", "vae": "picture"})
     assert chosen == {"unet": "fp16", "vae": "fp32"}
 
 
 @pytest.mark.parametrize("precision", ["fp8", {"unet": "int3"}])
 def test_an_unknown_precision_is_refused(precision):
     with pytest.raises(SettingError, match="expected one of fp32, fp16, bf16, w16, w8, w4, int8, mixed"):
-        precision_by_role(precision, ["unet"])
+        precision_by_role(precision, {"unet": "network"})
 
 
 def test_a_precision_for_an_unknown_component_is_refused():
     with pytest.raises(SettingError, match=r"transformer=fp16.*expected components among unet, vae"):
-        precision_by_role({"transformer": "fp16"}, ["unet", "vae"])
+        precision_by_role({"transformer": "fp16"}, {"unet": "network", "vae": "picture"})
 
 
 def test_above_the_tolerance_nothing_is_left(sd1, tmp_path, monkeypatch):
-    monkeypatch.setattr("edgediff_exporters.families.stable_diffusion._TOLERANCES", {"fp32": 1e-12})
+    monkeypatch.setattr("edgediff_exporters.families.base.TOLERANCES", {"fp32": 1e-12})
     with pytest.raises(ToleranceError, match="text_encoder"):
         export(sd1, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []

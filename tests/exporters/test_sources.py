@@ -10,7 +10,7 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
 from edgediff_exporters import export
-from edgediff_exporters.families import family_of
+from edgediff_exporters.families import plans_of
 from edgediff_exporters.sources import open_source
 from edgediff_runtimes.errors import SettingError, SourceError
 
@@ -46,7 +46,7 @@ def test_an_index_that_is_not_json(copy):
 
 def test_an_unknown_family_is_named(copy):
     (copy / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
-    refused(copy, "`FluxPipeline` is of no known family: expected one of StableDiffusionPipeline")
+    refused(copy, "the family of `FluxPipeline` is unknown: expected one of LatentConsistencyModelImg2ImgPipeline")
 
 
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "tokenizer", "scheduler"])
@@ -139,7 +139,7 @@ def test_dropping_pages_loses_nothing(sd1):
 
 
 def test_old_names_of_the_vaes_attention_are_known():
-    rename = next(p.rename for p in family_of("StableDiffusionPipeline").components(_Configs()) if p.origin == "vae")
+    rename = next(p.rename for p in plans_of("stable-diffusion", _Configs()) if p.origin == "vae")
     assert rename("decoder.mid_block.attentions.0.proj_attn.weight") == "decoder.mid_block.attentions.0.to_out.0.weight"
     assert rename("encoder.mid_block.attentions.0.query.bias") == "encoder.mid_block.attentions.0.to_q.bias"
 

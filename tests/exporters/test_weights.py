@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from edgediff_exporters.component_export import export_component
-from edgediff_exporters.families import family_of
+from edgediff_exporters.families import plans_of
 from edgediff_exporters.progress import ignore
 from edgediff_exporters.sources import open_source
 from edgediff_exporters.weights import map_weights
@@ -55,7 +55,7 @@ def test_a_component_in_float8_gives_the_graph_of_the_same_numbers_in_float32(sd
         tensors = {key: tensor.to(torch.float8_e4m3fn) for key, tensor in load_file(path).items()}
         save_file(tensors if name == "float8" else {key: each.float() for key, each in tensors.items()}, path)
         source = open_source(copy)
-        plan = next(p for p in family_of("StableDiffusionPipeline").components(source) if p.role == "text_encoder")
+        plan = next(p for p in plans_of("stable-diffusion", source) if p.role == "text_encoder")
         made[name] = export_component(source, plan, tmp_path, "fp32", ignore)
         shutil.rmtree(tmp_path / "text_encoder")
     assert made["float8"] == made["float32"]  # hashes and measured errors included
@@ -87,7 +87,7 @@ def test_whole_numbers_where_a_weight_should_be_are_refused(sd1, tmp_path):
     path = copy / "text_encoder" / "model.safetensors"
     save_file({key: tensor.to(torch.int8) for key, tensor in load_file(path).items()}, path)
     source = open_source(copy)
-    plan = next(p for p in family_of("StableDiffusionPipeline").components(source) if p.role == "text_encoder")
+    plan = next(p for p in plans_of("stable-diffusion", source) if p.role == "text_encoder")
     with pytest.raises(SourceError, match=r"the tensor `.*` of `text_encoder` holds int8: expected floats"):
         export_component(source, plan, tmp_path, "fp32", ignore)
 

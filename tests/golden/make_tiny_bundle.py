@@ -12,12 +12,16 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from edgediff_runtimes.families import Configs, family_of
+from edgediff_runtimes.recipe import Recipe
 
 HERE = Path(__file__).parent
 BUNDLE = HERE / "bundle"
@@ -211,6 +215,18 @@ SCHEDULER = {
 }
 
 
+VAE = {"block_out_channels": [8, 8, 8, 8], "latent_channels": CHANNELS, "scaling_factor": 0.5}
+PREVIEW = ((0.1, 0.0, 0.0), (0.0, 0.1, 0.0), (0.0, 0.0, 0.1), (0.05, 0.05, 0.05), (0.5, 0.5, 0.5))
+
+
+def recipe() -> dict[str, Any]:
+    """The recipe of the family, with a preview map."""
+    configs = Configs({"_class_name": "StableDiffusionPipeline"}, {"unet": {"sample_size": 8}, "vae": VAE})
+    stage = family_of(configs.class_name).recipe(configs).first
+    made = Recipe((replace(stage, space=replace(stage.space, preview=PREVIEW)),))
+    return {"tasks": list(made.tasks), "parts": list(made.parts), "stages": made.written()}
+
+
 def main() -> None:
     """Write the bundle and the slow U-Net."""
     shutil.rmtree(BUNDLE, ignore_errors=True)
@@ -218,21 +234,15 @@ def main() -> None:
     graphs = [text_encoder(), unet(slow=False), vae_decoder(), vae_encoder()]
     manifest = {
         "family": "stable-diffusion",
-        "tasks": ["text-to-image", "image-to-image"],
+        **recipe(),
         "components": {graph.name: component(graph) for graph in graphs},
         "scheduler": SCHEDULER,
-        "latents": {
-            "channels": CHANNELS,
-            "factor": FACTOR,
-            "scaling": 0.5,
-            "shift": 0.0,
-            "preview": [[0.1, 0.0, 0.0], [0.0, 0.1, 0.0], [0.0, 0.0, 0.1], [0.05, 0.05, 0.05], [0.5, 0.5, 0.5]],
-        },
         "tokenizers": [
             {
                 "path": "tokenizer",
                 "max_tokens": 12,
                 "files": [file_entry(path) for path in sorted((BUNDLE / "tokenizer").iterdir())],
+                "kind": "clip",
             }
         ],
         "defaults": {"steps": 3, "guidance": 3.0, "width": 64, "height": 64},
@@ -252,8 +262,7 @@ def main() -> None:
     (BUNDLE / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULER, indent=2) + "\n")
     (BUNDLE / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}, indent=2) + "\n")
     (BUNDLE / "unet" / "config.json").write_text(json.dumps({"sample_size": 8}) + "\n")
-    vae = {"block_out_channels": [8, 8, 8, 8], "latent_channels": CHANNELS, "scaling_factor": 0.5}
-    (BUNDLE / "vae_decoder" / "config.json").write_text(json.dumps(vae) + "\n")
+    (BUNDLE / "vae_decoder" / "config.json").write_text(json.dumps(VAE) + "\n")
     (BUNDLE / "edgediff.json").write_text(json.dumps(manifest, indent=2) + "\n")
     rng.bit_generator.state = np.random.default_rng(0).bit_generator.state
     save(unet(slow=True), HERE / "slow_unet.onnx")

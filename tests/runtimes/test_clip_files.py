@@ -85,7 +85,7 @@ def test_what_is_not_clips_is_refused_in_a_sentence(folder, path, value, said):
 
 
 def test_what_does_not_change_ids_is_not_looked_at(folder):
-    wanted = _open(folder).encode(["a red apple"]).tolist()
+    wanted = _open(folder).encode(["a red apple"]).ids.tolist()
 
     def change(values):
         values["post_processor"] = {"type": "Sequence", "processors": [None] * 1000}
@@ -95,7 +95,7 @@ def test_what_does_not_change_ids_is_not_looked_at(folder):
         del values["pre_tokenizer"]["pretokenizers"][1]["use_regex"]
 
     _edit(folder, change)
-    assert _open(folder).encode(["a red apple"]).tolist() == wanted
+    assert _open(folder).encode(["a red apple"]).ids.tolist() == wanted
 
 
 @pytest.mark.skipif(os.name == "nt", reason="it has no pipes among files")
@@ -132,7 +132,7 @@ def test_words_of_textual_inversion_have_their_own_ids(several, place):
     else:
         words = {"576": {"content": "<cat-toy>"}, "577": {"content": "<Style>", "special": False}}
         _edit(several, lambda values: values.update({place: words}), "tokenizer_config.json")
-    plain, toy, style = _open(several).encode(["a", "a <cat-toy> a", "a<style>"]).tolist()
+    plain, toy, style = _open(several).encode(["a", "a <cat-toy> a", "a<style>"]).ids.tolist()
     assert toy[:5] == [plain[0], plain[1], 576, plain[1], plain[2]]
     assert style[:4] == [plain[0], plain[1], 577, plain[2]]
 

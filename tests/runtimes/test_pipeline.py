@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from edgediff_runtimes.bundle import Bundle
-from edgediff_runtimes.errors import BundleError, EngineError, SamplerError, SettingError
+from edgediff_runtimes.errors import BundleError, EngineError, RecipeError, SamplerError, SettingError
 from edgediff_runtimes.picture_files import read_metadata
 from edgediff_runtimes.pipeline import Pipeline
-from edgediff_runtimes.settings import options_of
+from edgediff_runtimes.recipe import Recipe
+from edgediff_runtimes.settings.resolve import options_of
 from edgediff_runtimes.text import PromptTruncationWarning
 
 
@@ -32,6 +33,11 @@ def picture():
 
 def _roles(calls):
     return [role for role, _ in calls]
+
+
+def _with_stage(bundle, stage):
+    """The bundle with another recipe of one stage."""
+    return dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, recipe=Recipe((stage,))))
 
 
 def _same(first, second):
@@ -54,8 +60,9 @@ def test_what_is_decoded_is_scaled_and_shifted(tiny, fake_engine, answers):
     seen = []
     decode = answers["vae_decoder"]
     answers["vae_decoder"] = lambda feeds: seen.append(feeds["latent_sample"]) or decode(feeds)
-    latents = dataclasses.replace(tiny.manifest.latents, scaling=0.25, shift=0.125)
-    bundle = dataclasses.replace(tiny, manifest=dataclasses.replace(tiny.manifest, latents=latents))
+    stage = tiny.manifest.recipe.first
+    scaled = (dataclasses.replace(stage.result[0], over=0.25, plus=0.125), *stage.result[1:])
+    bundle = _with_stage(tiny, dataclasses.replace(stage, result=scaled))
     with Pipeline(bundle, engine=fake_engine) as pipeline:
         result = pipeline("a", seed=0)
     np.testing.assert_allclose(seen[0], result.latents / 0.25 + 0.125, rtol=1e-6)
@@ -199,7 +206,7 @@ def test_a_preview_is_the_linear_map_of_what_is_denoised(pipeline, calls):
     before = len(calls)
     previews = steps[0].preview()
     assert [preview.size for preview in previews] == [(64, 64)] * 2
-    table = np.array(pipeline.bundle.manifest.latents.preview)
+    table = np.array(pipeline.bundle.manifest.recipe.first.space.preview)
     colours = np.tensordot(steps[0].denoised[1], table[:-1], axes=(0, 0)) + table[-1]
     middle = np.asarray(previews[1].resize((8, 8), Image.Resampling.BOX), float) / 255
     assert np.abs(middle - np.clip(colours, 0, 1)).mean() < 0.1
@@ -207,8 +214,8 @@ def test_a_preview_is_the_linear_map_of_what_is_denoised(pipeline, calls):
 
 
 def test_without_a_preview_map_a_preview_is_refused(tiny, fake_engine):
-    latents = dataclasses.replace(tiny.manifest.latents, preview=None)
-    bundle = dataclasses.replace(tiny, manifest=dataclasses.replace(tiny.manifest, latents=latents))
+    stage = tiny.manifest.recipe.first
+    bundle = _with_stage(tiny, dataclasses.replace(stage, space=dataclasses.replace(stage.space, preview=None)))
     with Pipeline(bundle, engine=fake_engine) as pipeline, pipeline.stream("a", seed=0) as run:
         step = next(run)
         with pytest.raises(SettingError, match="preview"):
@@ -268,11 +275,10 @@ def test_the_fingerprint_tells_bundles_apart(tiny, bundle_dir, fake_engine):
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"family": "flux"}, SettingError),
         ({"tokenizers": ()}, BundleError),
         ({"components": {}}, BundleError),
     ],
-    ids=["family", "tokenizers", "components"],
+    ids=["tokenizers", "components"],
 )
 def test_a_bundle_that_cannot_be_run_is_refused_at_once(tiny, fake_engine, change, error):
     bundle = dataclasses.replace(tiny, manifest=dataclasses.replace(tiny.manifest, **change))
@@ -282,10 +288,13 @@ def test_a_bundle_that_cannot_be_run_is_refused_at_once(tiny, fake_engine, chang
 
 def test_a_bundle_without_an_encoder_refuses_an_image(tiny, fake_engine, picture, calls):
     components = {role: part for role, part in tiny.manifest.components.items() if role != "vae_encoder"}
-    bundle = dataclasses.replace(tiny, manifest=dataclasses.replace(tiny.manifest, components=components))
+    manifest = dataclasses.replace(tiny.manifest, components=components)
+    with pytest.raises(RecipeError, match=r"`base` \(image-to-image\) computes `vae_encoder`"):
+        Pipeline(dataclasses.replace(tiny, manifest=manifest), engine=fake_engine)
+    only_text = dataclasses.replace(manifest, recipe=manifest.recipe.only(list(components)))
     with (
-        Pipeline(bundle, engine=fake_engine) as pipeline,
-        pytest.raises(BundleError, match="no component `vae_encoder`"),
+        Pipeline(dataclasses.replace(tiny, manifest=only_text), engine=fake_engine) as pipeline,
+        pytest.raises(SettingError, match=r"`image` is .*: expected nothing"),
     ):
         pipeline("a", image=picture)
     assert calls == []

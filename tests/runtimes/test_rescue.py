@@ -154,7 +154,7 @@ def test_a_rescue_of_a_closed_pipeline(lossy, overflowing):
     with components.use("unet") as unet:
         components.close()
         with pytest.raises(EngineError, match="the pipeline is closed"):
-            unet.run("out_sample", feeds)
+            unet.run(feeds, ["out_sample"])
 
 
 class _AsExported:
@@ -234,7 +234,7 @@ def test_a_graph_of_half_precision_is_rescued_by_openvino(golden, lossy, monkeyp
     components = Components(bundle, engine=None, device="auto", options=EngineOptions(), residency="resident")
     computed = {}
     with components.use("half", computed=computed) as loaded, pytest.warns(UserWarning, match="`half` .* in f16"):
-        got = loaded.run("twice", {"a": np.array([1.5, 300], np.float32)})
+        got = loaded.run({"a": np.array([1.5, 300], np.float32)}, ["twice"])["twice"]
     components.close()
     np.testing.assert_array_equal(got, np.array([3, 600], np.float16))
     assert computed == {"half": Computed("onnxruntime", "f16", calls=1, rescued=1)}

@@ -12,7 +12,10 @@ import pytest
 
 from edgediff_runtimes.errors import ImageError, SettingError
 from edgediff_runtimes.noise import noise_source
-from edgediff_runtimes.settings import Options, Settings, options_of, resolve_settings
+from edgediff_runtimes.recipe import Recipe
+from edgediff_runtimes.recipe.declarations import Sinusoid
+from edgediff_runtimes.settings import Options, Settings
+from edgediff_runtimes.settings.resolve import options_of, resolve_settings
 
 HUGE = 10**400
 
@@ -91,7 +94,16 @@ def resolve(manifest):
     def resolve(*, size=(64, 64), distilled=False, **options):
         prompt = options.pop("prompt", "a cat")
         image_size = None if "image" not in options else size
-        return resolve_settings(manifest, prompt, options, image_size=image_size, distilled_guidance=distilled)
+        recipe = manifest.recipe
+        if distilled:
+            recipe = Recipe(
+                (
+                    dataclasses.replace(
+                        recipe.first, guidance=None, given=(*recipe.first.given, Sinusoid("guidance", "s", 8))
+                    ),
+                )
+            )
+        return resolve_settings(recipe, manifest.defaults, prompt, options, image_size=image_size)
 
     return resolve
 
@@ -226,8 +238,11 @@ def test_the_hint_is_the_nearest_size(resolve, width, near):
 def test_options_and_settings_speak_of_the_same_things():
     hints = get_type_hints(Options)
     names = {field.name for field in dataclasses.fields(Settings)}
-    assert hints.keys() - names == {"negative_prompt", "image", "images"}
-    assert names - hints.keys() == {"prompts", "negative_prompts", "images_per_prompt"}
+    only_asked = {"negative_prompt", "image", "images", "class_label", "true_guidance"}  # the last ones are choices
+    only_asked |= {name for name in hints if name.startswith(("original_", "crop_", "target_"))}
+    only_asked |= {"aesthetic_score", "negative_aesthetic_score"}
+    assert hints.keys() - names == only_asked
+    assert names - hints.keys() == {"prompts", "negative_prompts", "images_per_prompt", "task", "guided", "choices"}
 
 
 @pytest.mark.parametrize(
@@ -261,7 +276,6 @@ def test_the_settings_of_a_picture_draw_it_again(resolve, options):
 @pytest.mark.parametrize(
     "change",
     [
-        {"prompts": []},
         {"prompts": "abc"},
         {"prompts": [3]},
         {"prompts": None},

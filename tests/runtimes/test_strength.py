@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from edgediff_runtimes.errors import SamplerError
-from edgediff_runtimes.settings import Options, resolve_settings
-from edgediff_runtimes.tasks.drawing import sampler_for
+from edgediff_runtimes.recipe import Recipe, Schedule
+from edgediff_runtimes.running.schedules import sampler_for
+from edgediff_runtimes.settings import Options
+from edgediff_runtimes.settings.resolve import resolve_settings
 
 LCM = {"_class_name": "LCMScheduler"}
 
@@ -16,9 +18,10 @@ LCM = {"_class_name": "LCMScheduler"}
 @pytest.fixture
 def timesteps_of(manifest):
     def timesteps(strength_rule, scheduler, *, image=(64, 64), **options):
-        bundle = replace(manifest, strength=strength_rule, scheduler=scheduler)
-        settings = resolve_settings(bundle, "a fox", Options(**options), image_size=image, distilled_guidance=True)
-        return sampler_for(settings, bundle).timesteps.tolist()
+        stage = replace(manifest.recipe.first, schedule=Schedule(strength=strength_rule))
+        given = {**options, "image": "fox.png"} if image else options
+        settings = resolve_settings(Recipe((stage,)), manifest.defaults, "a fox", Options(**given), image_size=image)
+        return sampler_for(stage, settings, scheduler).timesteps.tolist()
 
     return timesteps
 

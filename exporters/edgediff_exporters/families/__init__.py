@@ -1,24 +1,21 @@
-"""Model families that can be exported. A new one is one new file and one line here."""
+"""Plans of the graphs of each family. A new one is one file here and one line below."""
 
 from __future__ import annotations
 
-from edgediff_exporters.families.base import ComponentPlan, Family, GraphInput
-from edgediff_exporters.families.stable_diffusion import StableDiffusion
-from edgediff_runtimes.errors import SourceError
+from collections.abc import Callable
 
-__all__ = ["FAMILIES", "ComponentPlan", "Family", "GraphInput", "family_of"]
+from edgediff_exporters.families import stable_diffusion
+from edgediff_exporters.families.base import ComponentPlan, GraphInput
+from edgediff_exporters.sources.base import Source
 
-FAMILIES: tuple[Family, ...] = (StableDiffusion(),)
+__all__ = ["PLANS", "ComponentPlan", "GraphInput", "plans_of"]
+
+# By the family's name on the runtime's side.
+PLANS: dict[str, Callable[[Source], tuple[ComponentPlan, ...]]] = {
+    "stable-diffusion": stable_diffusion.plans,
+}
 
 
-def family_of(class_name: str) -> Family:
-    """The family that covers a pipeline class of diffusers.
-
-    Raises:
-        SourceError: None does.
-    """
-    for family in FAMILIES:
-        if class_name in family.pipelines:
-            return family
-    known = ", ".join(name for family in FAMILIES for name in family.pipelines)
-    raise SourceError(f"the pipeline class `{class_name}` is of no known family: expected one of {known}")
+def plans_of(family: str, source: Source) -> tuple[ComponentPlan, ...]:
+    """The components of a model, in the order they are exported."""
+    return PLANS[family](source)

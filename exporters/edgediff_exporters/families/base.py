@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, final
+from typing import Any, TypeAlias, final
 
 import torch
 
-from edgediff_exporters.sources.base import Source
-from edgediff_runtimes.bundle import Defaults, Latents
+from edgediff_runtimes.precisions import PRECISIONS
 
 Config: TypeAlias = dict[str, Any]
 Outputs: TypeAlias = "tuple[torch.Tensor, ...]"
+
+# The usual ones; a family whose graphs need others says why.
+TOLERANCES: Mapping[str, float] = {name: row.tolerance for name, row in PRECISIONS.items() if row.tolerance is not None}
 
 
 @final
@@ -76,33 +78,5 @@ class ComponentPlan:
     outputs: tuple[str, ...]
     traced: Mapping[str, int]
     checked: Mapping[str, int]
-    tolerances: Mapping[str, float]
+    tolerances: Mapping[str, float] = field(default_factory=lambda: TOLERANCES)
     rename: Callable[[str], str] = field(default=lambda name: name)
-
-
-class Family(Protocol):
-    """A model family. One file in ``families/`` and one line in its registry."""
-
-    @property
-    def name(self) -> str:
-        """Its name in a manifest."""
-
-    @property
-    def pipelines(self) -> tuple[str, ...]:
-        """The ``_class_name`` values of ``model_index.json`` that it covers."""
-
-    @property
-    def origins(self) -> tuple[str, ...]:
-        """The directories of a source that hold its modules."""
-
-    def tasks(self, source: Source) -> tuple[str, ...]:
-        """What a bundle of it can do."""
-
-    def components(self, source: Source) -> tuple[ComponentPlan, ...]:
-        """Its components, in the order they are exported."""
-
-    def latents(self, source: Source) -> Latents:
-        """The space its sampler works in, without a preview map."""
-
-    def defaults(self, source: Source) -> Defaults:
-        """What a run uses where the user says nothing."""

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 import onnx_ir as ir
 import torch
 
-from edgediff_exporters.passes.store_smaller import Storage, attach_stored
+from edgediff_exporters.passes.store_smaller import attach_stored
 from edgediff_runtimes.errors import SourceError
+from edgediff_runtimes.precisions import Storage
 
 
 def attach_weights(model: ir.Model, tensors: Mapping[str, torch.Tensor], *, storage: Storage, where: str) -> None:

@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias, final
+from typing import final
 
 import onnx_ir as ir
 import torch
 from onnx_ir.tensor_adapters import TorchTensor, to_torch_dtype
 
-Storage: TypeAlias = Literal["as computed", "float16", "int8"]
+from edgediff_runtimes.precisions import Storage
 
 _MATRIX = 2  # axes from which on a tensor counts as a matrix: biases and norms are too small to matter
 _BIAS = 2  # the place among a Gemm's inputs of what is added

@@ -61,7 +61,7 @@ def record_calibration(
 ) -> dict[str, Calibration]:
     """Draw with the fp32 bundle and write down what its components are called with.
 
-    A VAE encoder takes no part in drawing from text: it is given the pictures that were drawn.
+    An encoder of pictures takes no part in drawing from text: it is given the pictures that were drawn.
 
     Args:
         fp32: The bundle.
@@ -83,7 +83,8 @@ def record_calibration(
     """
     kept: dict[str, list[Path]] = {role: [] for role in roles}
     tap = _Recorder(folder, roles)
-    engine = TappingEngine(fp32.engine_of("unet"), tap)
+    recipe = fp32.bundle.manifest.recipe
+    engine = TappingEngine(fp32.engine_of(recipe.network.role), tap)
     tapped = Runner(fp32.bundle, engine, fp32.device, fp32.options, fp32.residency)
     with tapped.pipeline() as pipeline, warnings.catch_warnings():
         warnings.simplefilter("ignore", PromptTruncationWarning)  # what fits calibrates as well
@@ -93,8 +94,8 @@ def record_calibration(
             result = pipeline(
                 prompts[index % len(prompts)], seed=_FIRST_SEED + index, steps=steps, width=width, height=height
             )
-            if "vae_encoder" in roles:
-                tap("vae_encoder", {"sample": _pixels(result)}, {})
+            for role, name in recipe.encoders.items():
+                tap(role, {name: _pixels(result)}, {})
             for role, files in tap.calls.items():
                 chosen = spread(len(files), max(1, MOST_CALLS // pictures), picture=index)
                 kept[role] += [files[place] for place in chosen]

@@ -11,7 +11,8 @@ from __future__ import annotations
 import onnx_ir as ir
 import torch
 
-from edgediff_exporters.passes.store_smaller import Storage, attach_stored
+from edgediff_exporters.passes.store_smaller import attach_stored
+from edgediff_runtimes.precisions import Storage
 
 _MATRIX = 2  # axes
 _LIFTED = ("Conv", "MatMul")

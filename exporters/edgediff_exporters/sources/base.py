@@ -10,6 +10,7 @@ from typing import Any, final
 
 from edgediff_exporters.weights import Weights
 from edgediff_runtimes.errors import SourceError
+from edgediff_runtimes.families import Configs
 
 MODEL_INDEX = "model_index.json"
 
@@ -46,6 +47,11 @@ class Source:
                 hint="a source is the whole directory that diffusers' `save_pretrained` writes",
             )
         return read_json(path)
+
+    def configs(self) -> Configs:
+        """The configs of all components, for the model's family."""
+        found = {path.parent.name: read_json(path) for path in sorted(self.folder.glob("*/config.json"))}
+        return Configs(self.index, found)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -6,8 +6,6 @@ from edgediff_runtimes.bundle.manifest import (
     MANIFEST_NAME,
     Check,
     Component,
-    Defaults,
-    Latents,
     Manifest,
     OperatorCount,
     Provenance,
@@ -24,6 +22,7 @@ from edgediff_runtimes.bundle.quality import (
     Spread,
     TaskMetric,
 )
+from edgediff_runtimes.recipe.defaults import Defaults
 
 __all__ = [
     "MANIFEST_NAME",
@@ -34,7 +33,6 @@ __all__ = [
     "Defaults",
     "Fidelity",
     "FileEntry",
-    "Latents",
     "LevelQuality",
     "Manifest",
     "OperatorCount",

@@ -13,6 +13,7 @@ from edgediff_runtimes.bundle.file_entry import FileEntry
 from edgediff_runtimes.bundle.manifest import MANIFEST_NAME, Manifest
 from edgediff_runtimes.engines.base import Graph
 from edgediff_runtimes.errors import BundleError, BundleNotFoundError, ComponentFileError
+from edgediff_runtimes.recipe.wires import check_wires
 from edgediff_runtimes.untrusted.bounds import JSON_BYTES
 from edgediff_runtimes.untrusted.documents import read_text
 from edgediff_runtimes.untrusted.links import find, is_regular, locate
@@ -43,6 +44,7 @@ class Bundle:
         Raises:
             BundleNotFoundError: No bundle there.
             ManifestError: The manifest is not valid.
+            RecipeError: Its recipe cannot run with its graphs.
             FormatVersionError: The format is newer than this edgediff.
             UnsafePathError: A path leaves the bundle, also through a symbolic link.
             ComponentFileError: A file is missing or has another length.
@@ -65,6 +67,7 @@ class Bundle:
                 raise ComponentFileError(tokenizer.path, "is missing: expected the directory of a tokenizer")
             for file in directory.iterdir():
                 bundle.locate(f"{tokenizer.path}/{file.name}")
+        bundle.check_wires()
         return bundle
 
     def files(self) -> Iterator[FileEntry]:
@@ -95,6 +98,19 @@ class Bundle:
             raise ComponentFileError(entry.path, f"is missing: expected a file of {entry.bytes:,} bytes")
         if (got := path.stat().st_size) != entry.bytes:
             raise ComponentFileError(entry.path, f"has {got:,} bytes: expected {entry.bytes:,}")
+
+    def check_wires(self) -> None:
+        """Check that the recipe can run with the graphs and tokenizers.
+
+        Raises:
+            RecipeError: A value has no writer, or a graph or tokenizer is missing or takes something else.
+        """
+        manifest = self.manifest
+        faces = {
+            role: ([spec.name for spec in component.inputs], [spec.name for spec in component.outputs])
+            for role, component in manifest.components.items()
+        }
+        check_wires(manifest.recipe, faces, [tokenizer.path for tokenizer in manifest.tokenizers])
 
     def check_hashes(self) -> None:
         """Read every file whole and compare its SHA-256 with the manifest's.

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import final
 
-from edgediff_runtimes.bundle.fields import Fields
+from edgediff_runtimes.fields import Fields
 
 
 @final

@@ -8,24 +8,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
-from edgediff_runtimes.bundle.fields import Fields, is_finite
 from edgediff_runtimes.bundle.file_entry import FileEntry
 from edgediff_runtimes.bundle.quality import QualityReport
 from edgediff_runtimes.errors import FormatVersionError, ManifestError
+from edgediff_runtimes.fields import Fields
+from edgediff_runtimes.recipe.defaults import Defaults
+from edgediff_runtimes.recipe.recipe import Recipe
 from edgediff_runtimes.tensors import DTYPES, TensorSpec
-from edgediff_runtimes.untrusted.bounds import CHANNELS, FACTOR, SIDE, STEPS, TOKENS
+from edgediff_runtimes.untrusted.bounds import TOKENS
 from edgediff_runtimes.untrusted.documents import parse_json
 
 MANIFEST_NAME = "edgediff.json"
 FORMAT_MAJOR = 1
 FORMAT_VERSION = f"{FORMAT_MAJOR}.0"
 FORMATS = ("onnx", "openvino")
-STRENGTHS = ("tail", "whole")
-RGB_CHANNELS = 3
-SCALES = "a number from 1e-6 to 1e6 or the negative of one, because latents are divided by it in float32"
+TOKENIZER_KINDS = ("clip",)
 
 
 @final
@@ -115,75 +115,29 @@ class Component:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Latents:
-    """The space the sampler works in.
+class Tokenizer:
+    """A tokenizer.
 
     Attributes:
-        channels: Channels of a latent picture.
-        factor: Pixels along one side of a latent pixel.
-        scaling: Latents are (encoded - shift) * scaling.
-        shift: See ``scaling``.
-        preview: ``channels + 1`` rows of RGB: a latent pixel times the first rows plus the last one is about its colour
-            in [0, 1]. Fitted at export; None where it was not.
+        path: Its directory inside the bundle.
+        max_tokens: Tokens of a text, marks included.
+        files: Its files.
+        kind: How it is read: ``clip``.
     """
-
-    channels: int
-    factor: int
-    scaling: float
-    shift: float = 0.0
-    preview: tuple[tuple[float, float, float], ...] | None = None
-
-    @classmethod
-    def read(cls, fields: Fields) -> Latents:
-        """Read the space; a preview map must have ``channels + 1`` rows of three numbers."""
-        channels = fields.integer("channels", minimum=1, bound=CHANNELS)
-        preview = None
-        if fields.values.get("preview") is not None:
-            rows = fields.array("preview")
-            if len(rows) != channels + 1 or not all(
-                isinstance(row, list) and len(row) == RGB_CHANNELS and all(map(is_finite, row)) for row in rows
-            ):
-                raise fields.fail("preview", f"{channels + 1} rows of three numbers")
-            preview = tuple((float(r), float(g), float(b)) for r, g, b in rows)
-        scaling = fields.number("scaling")
-        if not scales(scaling):
-            raise fields.fail("scaling", SCALES)
-        return cls(
-            channels, fields.integer("factor", minimum=1, bound=FACTOR), scaling, fields.number("shift"), preview
-        )
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Tokenizer:
-    """A tokenizer: its directory inside the bundle, the tokens of a prompt with both marks, and its files."""
 
     path: str
     max_tokens: int
     files: tuple[FileEntry, ...] = ()
+    kind: str = "clip"
 
     @classmethod
     def read(cls, fields: Fields) -> Tokenizer:
         """Read one tokenizer."""
         files = tuple(FileEntry.read(item) for item in fields.objects("files"))
-        return cls(fields.string("path"), fields.integer("max_tokens", minimum=2, bound=TOKENS), files)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """What a run uses where the user says nothing: sampling steps, guidance scale, pixels."""
-
-    steps: int
-    guidance: float
-    width: int
-    height: int
-
-    @classmethod
-    def read(cls, fields: Fields) -> Defaults:
-        """Read the defaults."""
-        sizes = (fields.integer(name, minimum=1, bound=SIDE) for name in ("width", "height"))
-        return cls(fields.integer("steps", minimum=1, bound=STEPS), fields.number("guidance"), *sizes)
+        kind = fields.optional_string("kind") or "clip"
+        if kind not in TOKENIZER_KINDS:
+            raise fields.fail("kind", f"one of {', '.join(TOKENIZER_KINDS)}")
+        return cls(fields.string("path"), fields.integer("max_tokens", minimum=2, bound=TOKENS), files, kind)
 
 
 @final
@@ -233,29 +187,24 @@ class Manifest:
 
     Attributes:
         family: The model family (``stable-diffusion``).
-        tasks: What it can do (``text-to-image``, ``image-to-image``).
+        recipe: What is done with its graphs; the file calls it ``stages``.
         components: Its graphs by role, which is also their directory's name.
         scheduler: The model's own scheduler config in diffusers' terms, with ``_class_name``.
-        latents: The space the sampler works in.
         tokenizers: In the order of the text encoders they feed.
         defaults: What a run uses where the user says nothing.
         provenance: Where the bundle comes from.
         quality: How far what it draws is from what fp32 draws, or None where it was not measured.
-        strength: What image-to-image runs of a distilled model's schedule: ``tail``, the last part of it, or
-            ``whole``, all of one that was made for that strength.
         format_version: ``major.minor`` of the format.
     """
 
     family: str
-    tasks: tuple[str, ...]
+    recipe: Recipe
     components: dict[str, Component]
     scheduler: dict[str, Any]
-    latents: Latents
     tokenizers: tuple[Tokenizer, ...]
     defaults: Defaults
     provenance: Provenance
     quality: QualityReport | None = None
-    strength: str = STRENGTHS[0]
     format_version: str = FORMAT_VERSION
 
     @classmethod
@@ -277,36 +226,37 @@ class Manifest:
         if int(version.split(".")[0]) != FORMAT_MAJOR:
             raise FormatVersionError(got=version, supported=FORMAT_MAJOR)
         components = fields.fields("components")
+        recipe = Recipe.read(fields)
+        if fields.strings("tasks") != recipe.tasks:
+            raise fields.fail("tasks", f"{', '.join(recipe.tasks)}, which are those of its stages")
         scheduler = fields.fields("scheduler")
         scheduler.string("_class_name")
-        strength = fields.optional_string("strength") or STRENGTHS[0]
-        if strength not in STRENGTHS:
-            raise fields.fail("strength", f"one of {', '.join(STRENGTHS)}")
         return cls(
             family=fields.string("family"),
-            tasks=fields.strings("tasks"),
+            recipe=recipe,
             components={role: Component.read(components.fields(role)) for role in components.values},
             scheduler=dict(scheduler.values),
-            latents=Latents.read(fields.fields("latents")),
             tokenizers=tuple(Tokenizer.read(item) for item in fields.objects("tokenizers")),
             defaults=Defaults.read(fields.fields("defaults")),
             provenance=Provenance.read(fields.fields("provenance")),
             quality=None if values.get("quality") is None else QualityReport.read(fields.fields("quality")),
-            strength=strength,
             format_version=version,
         )
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What it can do (``text-to-image``, ``image-to-image`` ...)."""
+        return self.recipe.tasks
+
     def to_json(self) -> str:
         """The manifest as text: two-space indentation, a newline at the end."""
-        values = dataclasses.asdict(self)
+        values = dataclasses.asdict(replace(self, recipe=Recipe(())))
         if self.provenance.vocabulary is None:  # left out, so that bundles of before keep their fingerprints
             del values["provenance"]["vocabulary"]
+        del values["recipe"]
+        beside = {"tasks": self.tasks, "parts": self.recipe.parts, "stages": self.recipe.written()}
+        values = {"format_version": self.format_version, "family": self.family, **beside, **values}
         return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def scales(scaling: float) -> bool:
-    """Whether latents can be scaled by a number and back."""
-    return 1e-6 <= abs(scaling) <= 1e6  # noqa: PLR2004 - said in SCALES
 
 
 def _read_tensor(fields: Fields) -> TensorSpec:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
-from edgediff_runtimes.bundle.fields import Fields
 from edgediff_runtimes.bundle.file_entry import FileEntry
+from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.untrusted.bounds import SIDE, STEPS
 
 

@@ -16,6 +16,7 @@ from edgediff_runtimes.engines.base import Device, EngineOptions, Graph, Session
 from edgediff_runtimes.engines.forking import HomeProcess, keep_in_forks
 from edgediff_runtimes.engines.onnxruntime_library import ort
 from edgediff_runtimes.errors import Cancelled, DeviceError, EngineError, SettingError
+from edgediff_runtimes.precisions import precision_of
 from edgediff_runtimes.tensors import Array, TensorSpec
 
 # ONNX Runtime's type strings and the NumPy dtypes they stand for.
@@ -55,7 +56,7 @@ class OnnxRuntimeEngine:
         if not graph.inputs and graph.precision == "unknown":  # only the graph itself can tell
             return options.execution or "f32"
         halves = any(spec.dtype == "float16" for spec in (*graph.inputs, *graph.outputs))
-        return _checked("f16" if graph.precision == "fp16" or halves else "f32", graph, options)
+        return _checked("f16" if precision_of(graph.precision).half or halves else "f32", graph, options)
 
     def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:
         """Load a graph; see ``Engine.load``."""
@@ -83,7 +84,7 @@ class _OnnxRuntimeSession(Session):
         self.inputs = {node.name: _spec(node) for node in session.get_inputs()}
         self.outputs = {node.name: _spec(node) for node in session.get_outputs()}
         halves = any(spec.dtype == "float16" for spec in (*self.inputs.values(), *self.outputs.values()))
-        self.execution = "f16" if graph.precision == "fp16" or halves else "f32"
+        self.execution = "f16" if precision_of(graph.precision).half or halves else "f32"
         self._role = graph.role
         self._session: ort.InferenceSession | None = session
         self._home = HomeProcess()
@@ -133,7 +134,8 @@ def session_options(precision: str, options: EngineOptions) -> ort.SessionOption
     settings = ort.SessionOptions()
     settings.log_severity_level = _FATAL_ONLY
     settings.intra_op_num_threads = options.threads or 0
-    if precision in ("w8", "w4"):
+    row = precision_of(precision)
+    if row.executions == ("f32",) and row.storage in ("int8", "int4"):
         settings.add_session_config_entry(*(_INT8_KEPT if options.low_memory else _INT8_WIDENED))
     if options.low_memory:
         settings.enable_cpu_mem_arena = False

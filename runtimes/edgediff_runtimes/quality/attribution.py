@@ -9,9 +9,6 @@ from edgediff_runtimes.quality.measuring import fidelity, measure_pictures
 from edgediff_runtimes.quality.reference import Reference
 from edgediff_runtimes.quality.running import Runner
 
-# What drawing from text calls. An encoder of pictures has no part in it: its own error along the trajectory says all.
-_DRAWING = ("text_encoder", "unet", "vae_decoder")
-
 
 def attribute(
     fp32: Runner, candidate: Runner, reference: Reference, *, on_progress: OnProgress = ignore
@@ -37,7 +34,8 @@ def attribute(
         EngineError: A component cannot be loaded or computed.
     """
     costs = {}
-    for role in _DRAWING:
+    # An encoder of pictures has no part in drawing from text: its own error along the trajectory says all.
+    for role in fp32.bundle.manifest.recipe.drawing:
         if _is_same(fp32, candidate, role):
             costs[role] = Fidelity(MAX_DB, 1.0)
             continue

@@ -15,23 +15,19 @@ from edgediff_runtimes.plain import as_whole
 from edgediff_runtimes.quality.prompts import EVALUATION_PROMPTS
 from edgediff_runtimes.quality.reference import Probe, Reference
 from edgediff_runtimes.quality.running import Runner
+from edgediff_runtimes.recipe import Recipe
 from edgediff_runtimes.results import Result
+from edgediff_runtimes.settings import Options
 from edgediff_runtimes.tensors import Array
 
 OnProgress: TypeAlias = Callable[[str, int, int], None]
 
 # Pictures whose trajectories are probed, and the noise levels on each, first and last among them: they bound the size.
 PROBED_PICTURES, PROBED_LEVELS = 2, 6
-# The VAE is probed on the middle of a picture, at most so many latent pixels wide and high: a decoded picture of
+# What makes a picture is probed on its middle, at most so many latent pixels wide and high: a decoded picture of
 # 512x512 as float32 is 3 MB.
 _PROBED_SIDE = 32
-# What each component is asked for; the names are the format's.
-_OUTPUTS = {
-    "text_encoder": "last_hidden_state",
-    "unet": "out_sample",
-    "vae_decoder": "sample",
-    "vae_encoder": "latent_parameters",
-}
+_PICTURE_AXES = 4
 
 
 def ignore(what: str, done: int, total: int) -> None:
@@ -51,8 +47,8 @@ def make_reference(
 ) -> Reference:
     """Draw with the fp32 bundle and keep the pictures and probes of every component.
 
-    Kept are 8 bits per colour of every picture and, of the first ``PROBED_PICTURES``, what the text encoder, the
-    network at ``PROBED_LEVELS`` noise levels and the VAE (on the middle of the picture) took and gave.
+    Kept are 8 bits per colour of every picture and, of the first ``PROBED_PICTURES``, what the encoders of
+    conditions, the network at ``PROBED_LEVELS`` noise levels and the VAE (on the middle of the picture) took and gave.
 
     Args:
         fp32: The bundle of the original in fp32.
@@ -73,26 +69,27 @@ def make_reference(
         raise SettingError("seed", got=seed, expected="a whole number of at least 0")
     if not prompts:
         raise SettingError("evaluate", got=prompts, expected="at least one prompt")
+    asked: Options = {"steps": steps, "guidance": guidance, "width": width, "height": height}
     results: list[Result] = []
     probes: list[Probe] = []
-    tap = _Tap()
-    engine = TappingEngine(fp32.engine_of("unet"), tap)
+    recipe = fp32.bundle.manifest.recipe
+    tap = _Tap(recipe)
+    engine = TappingEngine(fp32.engine_of(recipe.network.role), tap)
     with Runner(fp32.bundle, engine, fp32.device, fp32.options, fp32.residency).pipeline() as pipeline:
         for index, prompt in enumerate(prompts):
             on_progress("reference pictures", index, len(prompts))
             tap.begin(listening=index < PROBED_PICTURES)
-            results.append(
-                pipeline(prompt, seed=first + index, steps=steps, guidance=guidance, width=width, height=height)
-            )
+            asked["seed"] = first + index
+            results.append(pipeline(prompt, **asked))
             probes += tap.probes()
-    probes += _vae_probes(fp32, results[:PROBED_PICTURES])
+    probes += [*_cut_probes(fp32, tap.results), *_encoder_probes(fp32, results[:PROBED_PICTURES])]
     on_progress("reference pictures", len(prompts), len(prompts))
     settings = results[0].settings
     return Reference(
         prompts=tuple(prompts),
         seeds=tuple(result.seed for result in results),
         steps=settings.steps or 0,
-        guidance=settings.guidance,
+        guidance=settings.guidance or 0.0,
         pictures=np.stack([np.asarray(result.images[0]) for result in results]),
         probes=tuple(probes),
         engine=f"{engine.name} {engine.version}",
@@ -101,9 +98,15 @@ def make_reference(
 
 @final
 class _Tap:
-    """Listens to the text encoder and the network while one picture is drawn: memory stays that of one picture."""
+    """Listens to the components while one picture is drawn: memory stays that of one picture.
 
-    def __init__(self) -> None:
+    Attributes:
+        results: What the graphs that make pictures of the final samples were fed, by component.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.results: list[tuple[str, dict[str, Array]]] = []
+        self._uses = {use.role: use for use in recipe.graphs()}
         self._calls: list[Probe] = []
         self._listening = False
 
@@ -112,15 +115,18 @@ class _Tap:
         self._listening = listening
 
     def __call__(self, role: str, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
-        if not self._listening or role.startswith("vae_"):
+        if not self._listening or role not in self._uses:
             return
-        output = _OUTPUTS[role]
+        use = self._uses[role]
+        if use.phase == "result":
+            self.results.append((role, {name: _middle(array, _PROBED_SIDE) for name, array in feeds.items()}))
+            return
         kept = {name: array.copy() for name, array in feeds.items()}
-        timestep = float(kept["timestep"].flat[0]) if "timestep" in kept else None
-        self._calls.append(Probe(role, kept, output, outputs[output].copy(), timestep))
+        timestep = None if use.time is None else float(kept[use.time].flat[0])
+        self._calls.append(Probe(role, kept, use.takes[0], outputs[use.takes[0]].copy(), timestep))
 
     def probes(self) -> Iterator[Probe]:
-        """The text encoder's call, and the network's at some noise levels; none where it did not listen."""
+        """The calls that had no time step, and some noise levels of those that had; none where it did not listen."""
         yield from (call for call in self._calls if call.timestep is None)
         network = [call for call in self._calls if call.timestep is not None]
         yield from (network[index] for index in _spread_over(len(network)))
@@ -131,28 +137,33 @@ def _spread_over(calls: int) -> list[int]:
     return sorted({round(place) for place in np.linspace(0, calls - 1, PROBED_LEVELS)}) if calls else []
 
 
-def _vae_probes(fp32: Runner, results: Sequence[Result]) -> Iterator[Probe]:
-    """The middle of the final latents, decoded; and the middle of the pictures, encoded, where the bundle can."""
-    space = fp32.bundle.manifest.latents
-    with fp32.use("vae_decoder") as (decoder, _):
-        for result in results:
-            encoded = result.latents / np.float32(space.scaling) + np.float32(space.shift)
-            yield _probe(decoder, {"latent_sample": _middle(encoded, _PROBED_SIDE)})
-    if "vae_encoder" not in fp32.bundle.manifest.components:
-        return
-    with fp32.use("vae_encoder") as (encoder, _):
-        for result in results:
-            width, height = result.images[0].size
-            pixels = image_to_array(result.images[0], width=width, height=height)
-            yield _probe(encoder, {"sample": _middle(pixels, _PROBED_SIDE * space.factor)})
+def _cut_probes(fp32: Runner, calls: Sequence[tuple[str, dict[str, Array]]]) -> Iterator[Probe]:
+    """The graphs that make pictures, on the middle of what they were fed."""
+    for role in dict.fromkeys(role for role, _ in calls):
+        with fp32.use(role) as (component, _):
+            yield from (_probe(fp32, component, feeds) for other, feeds in calls if other == role)
 
 
-def _probe(component: Loaded, feeds: dict[str, Array]) -> Probe:
-    output = _OUTPUTS[component.role]
-    return Probe(component.role, feeds, output, component.run(output, feeds))
+def _encoder_probes(fp32: Runner, results: Sequence[Result]) -> Iterator[Probe]:
+    """The middle of the pictures, encoded, where the bundle can."""
+    recipe = fp32.bundle.manifest.recipe
+    for role, name in recipe.encoders.items():
+        with fp32.use(role) as (encoder, _):
+            for result in results:
+                width, height = result.images[0].size
+                pixels = image_to_array(result.images[0], width=width, height=height)
+                yield _probe(fp32, encoder, {name: _middle(pixels, _PROBED_SIDE * recipe.first.space.factor)})
+
+
+def _probe(fp32: Runner, component: Loaded, feeds: dict[str, Array]) -> Probe:
+    use = next(use for use in fp32.bundle.manifest.recipe.graphs() if use.role == component.role)
+    (output,) = use.takes[:1]
+    return Probe(component.role, feeds, output, component.run(feeds, [output])[output])
 
 
 def _middle(array: Array, side: int) -> Array:
-    """The middle of ``(batch, channels, height, width)``, at most ``side`` high and wide."""
+    """The middle of ``(batch, channels, height, width)``, at most ``side`` high and wide; others as they are."""
+    if array.ndim != _PICTURE_AXES:
+        return array.copy()
     top, left = ((length - min(length, side)) // 2 for length in array.shape[2:])
     return np.ascontiguousarray(array[:, :, top : top + side, left : left + side])

@@ -51,7 +51,8 @@ def measure(
     components = measure_components(candidate, reference, on_progress=on_progress)
     results = list(_results(candidate, reference, replaced=None, on_progress=on_progress))
     pictures = _compared(reference, [_pixels(result) for result in results])
-    engine = candidate.engine_of("unet")
+    network = candidate.bundle.manifest.recipe.network.role
+    engine = candidate.engine_of(network)
     return QualityReport(
         reference=record,
         steps=reference.steps,
@@ -60,7 +61,7 @@ def measure(
         height=reference.height,
         engine=engine.name,
         engine_version=engine.version,
-        device=candidate.device_of("unet"),
+        device=candidate.device_of(network),
         psnr_db=_spread([picture.psnr_db for picture in pictures], digits=_DB_DIGITS),
         ssim=_spread([picture.ssim for picture in pictures], digits=_SSIM_DIGITS),
         pictures=pictures,
@@ -195,10 +196,7 @@ def _with_rescues(part: ComponentQuality, role: str, results: Sequence[Result]) 
 
 def _energies(component: Loaded, probe: Probe) -> Array:
     """Signal and noise of one probe."""
-    feeds = dict(probe.feeds)
-    if probe.timestep is not None:  # another exporter's graph may take it in another rank
-        feeds["timestep"] = feeds["timestep"].reshape([1] * len(component.inputs["timestep"].shape))
-    got = component.run(probe.output, feeds)
+    got = component.run(probe.feeds, [probe.output])[probe.output]
     if got.shape != probe.expected.shape:
         raise BundleError(
             f"the component `{probe.role}` gives `{probe.output}` of shape {got.shape} "

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgediff_runtimes.bundle import Bundle, FileEntry, sha256_of
-from edgediff_runtimes.bundle.fields import Fields
 from edgediff_runtimes.errors import ComponentFileError, ManifestError
+from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.tensors import Array
 
 RECORD_NAME = "quality/reference.npz"

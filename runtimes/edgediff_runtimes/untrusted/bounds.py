@@ -44,6 +44,18 @@ TOKENS = Bound(
 VOCABULARY = Bound(1 << 20, "the largest published vocabularies have 256,000 entries")
 PROBES = Bound(2 << 30, "a record of quality is read whole; one of a model that draws 1024 pixels has 200 MB")
 
+LABELS = Bound(1 << 16, "the largest set of classes that a published model draws has 21,841")
+AXIS = Bound(16, "no array of a model has more axes than that")
+
+# What is divided by it in float32 and multiplied again must come back.
+SCALES = "a number from 1e-6 to 1e6 or the negative of one, because latents are divided by it in float32"
+
+
+def scales(scaling: float) -> bool:
+    """Whether latents can be scaled by a number and back."""
+    return 1e-6 <= abs(scaling) <= 1e6  # noqa: PLR2004 - said in SCALES
+
+
 JSON_BYTES = Bound(16 * _MIB, "parsed JSON takes 20 times its size, and the largest index of weights has 1 MB")
 TOKENIZER_BYTES = Bound(64 * _MIB, "the largest published tokenizer files have 33 MB")
 JSON_DEPTH = Bound(32, "no config nests deeper than ten, and deep ones exhaust the stack of whoever walks them")

@@ -34,6 +34,7 @@ def _round(factor):
         "steps_s": [0.2 * factor, 0.3 * factor],
         "decode_s": 0.4 * factor,
         "total_s": factor,
+        "network_s": [0.15 * factor, 0.25 * factor],
         "engine_s": {"unet": [0.15 * factor, 0.25 * factor]},
         "overhead_step_s": 0.05 * factor,
         "loads_s": {"unet": 0.4},

@@ -8,6 +8,7 @@ import pytest
 
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.errors import BundleError, ManifestError
+from edgediff_runtimes.recipe.declarations import Affine
 
 
 @pytest.fixture
@@ -28,10 +29,12 @@ def test_the_manifest_is_derived(optimum_dir):
     assert manifest.tasks == ("text-to-image", "image-to-image")
     assert set(manifest.components) == {"text_encoder", "unet", "vae_decoder", "vae_encoder"}
     assert manifest.scheduler["_class_name"] == "DDIMScheduler"
-    assert (manifest.latents.channels, manifest.latents.factor, manifest.latents.scaling) == (4, 8, 0.5)
+    stage = manifest.recipe.first
+    assert (stage.space.channels, stage.space.factor) == (4, 8)
+    assert stage.result[0] == Affine("x", "latents", over=0.5)
     assert (manifest.defaults.width, manifest.defaults.height) == (64, 64)
     assert manifest.tokenizers[0].max_tokens == 12
-    assert manifest.strength == "tail"
+    assert manifest.recipe.first.schedule.strength == "tail"
     assert all(entry.sha256 is None for entry in bundle.files())
     bundle.check_hashes()
 
@@ -56,9 +59,10 @@ def test_graphs_of_optimum_intel(optimum_dir):
 
 def test_class_names_of_optimum_and_lcm(optimum_dir):
     _write(optimum_dir / "model_index.json", {"_class_name": "ORTLatentConsistencyModelPipeline"})
+    _write(optimum_dir / "unet" / "config.json", {"sample_size": 8, "time_cond_proj_dim": 32})
     manifest = Bundle.open(optimum_dir).manifest
     assert (manifest.defaults.steps, manifest.defaults.guidance) == (4, 8.5)
-    assert manifest.strength == "whole"
+    assert manifest.recipe.first.schedule.strength == "whole"
 
 
 def test_without_an_encoder_there_is_no_image_to_image(optimum_dir):

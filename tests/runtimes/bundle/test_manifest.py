@@ -49,14 +49,21 @@ WRONG_FIELDS = [
     (("components", "unet", "operators"), [], "components.unet.operators"),
     (("scheduler",), None, "scheduler"),
     (("scheduler", "_class_name"), MISSING, "scheduler._class_name"),
-    (("latents", "channels"), 0, "latents.channels"),
-    (("latents", "factor"), 8.0, "latents.factor"),
-    (("latents", "scaling"), 0, "latents.scaling"),
-    (("latents", "scaling"), "0.18", "latents.scaling"),
-    (("latents", "shift"), MISSING, "latents.shift"),
-    (("latents", "preview"), [[0, 0, 0]], "latents.preview"),
-    (("latents", "preview"), [[0, 0]] * 5, "latents.preview"),
-    (("latents", "preview"), [["r", "g", "b"]] * 5, "latents.preview"),
+    (("stages",), [], "stages"),
+    (("stages",), MISSING, "stages"),
+    (("parts",), ["tokens", "telepathy"], "parts"),
+    (("stages", 0, "name"), "", "stages[0].name"),
+    (("stages", 0, "given", 0, "part"), "telepathy", "stages[0].given[0].part"),
+    (("stages", 0, "given", 0, "ids"), MISSING, "stages[0].given[0].ids"),
+    (("stages", 0, "given", 0, "length"), "77", "stages[0].given[0].length"),
+    (("stages", 0, "given", 1, "feeds"), {"input_ids": 3}, "stages[0].given[1].feeds"),
+    (("stages", 0, "given", 1, "colour"), "red", "stages[0].given[1].colour"),
+    (("stages", 0, "tasks"), [], "stages[0].tasks"),
+    (("stages", 0, "guidance", "above"), "one", "stages[0].guidance.above"),
+    (("stages", 0, "space", "channels"), 4.0, "stages[0].space.channels"),
+    (("stages", 0, "space", "preview"), [[0, 0, 0]], "stages[0].space.preview"),
+    (("stages", 0, "space", "preview"), [[0, 0]] * 5, "stages[0].space.preview"),
+    (("stages", 0, "space", "preview"), [["r", "g", "b"]] * 5, "stages[0].space.preview"),
     (("tokenizers",), {}, "tokenizers"),
     (("tokenizers", 0, "path"), MISSING, "tokenizers[0].path"),
     (("tokenizers", 0, "max_tokens"), 1, "tokenizers[0].max_tokens"),
@@ -70,8 +77,10 @@ WRONG_FIELDS = [
     (("provenance", "card"), "README.md", "provenance.card"),
     (("provenance", "card"), {"path": "README.md"}, "provenance.card.bytes"),
     (("quality",), "good", "quality"),
-    (("strength",), "head", "strength"),
-    (("strength",), 1, "strength"),
+    (("stages", 0, "schedule", "strength"), "head", "stages[0].schedule.strength"),
+    (("stages", 0, "schedule", "strength"), 1, "stages[0].schedule.strength"),
+    (("stages", 0, "given", 0, "side"), "up", "stages[0].given[0].side"),
+    (("stages", 0, "space", "factor"), 4096, "stages[0].space.factor"),
 ]
 
 QUALITY = {
@@ -147,8 +156,7 @@ def test_a_full_manifest_is_read_back(manifest_values):
     manifest_values["quality"] = QUALITY
     manifest_values["provenance"]["card"] = {"path": "README.md", "bytes": 3, "sha256": None}
     manifest_values["provenance"] |= {"source_sha256": "0" * 64, "command": "edgediff export é b", "date": "2026-11-23"}
-    manifest_values["latents"]["preview"] = None
-    manifest_values["strength"] = "whole"
+    manifest_values["stages"][0]["schedule"]["strength"] = "whole"
     manifest = Manifest.from_json(json.dumps(manifest_values))
     assert manifest.components["unet"].checks == (Check({"sample": (2, 4, 8, 8), "timestep": ()}, 1e-6),)
     assert manifest.components["unet"].operators == {"Conv": OperatorCount(3, 2, 1)}
@@ -204,8 +212,8 @@ def test_a_number_that_json_does_not_have_is_refused(manifest_values, number):
 
 
 def test_a_number_beyond_floats_is_named(manifest_values):
-    manifest_values["latents"]["scaling"] = 10**400
-    with pytest.raises(ManifestError, match=r"latents\.scaling"):
+    manifest_values["stages"][0]["result"][0]["over"] = 10**400
+    with pytest.raises(ManifestError, match=r"stages\[0\]\.result\[0\]\.over"):
         Manifest.from_json(json.dumps(manifest_values))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from edgediff_runtimes.engines import EngineOptions, FakeEngine, Graph, get_engine
-from edgediff_runtimes.engines.execution import EXECUTIONS, WISHES, choose_execution
+from edgediff_runtimes.engines.execution import EXECUTIONS, choose_execution
 from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.precisions import PRECISIONS, UNKNOWN
 
 HAS = {"all": EXECUTIONS, "cpu": ("f32",), "amx": ("f32", "bf16"), "gpu": ("f32", "f16"), "npu": ("f16",)}
 CHOSEN = {
@@ -29,7 +30,7 @@ def test_a_precision_asks_for_an_execution(precision, device, execution):
     assert choose_execution(precision, None, available=HAS[device], where="`it`") == execution
 
 
-@pytest.mark.parametrize("precision", WISHES)
+@pytest.mark.parametrize("precision", [*PRECISIONS, "unknown"])
 def test_what_the_user_asks_for_comes_first(precision):
     for asked in EXECUTIONS:
         assert choose_execution(precision, asked, available=EXECUTIONS, where="`it`") == asked
@@ -50,7 +51,8 @@ def test_a_graph_in_f32_is_not_rounded_unasked():
 
 
 def test_every_wish_has_its_reason():
-    assert all(wish.reason and set(wish.order) <= set(EXECUTIONS) for wish in WISHES.values())
+    rows = [*PRECISIONS.values(), UNKNOWN]
+    assert all(row.reason and set(row.executions) <= set(EXECUTIONS) for row in rows)
 
 
 @pytest.mark.parametrize("execution", ["fp32", "F32", "", 32, True], ids=repr)

@@ -92,7 +92,7 @@ def test_feeds_are_not_written_to_and_need_not_be_contiguous(load):
 def test_a_component_casts_to_half_precision(load):
     with load("half") as session:
         loaded = Loaded("unet", session)
-        got = loaded.run("twice", {"a": np.array([0.5, 1.25, 2049], np.float64)})
+        got = loaded.run({"a": np.array([0.5, 1.25, 2049], np.float64)}, ["twice"])["twice"]
     assert got.dtype == np.float16
     np.testing.assert_array_equal(got, np.array([1.0, 2.5, 4096], np.float16))
 
@@ -100,12 +100,12 @@ def test_a_component_casts_to_half_precision(load):
 @pytest.mark.parametrize("feeds", [{"a": _pair()["a"]}, {**_pair(), "c": np.zeros(1, np.float32)}, {}], ids=len)
 def test_a_component_refuses_missing_and_unknown_inputs(load, feeds):
     with load("add") as session, pytest.raises(EngineError, match="`unet` takes a, b: got"):
-        Loaded("unet", session).run("sum", feeds)
+        Loaded("unet", session).run(feeds, ["sum"])
 
 
 def test_a_component_without_the_output_is_named(load):
     with load("add") as session, pytest.raises(EngineError, match="`unet` gives sum: expected `out_sample`"):
-        Loaded("unet", session).run("out_sample", _pair())
+        Loaded("unet", session).run(_pair(), ["out_sample"])
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_feeds_are_not_written_to_and_need_not_be_contiguous_or_writable(load):
 
 def test_a_component_casts_to_half_precision(load):
     with load("half", precision="fp16") as session:
-        got = Loaded("unet", session).run("twice", {"a": np.array([0.5, 1.25, 2049], np.float64)})
+        got = Loaded("unet", session).run({"a": np.array([0.5, 1.25, 2049], np.float64)}, ["twice"])["twice"]
     assert got.dtype == np.float16
     np.testing.assert_array_equal(got, np.array([1.0, 2.5, 4096], np.float16))
 

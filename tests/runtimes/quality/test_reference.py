@@ -75,7 +75,12 @@ def test_the_vae_is_probed_on_the_middle_of_a_large_picture(fp32):
 
 def test_a_bundle_without_an_encoder_is_recorded(fp32, tiny):
     components = {role: part for role, part in tiny.manifest.components.items() if role != "vae_encoder"}
-    bundle = dataclasses.replace(tiny, manifest=dataclasses.replace(tiny.manifest, components=components))
+    bundle = dataclasses.replace(
+        tiny,
+        manifest=dataclasses.replace(
+            tiny.manifest, components=components, recipe=tiny.manifest.recipe.only(list(components))
+        ),
+    )
     reference = make_reference(Runner(bundle, fp32.engine), prompts=["a cat"], steps=1)
     assert probes_of(reference, "vae_encoder") == []
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,10 @@ from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.components import Loaded
 from edgediff_runtimes.engines import EngineOptions, FakeEngine, Graph
 from edgediff_runtimes.errors import NonFiniteError, SamplerError
-from edgediff_runtimes.guidance import GuidedNetwork, combine, guidance_embedding
+from edgediff_runtimes.parts import Context, Value
+from edgediff_runtimes.recipe import Guidance
+from edgediff_runtimes.recipe.declarations import Graph as Declared
+from edgediff_runtimes.running.guidance import PLAIN, Guided, combine
 from edgediff_runtimes.tensors import TensorSpec
 
 SHAPE = (2, 4, 6, 5)
@@ -25,9 +26,9 @@ def _random(seed, *shape):
 
 @pytest.fixture
 def network(tmp_path):
-    """Builds a guided network whose U-Net is a function; returns it with the feeds of every call."""
+    """Builds a guided network whose graph is a function; returns it with the feeds of every call."""
 
-    def build(*, unconditional=True, split=False, timestep=("int64", ()), extra=(), answer=None, **fields):
+    def build(*, unconditional=True, split=False, timestep=("int64", ()), answer=None, rescale=0.0, **fields):
         seen = []
 
         def handler(_role, feeds):
@@ -37,20 +38,35 @@ def network(tmp_path):
             hidden = feeds["encoder_hidden_states"].mean(axis=(1, 2))[:, None, None, None]
             return {"out_sample": (np.tanh(feeds["sample"]) * hidden).astype(np.float32)}
 
-        inputs = (SAMPLE, TensorSpec("timestep", *timestep), HIDDEN, *extra)
-        graph = Graph("unet", tmp_path, "onnx", inputs)
+        graph = Graph("unet", tmp_path, "onnx", (SAMPLE, TensorSpec("timestep", *timestep), HIDDEN))
         session = FakeEngine(handler).load(graph, device="auto", options=EngineOptions())
-        guided = GuidedNetwork(
-            unet=Loaded("unet", session),
-            conditional=_random(1, 2, 7, 8),
-            unconditional=_random(2, 2, 7, 8) if unconditional else None,
-            split=split,
+        feeds = {"sample": "x", "timestep": "t", "encoder_hidden_states": "text"}
+        context = Context(
+            settings=None,  # no part here reads one
+            space=None,
+            pictures={},
+            tokenizers={},
+            compute=lambda _role: Loaded("unet", session),
+            rng=None,
             cancel=CancelToken(),
-            **{"scale": 5.0, "rescale": 0.0, "with_unguided": False, **fields},
+        )
+        branches = [{"text": Value(_random(seed, 2, 7, 8), "pictures")} for seed in (1, 2)[: 1 + unconditional]]
+        guided = Guided(
+            parts=(Declared("unet", feeds, {"out_sample": "prediction"}),),
+            context=context,
+            branches=branches,
+            guidance=PLAIN,
+            rescale=rescale,
+            split=split,
+            **{"scale": 5.0, "with_unguided": False, **fields},
         )
         return guided, seen
 
     return build
+
+
+def _text(guided, branch):
+    return guided.branches[branch]["text"].array
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.5, 7.5, 20.0])
@@ -86,24 +102,11 @@ def test_each_image_is_rescaled_by_itself():
     np.testing.assert_array_equal(both[1:], alone)
 
 
-@pytest.mark.parametrize(("scale", "dim"), [(8.5, 256), (1.0, 32), (3.25, 33), (14.0, 8)])
-def test_embedding_is_that_of_the_distilled_networks(scale, dim):
-    got = guidance_embedding(scale, batch=3, dim=dim)
-    half = dim // 2
-    expected = [math.sin((scale - 1) * 1000 * 10_000 ** (-i / (half - 1))) for i in range(half)]
-    expected += [math.cos((scale - 1) * 1000 * 10_000 ** (-i / (half - 1))) for i in range(half)]
-    expected += [0.0] * (dim % 2)
-    assert got.shape == (3, dim)
-    assert got.dtype == np.float32
-    # float32 phases of up to 13000 are exact to 1e-3
-    np.testing.assert_allclose(got, np.tile(expected, (3, 1)), atol=2e-3)
-
-
 def test_without_guidance_one_call_of_the_batch(network):
     guided, seen = network(unconditional=False)
     guided(_random(11, *SHAPE), 7)
     assert [feeds["sample"].shape[0] for feeds in seen] == [2]
-    np.testing.assert_array_equal(seen[0]["encoder_hidden_states"], guided.conditional)
+    np.testing.assert_array_equal(seen[0]["encoder_hidden_states"], _text(guided, 0))
 
 
 def test_guidance_is_one_call_of_twice_the_batch(network):
@@ -112,8 +115,8 @@ def test_guidance_is_one_call_of_twice_the_batch(network):
     guided(x, 7)
     assert [feeds["sample"].shape[0] for feeds in seen] == [4]
     np.testing.assert_array_equal(seen[0]["sample"], np.concatenate([x, x]))
-    np.testing.assert_array_equal(seen[0]["encoder_hidden_states"][:2], guided.unconditional)
-    np.testing.assert_array_equal(seen[0]["encoder_hidden_states"][2:], guided.conditional)
+    np.testing.assert_array_equal(seen[0]["encoder_hidden_states"][:2], _text(guided, 1))
+    np.testing.assert_array_equal(seen[0]["encoder_hidden_states"][2:], _text(guided, 0))
 
 
 def test_split_guidance_is_two_calls_with_the_same_result(network):
@@ -127,7 +130,7 @@ def test_split_guidance_is_two_calls_with_the_same_result(network):
 def test_the_result_is_the_combination_of_both_predictions(network):
     guided, _ = network(scale=4.0)
     x = _random(14, *SHAPE)
-    means = [e.mean(axis=(1, 2))[:, None, None, None] for e in (guided.unconditional, guided.conditional)]
+    means = [e.mean(axis=(1, 2))[:, None, None, None] for e in (_text(guided, 1), _text(guided, 0))]
     predictions = [np.tanh(x) * mean for mean in means]
     np.testing.assert_allclose(guided(x, 7), combine(*predictions, scale=4.0, rescale=0.0), atol=1e-6)
 
@@ -154,13 +157,6 @@ def test_a_graph_of_float_steps_takes_a_fraction(network):
     assert seen[0]["timestep"].item() == 41.5
 
 
-def test_a_distilled_network_is_told_the_scale(network):
-    condition = TensorSpec("timestep_cond", "float32", ("batch", 16))
-    guided, seen = network(unconditional=False, extra=(condition,), scale=8.5)
-    guided(_random(17, *SHAPE), 1)
-    np.testing.assert_array_equal(seen[0]["timestep_cond"], guidance_embedding(8.5, batch=2, dim=16))
-
-
 def test_half_precision_predictions_become_float32(network):
     guided, _ = network(unconditional=False, answer=np.full(SHAPE, 0.25, np.float16))
     assert guided(_random(18, *SHAPE), 1).dtype == np.float32
@@ -168,7 +164,7 @@ def test_half_precision_predictions_become_float32(network):
 
 def test_an_error_says_the_step(network):
     guided, _ = network(answer=np.full((4, *SHAPE[1:]), np.nan, np.float32))
-    guided.step = 2
+    guided.context.step = 2
     with pytest.raises(NonFiniteError, match=r"`unet` .* in step 3") as caught:
         guided(_random(19, *SHAPE), 1)
     assert (caught.value.component, caught.value.step) == ("unet", 2)
@@ -188,3 +184,15 @@ def test_the_unguided_prediction_follows_behind_the_guided_one(network):
 def test_a_constant_prediction_is_not_rescaled():
     constant = np.ones(SHAPE, np.float32)
     np.testing.assert_array_equal(combine(constant, constant, scale=5.0, rescale=1.0), constant)
+
+
+def test_the_difference_may_be_added_to_the_conditional_prediction():
+    unconditional, conditional = _random(20, *SHAPE), _random(21, *SHAPE)
+    got = combine(unconditional, conditional, scale=2.0, guidance=Guidance(origin="conditional"))
+    np.testing.assert_allclose(got, conditional + 2 * (conditional - unconditional), atol=1e-6)
+
+
+def test_the_norm_of_the_conditional_prediction_is_kept():
+    unconditional, conditional = _random(22, 2, 5, 6), _random(23, 2, 5, 6)
+    got = combine(unconditional, conditional, scale=4.0, guidance=Guidance(norm=-1))
+    np.testing.assert_allclose(np.linalg.norm(got, axis=-1), np.linalg.norm(conditional, axis=-1), rtol=1e-5)

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from edgediff_runtimes.clip_files import END_OF_WORD, SPACES, WORDS, ClipFiles, read_clip_files
-
-_QUOTED = 80  # characters of what is cut off that the warning quotes
-
-
-class PromptTruncationWarning(UserWarning):
-    """A prompt has more tokens than the text encoder takes; the message says where it is cut off."""
+from edgediff_runtimes.text.clip_files import END_OF_WORD, SPACES, WORDS, ClipFiles, read_clip_files
+from edgediff_runtimes.text.encoding import Encoded, warn_of_truncation
 
 
 @final
@@ -45,37 +37,21 @@ class ClipTokenizer:
             files.vocabulary[files.marks[role]] for role in ("bos_token", "eos_token", "pad_token")
         )
 
-    def encode(self, prompts: Sequence[str]) -> NDArray[np.int64]:
-        """Token ids of shape ``(len(prompts), max_tokens)``: start, text, end, padding.
-
-        Text that does not fit is cut off with a ``PromptTruncationWarning`` that counts its tokens and quotes
-        where it begins.
-        """
-        rows = np.full((len(prompts), self.max_tokens), self._pad, np.int64)
-        for row, prompt in zip(rows, prompts, strict=True):
-            encoding = self._tokenizer.encode(prompt, add_special_tokens=False)
-            room = self.max_tokens - 2
+    def encode(self, texts: Sequence[str], *, length: int | None = None, side: str = "right") -> Encoded:
+        """Start mark, text, end mark, padding; see ``Encoder``."""
+        length = self.max_tokens if length is None else length
+        ids = np.full((len(texts), length), self._pad, np.int64)
+        mask = np.zeros_like(ids)
+        for row, (text, filled) in enumerate(zip(texts, mask, strict=True)):
+            encoding = self._tokenizer.encode(text, add_special_tokens=False)
+            room = length - 2
             if len(encoding.ids) > room:
-                cut = prompt[encoding.offsets[room][0] :]
-                beginning = cut if len(cut) <= _QUOTED else f"{cut[:_QUOTED]}…"
-                warnings.warn(
-                    f"the prompt has {len(encoding.ids)} tokens, {room} fit: {len(encoding.ids) - room} cut off, "
-                    f"beginning with {beginning!r}",
-                    PromptTruncationWarning,
-                    stacklevel=_callers_level(),
-                )
-            ids = [self._start, *encoding.ids[:room], self._end]
-            row[: len(ids)] = ids
-        return rows
-
-
-def _callers_level() -> int:
-    """The ``stacklevel`` of the first caller outside of this package, however deep inside a run this is."""
-    package = __name__.partition(".")[0]
-    level, frame = 0, inspect.currentframe()
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
-        level, frame = level + 1, frame.f_back
-    return level
+                warn_of_truncation(text, tokens=len(encoding.ids), room=room, place=encoding.offsets[room][0])
+            found = [self._start, *encoding.ids[:room], self._end]
+            place = slice(0, len(found)) if side == "right" else slice(length - len(found), None)
+            ids[row, place] = found
+            filled[place] = 1
+        return Encoded(ids, mask)
 
 
 def _build(files: ClipFiles) -> Tokenizer:

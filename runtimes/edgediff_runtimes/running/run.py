@@ -10,9 +10,9 @@ from typing import Any, final
 
 from edgediff_runtimes.errors import Cancelled
 from edgediff_runtimes.results import Result, Step
+from edgediff_runtimes.running.awaiting import in_thread
+from edgediff_runtimes.running.stage import StageRun
 from edgediff_runtimes.settings import Settings
-from edgediff_runtimes.tasks.awaiting import in_thread
-from edgediff_runtimes.tasks.drawing import Drawing
 
 
 @final
@@ -30,7 +30,7 @@ class Run:
         total_steps: How many steps it has.
     """
 
-    def __init__(self, drawing: Drawing, *, provenance: dict[str, Any]) -> None:
+    def __init__(self, drawing: StageRun, *, provenance: dict[str, Any]) -> None:
         self.total_steps = drawing.sampler.steps
         self._drawing = drawing
         self._provenance = provenance
@@ -113,7 +113,7 @@ class Run:
         for step in drawing.steps():
             latents = step.latents
             yield step
-        images = drawing.pictures(latents)
+        images = drawing.result(latents)
         drawing.cancel.check()
         drawing.timings.total_s = time.perf_counter() - began
         self._result = Result(images, latents, drawing.settings, drawing.timings, self._provenance, drawing.computed)

@@ -1,0 +1,28 @@
+"""Model families: from the configs of a model to its recipe. A new one is one file here and one line below."""
+
+from __future__ import annotations
+
+from edgediff_runtimes.errors import BundleError
+from edgediff_runtimes.families.base import Family
+from edgediff_runtimes.families.configs import Configs
+from edgediff_runtimes.families.stable_diffusion import STABLE_DIFFUSION
+
+__all__ = ["FAMILIES", "Configs", "Family", "family_of"]
+
+FAMILIES: tuple[Family, ...] = (STABLE_DIFFUSION,)
+
+
+def family_of(class_name: str) -> Family:
+    """The family that covers a pipeline class of diffusers.
+
+    Raises:
+        BundleError: None does.
+    """
+    for family in FAMILIES:
+        if class_name in family.pipelines:
+            return family
+    known = sorted(name for family in FAMILIES for name in family.pipelines)
+    raise BundleError(
+        f"the family of `{class_name}` is unknown: expected one of {', '.join(known)}",
+        hint="the README has the list of families",
+    )

@@ -1,0 +1,29 @@
+"""What a family is on the runtime's side: data from configs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from edgediff_runtimes.families.configs import Configs
+from edgediff_runtimes.recipe.defaults import Defaults
+from edgediff_runtimes.recipe.recipe import Recipe
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A model family.
+
+    Attributes:
+        name: Its name in a manifest.
+        pipelines: The ``_class_name`` values of ``model_index.json`` that it covers.
+        recipe: What is done with its graphs, from a model's configs.
+        defaults: What a run uses where the caller says nothing.
+    """
+
+    name: str
+    pipelines: tuple[str, ...]
+    recipe: Callable[[Configs], Recipe]
+    defaults: Callable[[Configs], Defaults]

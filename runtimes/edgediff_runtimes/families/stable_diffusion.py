@@ -1,0 +1,82 @@
+"""Stable Diffusion 1.x and 2.x, LCM-distilled models and SD-Turbo.
+
+Rombach et al. 2022, "High-Resolution Image Synthesis with Latent Diffusion Models". Order of draws and numbers: those
+of diffusers' StableDiffusionPipeline, StableDiffusionImg2ImgPipeline and LatentConsistencyModelPipeline.
+"""
+
+from __future__ import annotations
+
+from edgediff_runtimes.families.base import Family
+from edgediff_runtimes.families.configs import Configs
+from edgediff_runtimes.recipe.declarations import Affine, Gaussian, Graph, Noise, Picture, Pictures, Sinusoid, Tokens
+from edgediff_runtimes.recipe.defaults import Defaults
+from edgediff_runtimes.recipe.part import Part
+from edgediff_runtimes.recipe.recipe import Guidance, Recipe, Schedule, Space, Stage
+from edgediff_runtimes.untrusted.bounds import CHANNELS
+
+_SAMPLE_SIZE = 64  # of Stable Diffusion 1, for configs that do not say
+
+
+def recipe(configs: Configs) -> Recipe:
+    """One text encoder, one U-Net with cross-attention, one VAE."""
+    scaling, shift = configs.scaling()
+    given: tuple[Part, ...] = (
+        Tokens("tokenizer", "ids"),
+        Graph("text_encoder", {"input_ids": "ids"}, {"last_hidden_state": "text"}),
+    )
+    feeds = {"sample": "x", "timestep": "t", "encoder_hidden_states": "text"}
+    # A network that was distilled with its guidance is told the scale, and asked once.
+    distilled = configs.of("unet").values.get("time_cond_proj_dim")
+    if distilled:
+        dim = configs.of("unet").integer("time_cond_proj_dim", minimum=4, bound=CHANNELS)
+        given = (*given, Sinusoid("guidance", "scale", dim, shift=-1.0, scale=1000.0))
+        feeds["timestep_cond"] = "scale"
+    stage = Stage(
+        name="base",
+        space=Space(configs.channels(), factor=configs.vae_factor()),
+        given=given,
+        tasks={
+            "text-to-image": (Noise(),),
+            "image-to-image": (
+                Picture("image", "pixels"),
+                Graph("vae_encoder", {"sample": "pixels"}, {"latent_parameters": "moments"}),
+                Gaussian("moments", "encoded"),
+                Affine("encoded", "start", minus=shift, times=scaling),
+                Noise(),
+            ),
+        },
+        network=(Graph("unet", feeds, {"out_sample": "prediction"}),),
+        result=(
+            Affine("x", "latents", over=scaling, plus=shift),
+            Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True),
+            Pictures("pixels"),
+        ),
+        guidance=None if distilled else Guidance(),
+        schedule=Schedule(strength="whole" if configs.class_name.startswith("LatentConsistency") else "tail"),
+    )
+    return Recipe((stage,))
+
+
+def defaults(configs: Configs) -> Defaults:
+    """The size it was trained at; few steps for distilled models, and no guidance where it was distilled away."""
+    height, width = configs.sample_size("unet", default=_SAMPLE_SIZE)
+    factor = configs.vae_factor()
+    steps, guidance = 20, 7.5
+    if configs.of("unet").values.get("time_cond_proj_dim"):
+        steps, guidance = 4, 8.5
+    elif configs.class_name.startswith("LatentConsistency") or "LCMScheduler" in str(configs.index.get("scheduler")):
+        steps, guidance = 4, 1.0
+    return Defaults(steps=steps, guidance=guidance, width=width * factor, height=height * factor)
+
+
+STABLE_DIFFUSION = Family(
+    name="stable-diffusion",
+    pipelines=(
+        "StableDiffusionPipeline",
+        "StableDiffusionImg2ImgPipeline",
+        "LatentConsistencyModelPipeline",
+        "LatentConsistencyModelImg2ImgPipeline",
+    ),
+    recipe=recipe,
+    defaults=defaults,
+)

@@ -1,0 +1,38 @@
+"""What the parts of a recipe do: one function for each declaration, found by its type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from edgediff_runtimes.parts import arrays, graph, options, patches, pictures, positions, tokens
+from edgediff_runtimes.parts.values import Context, Value
+from edgediff_runtimes.recipe import declarations as declared
+from edgediff_runtimes.recipe.part import Part
+
+__all__ = ["WORK", "Context", "Value", "run_part"]
+
+# Arguments are the declaration and the context; the values written come back by name.
+WORK: dict[type[Part], Callable[[Any, Context], dict[str, Value]]] = {
+    declared.Tokens: tokens.tokens,
+    declared.Graph: graph.compute,
+    declared.Sizes: options.sizes,
+    declared.Choice: options.choice,
+    declared.Sinusoid: options.sinusoid,
+    declared.GridIds: positions.grid_ids,
+    declared.TextIds: positions.text_ids,
+    declared.Picture: pictures.picture,
+    declared.Pictures: pictures.pictures,
+    declared.Noise: arrays.noise,
+    declared.Gaussian: arrays.gaussian,
+    declared.Join: arrays.join,
+    declared.Affine: arrays.affine,
+    declared.Pad: arrays.pad,
+    declared.Patches: patches.patches,
+    declared.Unpatches: patches.unpatches,
+}
+
+
+def run_part(part: Part, context: Context) -> None:
+    """Do the work of a part: its values go into the context."""
+    context.values.update(WORK[type(part)](part, context))

@@ -1,0 +1,65 @@
+"""Arithmetic on values, and random draws."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgediff_runtimes.parts.values import Context, Value, rows_of
+from edgediff_runtimes.recipe.declarations import Affine, Gaussian, Join, Noise, Numbers, Pad
+from edgediff_runtimes.tensors import Floats
+
+# diffusers' DiagonalGaussianDistribution clips the logarithm of the variance to this range.
+_LOGVAR_RANGE = (-30.0, 20.0)
+
+
+def noise(part: Noise, context: Context) -> dict[str, Value]:
+    """Unit-variance noise for every picture."""
+    settings = context.settings
+    shape = context.space.shape(width=settings.width, height=settings.height)
+    return {part.to: Value(context.rng.standard_normal((settings.batch, *shape)), "pictures")}
+
+
+def gaussian(part: Gaussian, context: Context) -> dict[str, Value]:
+    """A draw for every picture, or the mean where the caller wants the mode."""
+    mean, logvar = np.split(context.array(part.moments), 2, axis=1)
+    batch = context.settings.batch
+    draws = np.repeat(mean, batch, axis=0) if len(mean) == 1 else mean
+    if context.settings.encode != "mode":
+        std = np.exp(np.float32(0.5) * np.clip(logvar, *_LOGVAR_RANGE))
+        draws = draws + std * context.rng.standard_normal(draws.shape)
+    return {part.to: Value(draws, "pictures")}
+
+
+def join(part: Join, context: Context) -> dict[str, Value]:
+    """Values one behind the other."""
+    values = [context.values[name] for name in part.names]
+    return {part.to: Value(np.concatenate([value.array for value in values], axis=part.axis), rows_of(*values))}
+
+
+def affine(part: Affine, context: Context) -> dict[str, Value]:
+    """``(value - minus) * times / over + plus``; what is as declared by default is left out."""
+    value = context.values[part.name]
+    array: Floats = value.array.astype(np.float32, copy=False)
+    if part.minus != 0:
+        array = array - _numbers(part.minus, array.ndim)
+    if part.times != 1:
+        array = array * _numbers(part.times, array.ndim)
+    if part.over != 1:
+        array = array / _numbers(part.over, array.ndim)
+    if part.plus != 0:
+        array = array + _numbers(part.plus, array.ndim)
+    return {part.to: Value(array, value.rows)}
+
+
+def pad(part: Pad, context: Context) -> dict[str, Value]:
+    """Zeros behind a value."""
+    value = context.values[part.name]
+    widths = [(0, 0)] * value.array.ndim
+    widths[part.axis] = (0, part.length - value.array.shape[part.axis])
+    return {part.to: Value(np.pad(value.array, widths), value.rows)}
+
+
+def _numbers(numbers: Numbers, rank: int) -> Floats:
+    """One number as it is, one per channel along the second of ``rank`` axes."""
+    array = np.asarray(numbers, np.float32)
+    return array if array.ndim == 0 else array.reshape([-1] + [1] * (rank - 2))

@@ -1,0 +1,55 @@
+"""A graph of the bundle is computed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgediff_runtimes.components import Loaded
+from edgediff_runtimes.errors import SamplerError
+from edgediff_runtimes.parts.values import Context, Value, rows_of
+from edgediff_runtimes.recipe.declarations import Graph
+from edgediff_runtimes.tensors import Array, TensorSpec
+
+
+def compute(part: Graph, context: Context) -> dict[str, Value]:
+    """The wanted outputs of the graph, in float32 where they are floats; their rows are those of what it is fed."""
+    loaded = context.compute(part.role)
+    feeds = {name: context.values[value] for name, value in part.feeds.items()}
+    rows = rows_of(*feeds.values())
+    arrays = {name: value.array for name, value in feeds.items()}
+    for name, array in arrays.items():
+        _check_whole(array, loaded.inputs.get(name))
+    if part.alone:
+        counted = [name for name, value in feeds.items() if value.rows == rows]
+        outputs = _one_by_one(part, loaded, arrays, counted, context)
+    else:
+        outputs = loaded.run(arrays, tuple(part.takes), cancel=context.cancel, step=context.step)
+    return {name: Value(_widened(outputs[output]), rows) for output, name in part.takes.items()}
+
+
+def _one_by_one(
+    part: Graph, loaded: Loaded, feeds: dict[str, Array], counted: list[str], context: Context
+) -> dict[str, Array]:
+    """The outputs of one call per row, put together."""
+    calls = []
+    for index in range(len(feeds[counted[0]])):
+        row = {name: array[index : index + 1] if name in counted else array for name, array in feeds.items()}
+        calls.append(loaded.run(row, tuple(part.takes), cancel=context.cancel, step=context.step))
+    return {output: np.concatenate([call[output] for call in calls]) for output in part.takes}
+
+
+def _check_whole(array: Array, spec: TensorSpec | None) -> None:
+    """A graph that takes whole time steps must not be given others: they would be cut off unsaid."""
+    if spec is None or np.dtype(spec.dtype).kind != "i" or array.dtype.kind != "f":
+        return
+    if not np.array_equal(array, np.trunc(array)):
+        raise SamplerError(
+            "sampler",
+            got=f"one with the time step {float(array.flat[0]):.2f}",
+            expected="one with whole time steps, because this bundle's graph takes integers",
+            hint="`timestep_spacing=leading` gives whole steps; a graph exported by edgediff takes any",
+        )
+
+
+def _widened(array: Array) -> Array:
+    return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array

@@ -1,0 +1,97 @@
+"""Values: named arrays that know what their first axis counts; and what the parts of a run share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, final
+
+import numpy as np
+from PIL import Image
+
+from edgediff_runtimes.cancellation import CancelToken
+from edgediff_runtimes.components import Loaded
+from edgediff_runtimes.noise import NoiseSource
+from edgediff_runtimes.recipe.recipe import Space
+from edgediff_runtimes.settings import Settings
+from edgediff_runtimes.tensors import Array
+from edgediff_runtimes.text import Encoder
+
+# `texts`: a row per text, those of the guided branch first and those of the unguided one behind them, where they
+# differ. `pictures`: a row per picture, the same in every branch. None: no rows, the same for all.
+Rows: TypeAlias = Literal["texts", "pictures"] | None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An array, and what its first axis counts."""
+
+    array: Array
+    rows: Rows = None
+
+
+@final
+@dataclass(slots=True)
+class Context:
+    """What the parts of a stage share while it runs.
+
+    Attributes:
+        settings: Of the run.
+        space: Of the stage.
+        pictures: What the caller gave, by option.
+        tokenizers: By directory.
+        compute: Gives the component of a role, loaded.
+        rng: Where random draws come from.
+        cancel: Ends the run, also inside a graph.
+        values: What was written so far, by name.
+        step: The sampling step in progress, from 0, or None.
+        images: What the last part of the result made.
+    """
+
+    settings: Settings
+    space: Space
+    pictures: Mapping[str, Image.Image]
+    tokenizers: Mapping[str, Encoder]
+    compute: Callable[[str], Loaded]
+    rng: NoiseSource
+    cancel: CancelToken
+    values: dict[str, Value] = field(default_factory=dict)
+    step: int | None = None
+    images: list[Image.Image] = field(default_factory=list)
+
+    def array(self, name: str) -> Array:
+        """The array of a value."""
+        return self.values[name].array
+
+
+def rows_of(*values: Value) -> Rows:
+    """What the first axis of a result counts that was made from these values."""
+    kinds = {value.rows for value in values}
+    return next((rows for rows in ("texts", "pictures") if rows in kinds), None)
+
+
+def branches(values: Mapping[str, Value], settings: Settings, zeros: tuple[str, ...]) -> tuple[dict[str, Value], ...]:
+    """The values as the network takes them, with a row per picture: of the guided branch, then of the unguided one.
+
+    Args:
+        values: As the parts wrote them.
+        settings: Say how many texts and pictures there are, and whether there is an unguided branch.
+        zeros: Values that are zero in the unguided branch where no negative prompt was given.
+    """
+    texts, each = settings.subjects, settings.images_per_prompt
+    guided = {name: _rows(value, slice(0, texts), each) for name, value in values.items()}
+    if not settings.guided:
+        return (guided,)
+    unguided = {}
+    for name, value in values.items():
+        both = value.rows == "texts" and len(value.array) > texts
+        rows = _rows(value, slice(texts, None) if both else slice(0, texts), each)
+        unguided[name] = Value(np.zeros_like(rows.array), rows.rows) if name in zeros and not both else rows
+    return guided, unguided
+
+
+def _rows(value: Value, texts: slice, each: int) -> Value:
+    if value.rows != "texts":
+        return value
+    return Value(np.repeat(value.array[texts], each, axis=0), "pictures")

@@ -1,0 +1,104 @@
+"""Classifier-free guidance, and the network under it as a sampler calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from edgediff_runtimes.parts import Context, Value, run_part
+from edgediff_runtimes.recipe.part import Part
+from edgediff_runtimes.recipe.recipe import Guidance
+from edgediff_runtimes.tensors import Floats
+
+PLAIN = Guidance()
+
+
+def combine(
+    unconditional: Floats, conditional: Floats, *, scale: float, rescale: float = 0.0, guidance: Guidance = PLAIN
+) -> Floats:
+    """Two predictions into one, ``unconditional + scale * (conditional - unconditional)``.
+
+    Ho and Salimans 2022, "Classifier-Free Diffusion Guidance", eq. 6 (there ``scale = 1 + w``). ``rescale`` mixes in
+    the result scaled to the deviation of the conditional prediction: Lin et al. 2023, "Common Diffusion Noise Schedules
+    and Sample Steps are Flawed", eqs. 15 and 16, per image over all other axes.
+
+    Args:
+        unconditional: ``(batch, ...)``, float32.
+        conditional: Of the same shape.
+        scale: 1 gives the conditional prediction back.
+        rescale: The paper's φ, 0 (none) to 1.
+        guidance: Where the difference is added, and whether the result is brought to the norm of the conditional one.
+    """
+    origin = conditional if guidance.origin == "conditional" else unconditional
+    guided: Floats = origin + np.float32(scale) * (conditional - unconditional)
+    if guidance.norm is not None:
+        lengths = [np.linalg.norm(array, axis=guidance.norm, keepdims=True) for array in (conditional, guided)]
+        guided = guided * (lengths[0] / lengths[1])
+    if rescale == 0:
+        return guided
+    axes = tuple(range(1, guided.ndim))
+    wanted, got = (array.std(axes, ddof=1, keepdims=True) for array in (conditional, guided))
+    # A constant prediction has no deviation to restore.
+    deviation = np.divide(wanted, got, out=np.ones_like(got), where=got > 0)
+    rescaled: Floats = guided * deviation
+    return np.float32(rescale) * rescaled + np.float32(1 - rescale) * guided
+
+
+@final
+@dataclass(slots=True)
+class Guided:
+    """``network(x, t) -> prediction``: the network parts of a stage with their conditions, guided, one call or two.
+
+    Attributes:
+        parts: What is computed at every call.
+        context: Of the run; its values are those of the call.
+        branches: The conditions of the guided branch, and of the unguided one where there is guidance.
+        guidance: How two predictions become one.
+        scale: Guidance scale.
+        rescale: See ``combine``.
+        split: Two calls of ``batch`` pictures in place of one of ``2 * batch``: less memory, the same result.
+        with_unguided: Give the unguided prediction too, behind the guided one in channels, as CFG++ wants it.
+    """
+
+    parts: Sequence[Part]
+    context: Context
+    branches: Sequence[Mapping[str, Value]]
+    guidance: Guidance
+    scale: float
+    rescale: float
+    split: bool
+    with_unguided: bool
+
+    def __call__(self, x: Floats, t: float) -> Floats:
+        """The prediction for ``x`` of shape ``(batch, channels, height, width)`` at time step ``t``, float32."""
+        conditional, *unconditional = self.branches
+        if not unconditional:
+            return self._predict(x, t, conditional)
+        if self.split:
+            pair = self._predict(x, t, unconditional[0]), self._predict(x, t, conditional)
+        else:
+            both = self._predict(np.concatenate([x, x]), t, _one_behind_the_other(unconditional[0], conditional))
+            pair = both[: len(x)], both[len(x) :]
+        guided = combine(*pair, scale=self.scale, rescale=self.rescale, guidance=self.guidance)
+        return np.concatenate([guided, pair[0]], axis=1) if self.with_unguided else guided
+
+    def _predict(self, x: Floats, t: float, conditions: Mapping[str, Value]) -> Floats:
+        self.context.values = {
+            **conditions,
+            "x": Value(x, "pictures"),
+            "t": Value(np.full(1, t, np.float64)),
+            "t_rows": Value(np.full(len(x), t, np.float64), "pictures"),
+        }
+        for part in self.parts:
+            run_part(part, self.context)
+        return self.context.array("prediction").astype(np.float32, copy=False)
+
+
+def _one_behind_the_other(first: Mapping[str, Value], second: Mapping[str, Value]) -> dict[str, Value]:
+    return {
+        name: value if value.rows is None else Value(np.concatenate([value.array, second[name].array]), value.rows)
+        for name, value in first.items()
+    }

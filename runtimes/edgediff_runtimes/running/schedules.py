@@ -1,0 +1,63 @@
+"""The sampler of a stage: the scheduler's config, what the caller asks for, and what the recipe adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edgediff_runtimes.errors import SamplerError
+from edgediff_runtimes.recipe.recipe import Stage, token_count
+from edgediff_runtimes.sampling import Sampler, build_sampler, sampler_config, sampler_fields, takes
+from edgediff_runtimes.settings import Settings
+
+# diffusers' pipelines pass eta = 0 to every scheduler that takes it; this one's own default is another.
+_ETA_ZERO = ("TCDScheduler",)
+# Of `calculate_shift` in diffusers' flow pipelines, for configs that do not say.
+_SHIFT = {"base_image_seq_len": 256, "max_image_seq_len": 4096, "base_shift": 0.5, "max_shift": 1.15}
+
+
+def sampler_for(stage: Stage, settings: Settings, scheduler: Mapping[str, Any]) -> Sampler:
+    """The sampler of a run; from a picture, the last part of its schedule or one made for its strength.
+
+    Args:
+        stage: Says what is added to the config.
+        settings: Sampler name and options, steps, size, strength.
+        scheduler: The bundle's own scheduler config.
+
+    Raises:
+        SamplerError: The sampler, its options, its steps or the strength do not go together.
+    """
+    config, options = dict(scheduler), dict(settings.sampler_options)
+    if settings.sampler is not None:
+        config = sampler_config(settings.sampler, config)
+        options = sampler_fields(settings.sampler) | options
+    if config["_class_name"] in _ETA_ZERO:
+        options.setdefault("eta", 0.0)
+    strength = settings.strength
+    whole = stage.schedule.strength == "whole" and options.get("timesteps") is None and takes(config, "strength")
+    if strength is not None and whole:
+        options, strength = {"strength": strength, **options}, None
+    if stage.schedule.shift is not None and config.get("use_dynamic_shifting"):
+        options.setdefault("mu", _mu(stage, settings, config))
+    if stage.schedule.linear and settings.sampler is None and settings.steps and "sigmas" not in options:
+        options["sigmas"] = np.linspace(1.0, 1 / settings.steps, settings.steps).tolist()
+        sampler = build_sampler(config, **options)
+    else:
+        sampler = build_sampler(config, steps=settings.steps, **options)
+    if sampler.needs_unguided and not settings.guided:
+        raise SamplerError("sampler", got=settings.sampler, expected="one that needs no guidance, or guidance above 1")
+    return sampler if strength is None else sampler.for_strength(strength)
+
+
+def _mu(stage: Stage, settings: Settings, config: Mapping[str, Any]) -> float:
+    """The shift of the schedule: linear in the number of tokens between the config's two ends.
+
+    Esser et al. 2024, "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis", section 5.3.2, as
+    diffusers' ``calculate_shift`` has it.
+    """
+    tokens = token_count(stage.space, stage.schedule, width=settings.width, height=settings.height)
+    given = {name: config.get(name, default) for name, default in _SHIFT.items()}
+    slope = (given["max_shift"] - given["base_shift"]) / (given["max_image_seq_len"] - given["base_image_seq_len"])
+    return float(tokens * slope + given["base_shift"] - slope * given["base_image_seq_len"])

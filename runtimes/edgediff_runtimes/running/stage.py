@@ -1,0 +1,142 @@
+"""A stage of a recipe: given, task, steps, result. Which graphs and values these are, the recipe alone knows.
+
+The order of the random draws is the recipe's, which takes it from diffusers' pipelines, so that one seed gives one
+picture in both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import final
+
+from PIL import Image
+
+from edgediff_runtimes.cancellation import CancelToken
+from edgediff_runtimes.components import Components, Computed, Loaded
+from edgediff_runtimes.noise import noise_source, per_image
+from edgediff_runtimes.parts import Context, Value, run_part
+from edgediff_runtimes.parts.values import branches
+from edgediff_runtimes.recipe.declarations import Graph
+from edgediff_runtimes.recipe.part import Part
+from edgediff_runtimes.recipe.recipe import Stage
+from edgediff_runtimes.results import Step, Timings
+from edgediff_runtimes.running.guidance import PLAIN, Guided
+from edgediff_runtimes.sampling import Sampler
+from edgediff_runtimes.settings import Settings
+from edgediff_runtimes.tensors import Floats
+from edgediff_runtimes.text import Encoder
+
+
+@final
+@dataclass(slots=True)
+class StageRun:
+    """One stage of one run.
+
+    Attributes:
+        stage: What is run.
+        components: Gives each part the graph it needs.
+        tokenizers: By directory.
+        settings: Resolved.
+        sampler: See ``sampler_for``.
+        pictures: What the caller gave, by option.
+        split_guidance: See ``Guided.split``.
+        cancel: Ends the run, also inside a graph.
+        timings: Filled phase by phase.
+        computed: How each component was computed, by role; filled phase by phase.
+    """
+
+    stage: Stage
+    components: Components
+    tokenizers: Mapping[str, Encoder]
+    settings: Settings
+    sampler: Sampler
+    pictures: Mapping[str, Image.Image]
+    split_guidance: bool
+    cancel: CancelToken = field(default_factory=CancelToken)
+    timings: Timings = field(default_factory=Timings)
+    computed: dict[str, Computed] = field(default_factory=dict)
+
+    def steps(self) -> Iterator[Step]:
+        """Conditions and start, then one ``Step`` after another; the last one's latents are the result."""
+        self.cancel.check()
+        loaded: dict[str, Loaded] = {}
+        context = self._context(loaded)
+        for phase, parts in (("text_s", self.stage.given), ("encode_s", self.stage.tasks[self.settings.task])):
+            with self._timed(phase):
+                self._run(parts, context, loaded)
+        noise, start = context.array("noise"), context.values.get("start")
+        guidance = self.stage.guidance or PLAIN
+        conditions = branches(context.values, self.settings, guidance.zeros)
+        with ExitStack() as held:
+            for part in self.stage.network:
+                if isinstance(part, Graph):
+                    loaded[part.role] = held.enter_context(self.components.use(part.role, computed=self.computed))
+            network = Guided(
+                parts=self.stage.network,
+                context=context,
+                branches=conditions,
+                guidance=guidance,
+                scale=float(self.settings.option(guidance.scale)) if self.settings.guided else 1.0,
+                rescale=self.settings.guidance_rescale,
+                split=self.split_guidance,
+                with_unguided=self.sampler.needs_unguided,
+            )
+            yield from self._sample(network, context, noise, None if start is None else start.array)
+
+    def result(self, latents: Floats) -> list[Image.Image]:
+        """What the final sample becomes."""
+        loaded: dict[str, Loaded] = {}
+        context = self._context(loaded)
+        context.values["x"] = Value(latents, "pictures")
+        with self._timed("decode_s"):
+            self._run(self.stage.result, context, loaded)
+        return context.images
+
+    def _sample(self, network: Guided, context: Context, noise: Floats, start: Floats | None) -> Iterator[Step]:
+        context.step = 0
+        began = time.perf_counter()
+        for step in self.sampler.iterate(network, noise, rng=context.rng, start=start):
+            self.timings.steps_s.append(time.perf_counter() - began)
+            yield Step(
+                index=step.index,
+                total=self.sampler.steps,
+                timestep=float(step.timestep),
+                sigma=float(step.sigma),
+                latents=step.sample,
+                denoised=step.denoised,
+                space=self.stage.space,
+            )
+            self.cancel.check()
+            context.step = step.index + 1
+            began = time.perf_counter()
+
+    def _context(self, loaded: Mapping[str, Loaded]) -> Context:
+        return Context(
+            settings=self.settings,
+            space=self.stage.space,
+            pictures=self.pictures,
+            tokenizers=self.tokenizers,
+            compute=loaded.__getitem__,
+            rng=per_image([noise_source(seed, self.settings.noise) for seed in self.settings.seeds]),
+            cancel=self.cancel,
+        )
+
+    def _run(self, parts: Sequence[Part], context: Context, loaded: dict[str, Loaded]) -> None:
+        """Run parts once; a graph is loaded for its own part only."""
+        for part in parts:
+            if not isinstance(part, Graph):
+                run_part(part, context)
+                continue
+            with self.components.use(part.role, computed=self.computed) as component:
+                loaded[part.role] = component
+                run_part(part, context)
+            del loaded[part.role]
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        setattr(self.timings, phase, time.perf_counter() - began)

@@ -1,0 +1,212 @@
+"""Checks of single options; each gives the value back or raises ``SettingError`` that says what was expected."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgediff_runtimes.bundle import Defaults
+from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.noise import NOISE_KINDS
+from edgediff_runtimes.plain import as_finite, as_whole
+from edgediff_runtimes.recipe import Guidance, Space
+from edgediff_runtimes.recipe.declarations import Choice
+from edgediff_runtimes.settings.options import EncodeMode, Options
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """The texts of a list of texts; none where it is anything else."""
+    items = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
+    return items if all(isinstance(item, str) and _is_unicode(item) for item in items) else ()
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text has no surrogates, which stand for bytes of a command line that are no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def prompts(value: str | Sequence[str] | None, *, taken: bool) -> tuple[str, ...]:
+    """At least one prompt, or none where the model takes no text."""
+    if not taken:
+        if value is not None:
+            raise SettingError("prompt", got=value, expected="nothing, because the bundle's model takes no text")
+        return ()
+    found = texts([value] if isinstance(value, str) else value)
+    if not found:
+        raise SettingError("prompt", got=value, expected="a Unicode text or a sequence of at least one")
+    return found
+
+
+def negatives(
+    guidance: Guidance | None, negative: str | Sequence[str] | None, prompts: tuple[str, ...], *, guided: bool
+) -> tuple[str, ...]:
+    """One negative prompt per prompt; none without guidance, and where zeros stand for it."""
+    if not guided or guidance is None or not prompts:
+        if negative is not None:
+            raise SettingError(
+                "negative_prompt",
+                got=negative,
+                expected="nothing, because without guidance above 1 it has no effect",
+                hint="raise `guidance`",
+            )
+        return ()
+    if negative is None and guidance.zeros:
+        return ()
+    each = [negative or ""] * len(prompts) if negative is None or isinstance(negative, str) else negative
+    found = texts(each)
+    if len(found) != len(prompts):
+        raise SettingError(
+            "negative_prompt", got=negative, expected=f"one Unicode text, or {len(prompts)} as there are prompts"
+        )
+    return found
+
+
+def noise(value: str) -> str:
+    """The kind of a noise source."""
+    if value not in NOISE_KINDS:
+        raise SettingError("noise", got=value, expected=f"one of {', '.join(NOISE_KINDS)}")
+    return value
+
+
+def steps(value: int | None, default: int, sampler_options: Mapping[str, Any]) -> int | None:
+    """Sampling steps; None where the sampler's options say them."""
+    if value is None and any(sampler_options.get(name) is not None for name in ("timesteps", "sigmas")):
+        return None
+    return at_least_one("steps", default if value is None else value)
+
+
+def sampler(value: str | None) -> str | None:
+    """The name of a sampler, or None."""
+    if value is not None and not isinstance(value, str):
+        raise SettingError("sampler", got=value, expected="the name of a sampler")
+    return value
+
+
+def sampler_options(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of the config; they must survive the way through a picture's metadata."""
+    expected = "an object of fields of the sampler's config, with values that JSON has"
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise SettingError("sampler_options", got=value, expected=expected) from error
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+        raise SettingError("sampler_options", got=value, expected=expected)
+    if taken := sorted(value.keys() & {"steps", "config"}):
+        raise SettingError("sampler_options", got=value, expected=f"no `{taken[0]}` among the fields")
+    return dict(value)
+
+
+def rescale(value: float, *, guided: bool) -> float:
+    """The mix of the rescaled result, 0 to 1; 0 without guidance."""
+    share = number("guidance_rescale", value)
+    if not 0 <= share <= 1:
+        raise SettingError("guidance_rescale", got=value, expected="a number from 0 to 1")
+    if share and not guided:
+        raise SettingError("guidance_rescale", got=value, expected="0, because this run has no guidance")
+    return share
+
+
+def start(
+    options: Options, image_size: tuple[int, int] | None, *, default: float
+) -> tuple[float | None, EncodeMode | None]:
+    """Strength and encode mode of a run that starts from a picture; both None without one."""
+    if image_size is None:
+        for name in ("strength", "encode"):
+            if options.get(name) is not None:
+                raise SettingError(name, got=options.get(name), expected="nothing, because there is no image")
+        return None, None
+    given = options.get("strength")
+    strength = number("strength", default if given is None else given)
+    if not 0 < strength <= 1:
+        raise SettingError("strength", got=strength, expected="a number above 0 and at most 1")
+    encode: EncodeMode = options.get("encode") or "sample"
+    if encode not in ("sample", "mode"):
+        raise SettingError("encode", got=encode, expected="`sample` or `mode`")
+    return strength, encode
+
+
+def size(space: Space, defaults: Defaults, options: Options, image_size: tuple[int, int] | None) -> tuple[int, int]:
+    """Width and height in pixels: what was asked for, else the image's, else the bundle's."""
+    multiple = space.multiple or space.factor
+    if image_size is None:
+        fallback = defaults.width, defaults.height
+    else:
+        # As diffusers: an image keeps its size, cut to whole latent pixels.
+        fallback = max(image_size[0] // multiple, 1) * multiple, max(image_size[1] // multiple, 1) * multiple
+    fixed = space.width, space.height
+    sides = []
+    for name, given, default, entries in zip(
+        ("width", "height"), (options.get("width"), options.get("height")), fallback, fixed, strict=True
+    ):
+        if entries is not None:
+            sides.append(_fixed_side(name, given, entries * space.factor))
+        else:
+            sides.append(_side(name, default if given is None else given, multiple))
+    return sides[0], sides[1]
+
+
+def _fixed_side(name: str, value: int | None, side: int) -> int:
+    if value is not None and as_whole(value) != side:
+        raise SettingError(name, got=value, expected=f"{side}, the only one that the bundle's model draws")
+    return side
+
+
+def _side(name: str, value: int | None, multiple: int) -> int:
+    side = as_whole(value)
+    if side is None:
+        raise SettingError(name, got=value, expected=f"a whole number, and a multiple of {multiple}")
+    if side < multiple or side % multiple:
+        near = max(round(side / multiple), 1) * multiple
+        raise SettingError(name, got=value, expected=f"a multiple of {multiple}", hint=f"{near} is the nearest")
+    return side
+
+
+def choice(part: Choice, value: Any) -> float | tuple[float, ...]:  # noqa: ANN401 - what a caller gave
+    """A number, or one label per picture where the part has labels.
+
+    Raises:
+        SettingError: It is missing and has no default, or is no such number or label.
+    """
+    if value is None:
+        if part.default is None:
+            raise SettingError(part.choice, got=None, expected=_expected(part))
+        return (part.default,) if part.below is not None else part.default
+    if part.below is None:
+        return number(part.choice, value)
+    several = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    if not several:
+        raise SettingError(part.choice, got=value, expected=_expected(part))
+    return tuple(_label(part, item) for item in several)
+
+
+def _label(part: Choice, value: object) -> int:
+    label = part.names.get(value.strip().lower()) if isinstance(value, str) else as_whole(value)
+    if label is None and isinstance(value, str) and value.strip().isdecimal():
+        label = int(value)
+    if label is None or part.below is None or not 0 <= label < part.below:
+        raise SettingError(part.choice, got=value, expected=_expected(part))
+    return label
+
+
+def _expected(part: Choice) -> str:
+    if part.below is None:
+        return "a number"
+    named = f", or a name such as {', '.join(list(part.names)[:3])}" if part.names else ""
+    return f"a whole number from 0 to {part.below - 1}{named}"
+
+
+def number(name: str, value: float | None) -> float:
+    """A finite number."""
+    found = as_finite(value)
+    if found is None:
+        raise SettingError(name, got=value, expected="a finite number")
+    return found
+
+
+def at_least_one(name: str, value: int) -> int:
+    """A whole number of at least 1."""
+    found = as_whole(value)
+    if found is None or found < 1:
+        raise SettingError(name, got=value, expected="a whole number of at least 1")
+    return found

@@ -1,0 +1,162 @@
+"""What a caller may ask of a run, and what a run is fixed by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias, TypedDict, final
+
+from edgediff_runtimes.images import ImageSource
+from edgediff_runtimes.noise import image_seeds
+
+EncodeMode: TypeAlias = Literal["sample", "mode"]
+RANDOM_SEED = -1  # as the web UIs write it; also the default
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that fixes a run, given the bundle. Built by ``resolve_settings``.
+
+    Attributes:
+        prompts: The prompts; none where the model takes no text.
+        negative_prompts: One per prompt, or empty where guidance makes no second call or takes zeros for it.
+        images_per_prompt: Pictures of each prompt; picture i of the run has the seed ``seed + i``.
+        seed: Seed of the first picture.
+        noise: Kind of the noise source (``torch-cpu`` draws what diffusers draws on the CPU).
+        steps: Sampling steps of the whole schedule; image-to-image runs the last ``strength`` of them. None where
+            custom ``timesteps`` or ``sigmas`` among ``sampler_options`` say it.
+        guidance: The scale that the model is known by: of classifier-free guidance, or one that the network is told;
+            None where it has neither.
+        guidance_rescale: Mix of the rescaled result, 0 to 1.
+        sampler: A sampler's name, or None for the bundle's own schedule.
+        sampler_options: Fields of the sampler's config that replace the bundle's.
+        width: Pixels.
+        height: Pixels.
+        strength: How much of the schedule image-to-image runs, above 0 to 1; None without an image.
+        encode: How image-to-image takes latents from the encoder's Gaussian; None without an image.
+        task: The recipe's task.
+        guided: Whether the network is asked a second time, for the unguided prediction.
+        choices: What the recipe's parts read beside these, by option; a tuple has one entry per prompt.
+    """
+
+    prompts: tuple[str, ...]
+    negative_prompts: tuple[str, ...]
+    images_per_prompt: int
+    seed: int
+    noise: str
+    steps: int | None
+    guidance: float | None
+    guidance_rescale: float
+    sampler: str | None
+    sampler_options: dict[str, Any] = field(default_factory=dict)
+    width: int = 0
+    height: int = 0
+    strength: float | None = None
+    encode: EncodeMode | None = None
+    task: str = "text-to-image"
+    guided: bool = False
+    choices: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def subjects(self) -> int:
+        """Prompts, or labels where there are no prompts; one where there is neither."""
+        lists = [self.prompts, *(value for value in self.choices.values() if isinstance(value, tuple))]
+        return max(1, *map(len, lists))
+
+    @property
+    def batch(self) -> int:
+        """Pictures of the run."""
+        return self.subjects * self.images_per_prompt
+
+    def option(self, name: str) -> Any:  # noqa: ANN401 - a number or a tuple, as the part that reads it says
+        """The value of an option that a part reads."""
+        return self.choices[name] if name in self.choices else getattr(self, name)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seed of every picture; -1, which asks for a random one, stands here as its equal below 2^64."""
+        return tuple(seed % 2**64 if seed == RANDOM_SEED else seed for seed in image_seeds(self.seed, self.batch))
+
+    def prompt_of(self, index: int) -> str:
+        """The prompt of picture ``index``; empty where the model takes no text."""
+        return self.prompts[index // self.images_per_prompt] if self.prompts else ""
+
+    def of_image(self, index: int) -> dict[str, Any]:
+        """The settings that draw picture ``index`` of this run alone, as JSON values for its file.
+
+        Its noise is then the same bit for bit. Engines multiply one row by another kernel than several, so that the
+        picture is the same to the last bits of float32 where the network sees one row alone (``docs/samplers.md``).
+        """
+        prompt = index // self.images_per_prompt
+        values = asdict(self)
+        values.update(
+            prompts=list(self.prompts[prompt : prompt + 1]),
+            negative_prompts=list(self.negative_prompts[prompt : prompt + 1]),
+            choices={name: _alone(value, prompt) for name, value in self.choices.items()},
+            images_per_prompt=1,
+            seed=self.seeds[index],
+        )
+        return values
+
+
+class Options(TypedDict, total=False):
+    """What a caller may ask of a run; a key left out, or None, takes the default.
+
+    Attributes:
+        negative_prompt: What to steer away from, one for all or one per prompt; needs guidance above 1.
+        image: A picture to start from: a PIL image or a path.
+        strength: How far to go from ``image``: above 0 to 1, default 0.8.
+        encode: ``sample`` (default, as diffusers) or ``mode`` of the encoder's Gaussian for ``image``.
+        steps: Sampling steps; default: the bundle's, or as many as custom ``timesteps`` or ``sigmas`` make.
+        guidance: Guidance scale; 1 or less makes one call a step; default: the bundle's.
+        guidance_rescale: 0 (default) to 1, see ``guidance.combine``.
+        seed: Seed of the first picture, picture i has ``seed + i``; default, and for -1: drawn at random.
+        noise: ``torch-cpu`` (default) draws the normals that torch draws on a CPU; others: ``noise.noise_source``.
+        sampler: Name of a sampler; default: the bundle's own schedule.
+        sampler_options: Fields of the sampler's config to replace, such as ``{"timestep_spacing": "trailing"}``.
+        width: Pixels, a multiple of the bundle's latent factor; default: the bundle's, or the image's.
+        height: Pixels, as ``width``.
+        images: Pictures per prompt, default 1.
+        class_label: A number, or a name where the model has names; several are drawn as one batch.
+        true_guidance: Scale of classifier-free guidance beside a scale that the network is told; needs a negative
+            prompt.
+        original_width: Pixels the network is told a picture had before it was cropped; default: ``width``.
+        original_height: Likewise; default: ``height``.
+        crop_left: Pixels the network is told were cropped; default 0.
+        crop_top: Likewise.
+        target_width: Pixels the network is told the picture has; default: ``width``.
+        target_height: Likewise; default: ``height``.
+        aesthetic_score: How well people liked a picture, as the network is told; default 6.
+        negative_aesthetic_score: The same for the negative prompt; default 2.5.
+    """
+
+    negative_prompt: str | Sequence[str] | None
+    image: ImageSource | None
+    strength: float | None
+    encode: EncodeMode | None
+    steps: int | None
+    guidance: float | None
+    guidance_rescale: float | None
+    seed: int | None
+    noise: str | None
+    sampler: str | None
+    sampler_options: Mapping[str, Any] | None
+    width: int | None
+    height: int | None
+    images: int | None
+    class_label: int | str | Sequence[int | str] | None
+    true_guidance: float | None
+    original_width: int | None
+    original_height: int | None
+    crop_left: int | None
+    crop_top: int | None
+    target_width: int | None
+    target_height: int | None
+    aesthetic_score: float | None
+    negative_aesthetic_score: float | None
+
+
+def _alone(value: Any, index: int) -> Any:  # noqa: ANN401 - whatever the part that reads it takes
+    """The entry of one prompt, where an option has one for each."""
+    return [value[index]] if isinstance(value, tuple) else value

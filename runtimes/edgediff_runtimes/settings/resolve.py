@@ -1,0 +1,174 @@
+"""Options into settings: every one applied or refused, none ignored."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, cast
+
+from edgediff_runtimes.bundle import Defaults
+from edgediff_runtimes.errors import ImageError, SettingError
+from edgediff_runtimes.noise import NOISE_KINDS, image_seeds
+from edgediff_runtimes.other_names import OTHER_NAMES
+from edgediff_runtimes.recipe import Guidance, Recipe
+from edgediff_runtimes.recipe.declarations import Choice, Picture, Sizes
+from edgediff_runtimes.settings import checks
+from edgediff_runtimes.settings.options import RANDOM_SEED, Options, Settings
+
+_SEED_BITS = 32  # all that torch's CPU generator uses of a seed
+DEFAULT_STRENGTH = 0.8  # diffusers' default
+_PICTURES = ("image",)  # options that hold a picture
+_WITH_A_PICTURE = ("strength", "encode")
+
+
+def options_of(values: object) -> tuple[str | None, Options]:
+    """Prompt and options that draw a picture again, from what ``Settings.of_image`` gave for it.
+
+    Raises:
+        ImageError: These are no such settings.
+    """
+    names = {field.name for field in fields(Settings)}
+    problem = ImageError("the picture's settings are not those of this edgediff: expected " + ", ".join(sorted(names)))
+    if not isinstance(values, dict) or values.keys() != names or not isinstance(values["choices"], dict):
+        raise problem
+    prompts, negatives = checks.texts(values["prompts"]), checks.texts(values["negative_prompts"])
+    if len(prompts) > 1 or [*prompts] != values["prompts"] or [*negatives[:1]] != values["negative_prompts"]:
+        raise problem
+    known = Options.__annotations__
+    options = {name: value for name, value in {**values, **values["choices"]}.items() if name in known}
+    options["negative_prompt"] = negatives[0] if negatives else None
+    return (prompts[0] if prompts else None), cast("Options", options)
+
+
+def task_of(recipe: Recipe, options: Options) -> tuple[str, tuple[str, ...]]:
+    """The task that a caller's pictures ask for, and the options that hold them.
+
+    Raises:
+        SettingError: The recipe has no task for these pictures.
+    """
+    given = {name for name in _PICTURES if options.get(name) is not None}
+    wanted = {
+        task: tuple(part.choice for part in parts if isinstance(part, Picture))
+        for task, parts in recipe.first.tasks.items()
+    }
+    for task, names in wanted.items():
+        if {*names} == given:
+            return task, names
+    for name in sorted(given):
+        raise SettingError(name, got=options.get(name), expected="nothing, because the bundle draws from none")
+    name = next(iter(wanted.values()))[0]
+    raise SettingError(name, got=None, expected="a picture, because the bundle draws from one")
+
+
+def resolve_settings(
+    recipe: Recipe,
+    defaults: Defaults,
+    prompt: str | Sequence[str] | None,
+    options: Options,
+    *,
+    image_size: tuple[int, int] | None,
+) -> Settings:
+    """Fill in the bundle's defaults and check every option.
+
+    Args:
+        recipe: Says which options there are.
+        defaults: The bundle's.
+        prompt: One prompt or several; None for a model that takes no text.
+        options: What the caller asked for.
+        image_size: Width and height of ``options["image"]``, or None without one.
+
+    Raises:
+        SettingError: An option is unknown, is not read by the recipe, or cannot be applied; the sentence says what was
+            got and what was expected.
+    """
+    _check_known(recipe, options)
+    stage = recipe.first
+    prompts = checks.prompts(prompt, taken="prompt" in recipe.options)
+    guidance = None
+    if "guidance" in recipe.options:
+        guidance = checks.number("guidance", _or(options.get("guidance"), defaults.guidance))
+    guided = _is_guided(stage.guidance, options, guidance)
+    sampler_options = checks.sampler_options(_or(options.get("sampler_options"), {}))
+    width, height = checks.size(stage.space, defaults, options, image_size)
+    strength, encode = checks.start(options, image_size, default=DEFAULT_STRENGTH)
+    settings = Settings(
+        prompts=prompts,
+        negative_prompts=checks.negatives(stage.guidance, options.get("negative_prompt"), prompts, guided=guided),
+        images_per_prompt=checks.at_least_one("images", _or(options.get("images"), 1)),
+        seed=_seed(_or(options.get("seed"), RANDOM_SEED)),
+        noise=checks.noise(_or(options.get("noise"), NOISE_KINDS[0])),
+        steps=checks.steps(options.get("steps"), defaults.steps, sampler_options),
+        guidance=guidance,
+        guidance_rescale=checks.rescale(_or(options.get("guidance_rescale"), 0.0), guided=guided),
+        sampler=checks.sampler(options.get("sampler")),
+        sampler_options=sampler_options,
+        width=width,
+        height=height,
+        strength=strength,
+        encode=encode,
+        task=task_of(recipe, options)[0],
+        guided=guided,
+    )
+    choices = _choices(recipe, options, settings)
+    return replace(settings, choices=choices)
+
+
+def _or(value: Any, default: Any) -> Any:  # noqa: ANN401 - either's type
+    return default if value is None else value
+
+
+def _seed(value: int) -> int:
+    seed = image_seeds(value, 1)[0]
+    return secrets.randbits(_SEED_BITS) if seed == RANDOM_SEED else seed
+
+
+def _check_known(recipe: Recipe, options: Options) -> None:
+    known = Options.__annotations__.keys()
+    if unknown := sorted(options.keys() - known):
+        ours = OTHER_NAMES.get(unknown[0].lower())
+        hint = None if ours is None else f"it is called `{ours}` here"
+        raise SettingError("options", got=unknown[0], expected=f"one of {', '.join(known)}", hint=hint)
+    # These are refused where they are checked, with a better reason.
+    read = {*recipe.options, *_PICTURES, *_WITH_A_PICTURE, "negative_prompt", "guidance_rescale", "width", "height"}
+    for name, value in options.items():
+        if value is not None and name not in read:
+            raise SettingError(name, got=value, expected="nothing, because the bundle's model does not take it")
+
+
+def _is_guided(guidance: Guidance | None, options: Options, scale: float | None) -> bool:
+    """Whether the network is asked twice."""
+    if guidance is None or (guidance.negative and options.get("negative_prompt") is None):
+        return False
+    if guidance.scale == "guidance":
+        return scale is not None and scale > guidance.above
+    given = options.get(guidance.scale)
+    return given is not None and checks.number(guidance.scale, cast("float", given)) > guidance.above
+
+
+def _choices(recipe: Recipe, options: Options, settings: Settings) -> dict[str, Any]:
+    """What the parts read that is not among the settings, by option."""
+    chosen: dict[str, Any] = {}
+    own = {field.name for field in fields(Settings)}
+    asked: Mapping[str, Any] = cast("Mapping[str, Any]", options)
+    for stage in recipe.stages:
+        if stage.guidance is not None and stage.guidance.scale not in own and settings.guided:
+            chosen[stage.guidance.scale] = asked[stage.guidance.scale]
+        for parts in stage.phases.values():
+            for part in parts:
+                if isinstance(part, Choice) and part.choice not in own:
+                    chosen[part.choice] = checks.choice(part, asked.get(part.choice))
+                if isinstance(part, Sizes):
+                    chosen.update(_sizes(part, asked, settings, own))
+    return chosen
+
+
+def _sizes(part: Sizes, asked: Mapping[str, Any], settings: Settings, own: set[str]) -> dict[str, float]:
+    chosen: dict[str, float] = {}
+    for name in part.options:
+        if name in own:
+            continue
+        default = part.defaults.get(name)
+        fallback = getattr(settings, default) if isinstance(default, str) else default
+        chosen[name] = checks.number(name, _or(asked.get(name), fallback))
+    return chosen

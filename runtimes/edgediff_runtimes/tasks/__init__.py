@@ -1,1 +1,0 @@
-"""Tasks: what is done with the components of a bundle, phase by phase."""
