@@ -214,6 +214,8 @@ def _end_with_parent() -> None:
 def main() -> None:
     """Do the job on stdin."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and decides
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # likewise
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     phases = Phases()

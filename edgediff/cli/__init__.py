@@ -10,9 +10,13 @@ import os
 import signal
 import sys
 import warnings
-from typing import final
+from functools import partial
+from types import FrameType
+from typing import TextIO, final
 
 import click
+
+from edgediff.cli import streams
 
 INTERRUPTED = 130
 _COMMANDS = ("export", "run", "inspect", "verify", "models", "devices", "samplers", "bench", "cache")
@@ -51,13 +55,14 @@ def group(*, debug: bool) -> None:
 
 def main() -> None:
     """Run the command and exit."""
+    streams.accept_all_characters()
     warnings.showwarning = _show_warning
-    # Ended by a service manager or `timeout` as by Ctrl-C: what is half done is cleared away, partial results are kept.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _end_as_by_interrupt()
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"] or ["--help"]
     try:
         group.main(args=arguments, prog_name="edgediff", standalone_mode=False)
+        streams.flush()
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
         _show_error(error.format_message(), hint=None if context is None else f"see `{context.command_path} --help`")
@@ -65,19 +70,41 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
-    except MemoryError as error:
-        if debug:
+    except Exception as error:
+        if debug or not _told(error):
             raise
+        sys.exit(1)
+
+
+def _end_as_by_interrupt() -> None:
+    """Signals that end a process do what Ctrl-C does: half-done work is cleared away, partial results are kept."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # of service managers and `timeout`
+    # Of a terminal that is closed. Where it is ignored somebody wants the command to go on, as `nohup` does.
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, partial(_hung_up, streams.terminals()))
+
+
+def _hung_up(terminals: list[TextIO], number: int, frame: FrameType | None) -> None:
+    for stream in terminals:  # it is gone: writing there would fail
+        streams.throw_away(stream)
+    signal.default_int_handler(number, frame)
+
+
+def _told(error: Exception) -> bool:
+    """Show a known error in a sentence; False for one that is not known."""
+    from edgediff_runtimes.errors import EdgediffError
+
+    if isinstance(error, EdgediffError):
+        _show_error(error.sentence, hint=error.hint)
+    elif isinstance(error, MemoryError):
         hint = "a smaller --size, fewer --images and --low-memory need less"
         _show_error(f"there is not enough memory: {error}", hint=hint)
-        sys.exit(1)
-    except Exception as error:
-        from edgediff_runtimes.errors import EdgediffError
-
-        if debug or not isinstance(error, EdgediffError):
-            raise
-        _show_error(error.sentence, hint=error.hint)
-        sys.exit(1)
+    elif isinstance(error, OSError) and streams.failed_to_print(error):
+        if not isinstance(error, BrokenPipeError):  # who has read enough need not hear of it
+            _show_error(f"the output cannot be written: {error.strerror or error}", hint=None)
+    else:
+        return False
+    return True
 
 
 def _show_error(sentence: str, *, hint: str | None) -> None:

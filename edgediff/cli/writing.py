@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 import click
 
 from edgediff.cli.file_names import FileNames
+from edgediff.cli.streams import write_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -132,8 +133,7 @@ def writer(
 def _to_stdout(image: Image.Image, metadata: dict[str, Any] | None) -> None:
     from edgediff_runtimes.picture_files import encode_image
 
-    sys.stdout.buffer.write(encode_image(image, "PNG", metadata=metadata))
-    sys.stdout.buffer.flush()
+    write_bytes(encode_image(image, "PNG", metadata=metadata))
 
 
 def _caption(result: Result, index: int) -> str:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in the middle of the work: exit code 130, no half file, no traceback."""
+"""Ctrl-C, SIGTERM and SIGHUP in the middle of the work: exit code 130, no half file, no traceback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import pytest
 PATIENCE_S = 60  # the slow U-Net needs minutes for three steps
 # The command, with a word on stderr whenever the U-Net begins.
 DRIVER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has jobs in the background ignore it
 from edgediff.cli import main
 from edgediff_runtimes.engines import onnxruntime
 run = onnxruntime._OnnxRuntimeSession.run
@@ -48,8 +49,9 @@ def slow_bundle(bundle_copy, golden):
         (signal.SIGINT, ["--images", "2", "--low-memory"]),
         (signal.SIGINT, ["--json"]),
         (signal.SIGTERM, []),
+        (getattr(signal, "SIGHUP", None), []),
     ],
-    ids=["plain", "sparing", "json", "sigterm"],
+    ids=["plain", "sparing", "json", "sigterm", "sighup"],
 )
 def test_an_interrupt_ends_the_step(slow_bundle, tmp_path, sent, more):
     (tmp_path / "out").mkdir()
@@ -70,3 +72,40 @@ def test_an_interrupt_ends_the_step(slow_bundle, tmp_path, sent, more):
     assert err.split() == ["interrupted"]
     assert (process.returncode, out) == (130, "")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+def test_a_terminal_that_is_closed_ends_the_step(slow_bundle, tmp_path):
+    """It hangs up, and cannot be written any more: neither the bar nor a last word may fail."""
+    (tmp_path / "out").mkdir()
+    ours, theirs = os.openpty()
+    driver = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n" + DRIVER
+    args = ["run", "a cat", "-m", str(slow_bundle), "-o", str(tmp_path / "out" / "x.png")]
+    with subprocess.Popen(
+        [sys.executable, "-c", driver, *args],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while b"unet begins" not in shown:
+            shown += os.read(ours, 1 << 16)
+        os.close(ours)
+        try:
+            assert process.wait(timeout=PATIENCE_S) == 130
+        finally:
+            process.kill()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGHUP")
+def test_who_is_to_go_on_when_the_terminal_is_closed_does(tmp_path):
+    """As under `nohup`, which has the signal ignored."""
+    code = (
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); from edgediff import cli;"
+        "cli.group.main = lambda **_: os.kill(os.getpid(), signal.SIGHUP); cli.main()"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path).returncode == 0

@@ -17,7 +17,9 @@ from edgediff_runtimes.engines import get_engine
 from edgediff_runtimes.errors import NotInstalledError
 
 DOCS = Path(__file__).parents[3] / "docs" / "bench.md"  # not there where the wheel is tested apart from the checkout
-COMMAND = (sys.executable, "-c", "from edgediff.cli import main; main()", "bench")
+# A shell has jobs in the background ignore Ctrl-C.
+LISTENING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+COMMAND = (sys.executable, "-c", LISTENING + "from edgediff.cli import main; main()", "bench")
 QUICK = ("--repeat", "1", "--steps", "2")
 
 
@@ -148,9 +150,9 @@ def test_bad_input_is_one_sentence_before_anything_is_measured(bundle, command, 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-@pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("kill", ["SIGTERM", "SIGINT", "SIGHUP", "SIGKILL"])
 def test_what_a_killed_measurement_has_is_kept_and_marked(bundle, tmp_path, kill):
-    target, page = tmp_path / "r.json", tmp_path / "r.html"
+    kill, target, page = signal.Signals[kill], tmp_path / "r.json", tmp_path / "r.html"
     started = subprocess.Popen(
         [*COMMAND, str(bundle), "--repeat", "500", "--steps", "1", "--json", str(target), "--html", str(page)],
         stdout=subprocess.PIPE,
