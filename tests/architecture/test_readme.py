@@ -14,3 +14,7 @@ def test_the_embedding_example_runs(tmp_path, monkeypatch, capsys):
     exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - the example is ours
     assert (tmp_path / "apple.png").is_file()
     assert "4/4" in capsys.readouterr().out
+
+
+def test_the_readme_fits_one_screen_of_a_patient_reader():
+    assert len(README.read_text(encoding="utf-8").split()) <= 700

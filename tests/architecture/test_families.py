@@ -1,0 +1,45 @@
+"""A family is two files: no role or tensor of one is named anywhere else in the packages."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from edgediff_runtimes.families import FAMILIES, Configs
+
+# One directory of configs per family, as small as its recipe needs.
+CONFIGS = {
+    "stable-diffusion": Configs(
+        {"_class_name": "StableDiffusionPipeline"},
+        {"unet": {"time_cond_proj_dim": 32}, "vae": {"latent_channels": 4, "block_out_channels": [1, 1, 1, 1]}},
+    ),
+}
+# A prediction type of schedulers, and a field of the records of quality, have such names too.
+ELSEWHERE = {"sample", "timestep"}
+
+
+def test_every_family_has_its_configs():
+    assert {family.name for family in FAMILIES} == CONFIGS.keys()
+
+
+def _names(family):
+    """Roles, inputs and outputs of a family's graphs that mean nothing outside of it."""
+    for use in family.recipe(CONFIGS[family.name]).graphs():
+        yield from (use.role, *use.feeds, *use.takes)
+
+
+@pytest.mark.parametrize("package", ["runtimes/edgediff_runtimes", "edgediff"])
+def test_no_role_or_tensor_outside_the_families(root, package):
+    names = {name for family in FAMILIES for name in _names(family)} - ELSEWHERE
+    found = {}
+    for path in sorted((root / package).rglob("*.py")):
+        if "families" in path.parts:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        texts = {
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        if named := sorted(texts & names):
+            found[str(path.relative_to(root))] = named
+    assert found == {}
