@@ -13,6 +13,8 @@ from edgediff.cli.command import Command
 if TYPE_CHECKING:
     from edgediff_runtimes.bundle import Bundle, Component
 
+_LONGEST_FACT = 2000  # characters
+
 
 @click.command(
     "inspect",
@@ -91,6 +93,7 @@ def print_bundle(opened: Bundle) -> None:
     """Print components and facts of a bundle."""
     from edgediff.cli.quality_tables import print_quality
     from edgediff.cli.tables import print_table, readable_bytes
+    from edgediff_runtimes.errors import shown
 
     manifest = opened.manifest
     print_table(
@@ -122,7 +125,7 @@ def print_bundle(opened: Bundle) -> None:
         "tools": ", ".join(f"{name} {version}" for name, version in provenance.tools.items()) or "unknown",
     }
     for name, text in facts.items():
-        click.echo(f"{name + ':':12} {text}")
+        click.echo(f"{name + ':':12} {shown(text, most=_LONGEST_FACT)}")
     if manifest.quality is None:
         click.echo(f"{'quality:':11} not measured")
     else:

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+_LONGEST_FACT = 2000  # characters
+
 
 def print_picture(path: Path, *, as_json: bool) -> None:
     """Print the settings that a PNG, JPEG or WebP carries.
@@ -15,6 +17,7 @@ def print_picture(path: Path, *, as_json: bool) -> None:
     Raises:
         ImageError: It is no picture, or carries none.
     """
+    from edgediff_runtimes.errors import shown
     from edgediff_runtimes.picture_files import read_metadata
 
     metadata = read_metadata(path)
@@ -28,7 +31,7 @@ def print_picture(path: Path, *, as_json: bool) -> None:
     click.echo(f"{path.name}: drawn by edgediff; `edgediff run --repeat {path.name} -m BUNDLE` draws it again")
     for name, value in facts.items():
         if value not in (None, [], {}, ""):
-            click.echo(f"{name.replace('_', ' ') + ':':18} {_text(value)}")
+            click.echo(f"{name.replace('_', ' ') + ':':18} {shown(_text(value), most=_LONGEST_FACT)}")
 
 
 def _text(value: object) -> str:

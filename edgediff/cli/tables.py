@@ -8,6 +8,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from edgediff_runtimes.errors import shown
+
+_LONGEST_CELL = 10_000  # characters; what others wrote has no say over the terminal, and no end of its own
 _UNBOUNDED = 1_000_000  # columns; a table takes of them what it needs
 
 
@@ -20,9 +23,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(shown(cell, most=_LONGEST_CELL) for cell in row))
     with console.capture() as captured:
-        console.print(title, style="table.title")
+        console.print(shown(title), style="table.title")
         console.print(table)
     click.echo("\n".join(line.rstrip() for line in captured.get().removesuffix("\n").split("\n")))
 

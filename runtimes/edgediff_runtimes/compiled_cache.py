@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any, TypeVar, final
 
 from edgediff_runtimes.errors import EngineError, SettingError
+from edgediff_runtimes.untrusted.documents import read_json
 
 DEFAULT_LIMIT_BYTES = 4 << 30
 FOLDER_VARIABLE, LIMIT_VARIABLE = "EDGEDIFF_CACHE", "EDGEDIFF_CACHE_LIMIT"
@@ -74,7 +76,7 @@ class CompiledCache:
         """The cache that the environment names.
 
         Raises:
-            SettingError: ``EDGEDIFF_CACHE_LIMIT`` is no number of bytes.
+            SettingError: ``EDGEDIFF_CACHE`` is no folder, or ``EDGEDIFF_CACHE_LIMIT`` no number of bytes.
         """
         folder = _folder()
         return cls(None if folder is None else folder / "compiled", _limit())
@@ -188,17 +190,20 @@ def _read(path: Path) -> Entry | None:
     if path.name.startswith(_UNFINISHED):
         return None
     try:
-        about = json.loads((path / _ENTRY_FILE).read_text(encoding="utf-8"))
+        about = read_json(path / _ENTRY_FILE, name=_ENTRY_FILE, printable=True)
         used = (path / _ENTRY_FILE).stat().st_mtime
         size = sum(file.stat().st_size for file in path.iterdir())
     except (OSError, ValueError):
         return None
-    return Entry(path.name, about, size, used) if isinstance(about, dict) else None
+    return Entry(path.name, about, size, used)
 
 
 def _folder() -> Path | None:
     if given := os.environ.get(FOLDER_VARIABLE):
-        return Path(given).expanduser().absolute()
+        try:
+            return Path(given).expanduser().absolute()
+        except (RuntimeError, OSError, ValueError) as error:  # no such user, no working directory, a zero byte
+            raise SettingError(FOLDER_VARIABLE, got=given, expected="a folder for the cache") from error
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA")
         return Path(local) / "edgediff" / "Cache" if local else None
@@ -218,6 +223,7 @@ def _limit() -> int:
     if not text:
         return DEFAULT_LIMIT_BYTES
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)", text)
-    if match is None or match[2].upper() not in _UNITS:
+    number = float(match[1]) if match else math.inf
+    if match is None or match[2].upper() not in _UNITS or math.isinf(number * _UNITS[match[2].upper()]):
         raise SettingError(LIMIT_VARIABLE, got=text, expected="a number of bytes such as 2GB or 512MiB")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
+    return int(number * _UNITS[match[2].upper()])

@@ -17,6 +17,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 from edgediff_runtimes.errors import ImageError
 from edgediff_runtimes.images import FORMATS, opened_image
 from edgediff_runtimes.infotext import infotext, metadata_in
+from edgediff_runtimes.untrusted.documents import parse_json
 
 METADATA_KEY = "edgediff"
 INFOTEXT_KEY = "parameters"  # the web UI's name for it in a PNG
@@ -117,12 +118,9 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     with opened_image(path, expected=expected) as image:
         text = image.info.get(METADATA_KEY) or _user_comment(image)
     try:
-        values = json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
-        values = None
-    if not isinstance(values, dict):
-        raise ImageError(f"the image `{path}` carries no settings: expected {expected}")
-    return values
+        return parse_json(text if isinstance(text, str) else "")
+    except ValueError as error:
+        raise ImageError(f"the image `{path}` carries no settings: expected {expected}") from error
 
 
 def _exif(text: str) -> bytes:

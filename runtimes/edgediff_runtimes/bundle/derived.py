@@ -76,15 +76,17 @@ def _is_weights(path: Path, graph: str) -> bool:
 
 def _derive_tokenizer(root: Path, name: str) -> Tokenizer:
     config = f"{name}/tokenizer_config.json"
-    limit = _read_config(root, config).values.get("model_max_length") if find(root, config) else None
+    # A template for chats, which some tokenizers carry, may hold any characters.
+    values = _read_config(root, config, printable=False).values if find(root, config) else {}
+    limit = values.get("model_max_length")
     # Some tokenizer configs carry 1e30 for "no limit"; CLIP's position table has 77 places, two of them for its marks.
     if not isinstance(limit, int) or isinstance(limit, bool) or not _CLIP_MIN_TOKENS <= limit <= _CLIP_MAX_TOKENS:
         limit = _CLIP_MAX_TOKENS
     return Tokenizer(name, limit)
 
 
-def _read_config(root: Path, where: str, *, infinities: bool = False) -> Fields:
+def _read_config(root: Path, where: str, *, infinities: bool = False, printable: bool = True) -> Fields:
     try:
-        return Fields(read_json(locate(root, where), name=where, infinities=infinities), where)
+        return Fields(read_json(locate(root, where), name=where, infinities=infinities, printable=printable), where)
     except ComponentFileError as error:
         raise ManifestError(where, got=error.problem, expected="a readable JSON file") from error

@@ -100,6 +100,9 @@ class Component:
         files = tuple(FileEntry.read(item) for item in fields.objects("files"))
         if not files:
             raise fields.fail("files", "at least one file")
+        checks = tuple(Check.read(item) for item in fields.objects("checks"))
+        if checks and fields.values.get("tolerance") is None:
+            raise fields.fail("tolerance", "a number, because there are checks")
         operators = Fields({}) if fields.values.get("operators") is None else fields.fields("operators")
         return cls(
             format=format_,
@@ -108,7 +111,7 @@ class Component:
             inputs=tuple(_read_tensor(item) for item in fields.objects("inputs")),
             outputs=tuple(_read_tensor(item) for item in fields.objects("outputs")),
             tolerance=fields.optional_number("tolerance"),
-            checks=tuple(Check.read(item) for item in fields.objects("checks")),
+            checks=checks,
             operators={name: OperatorCount.read(operators.fields(name)) for name in operators.values},
         )
 

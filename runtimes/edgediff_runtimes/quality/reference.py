@@ -22,6 +22,8 @@ from edgediff_runtimes.bundle import Bundle, FileEntry, sha256_of
 from edgediff_runtimes.errors import ComponentFileError, ManifestError
 from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.tensors import Array
+from edgediff_runtimes.untrusted.bounds import RECORD_BYTES, STEPS
+from edgediff_runtimes.untrusted.documents import parse_json, read_bytes
 
 RECORD_NAME = "quality/reference.npz"
 _VERSION = 1
@@ -139,11 +141,23 @@ class Reference:
         """
         name = f"{path.parent.name}/{path.name}"
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-                arrays = {key: file[key] for key in file.files}
-            return _read(Fields({_TEXT: json.loads(arrays.pop(_TEXT).tobytes())}).fields(_TEXT), arrays)
-        except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, ManifestError) as error:
+            arrays = _read_arrays(read_bytes(path, name=name, bound=RECORD_BYTES))
+            text = parse_json(arrays.pop(_TEXT).tobytes().decode(), printable=True)
+            return _read(Fields(text, _TEXT), arrays)
+        except (
+            Exception
+        ) as error:  # NumPy's, zip's and zlib's readers of damaged files raise whatever they stumble over
             raise ComponentFileError(name, f"is no record of quality ({_first_line(error)})") from error
+
+
+def _read_arrays(data: bytes) -> dict[str, Array]:
+    """The arrays of a record that is no larger unpacked than a record may be."""
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        unpacked = sum(member.file_size for member in file.infolist())
+    if unpacked > RECORD_BYTES.most:
+        raise ValueError(f"it has {unpacked:,} bytes unpacked: expected {RECORD_BYTES.expected}")
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
 
 
 def _read(text: Fields, arrays: Mapping[str, Array]) -> Reference:
@@ -151,14 +165,15 @@ def _read(text: Fields, arrays: Mapping[str, Array]) -> Reference:
         raise text.fail("version", f"{_VERSION}")
     prompts, seeds = text.strings("prompts"), tuple(text.array("seeds"))
     pictures = arrays[text.string("pictures")]
-    if pictures.dtype != np.uint8 or pictures.ndim != _RGB_AXES + 1 or pictures.shape[3] != _RGB_AXES:
+    shaped = pictures.ndim == _RGB_AXES + 1 and pictures.shape[3] == _RGB_AXES and pictures.size > 0
+    if pictures.dtype != np.uint8 or not shaped:
         raise text.fail("pictures", f"uint8 pictures in RGB, not {pictures.dtype} of shape {pictures.shape}")
     if not len(prompts) == len(seeds) == len(pictures) > 0 or not all(type(seed) is int for seed in seeds):
         raise text.fail("seeds", f"as many prompts and whole seeds as there are pictures, {len(pictures)}")
     return Reference(
         prompts=prompts,
         seeds=seeds,
-        steps=text.integer("steps", minimum=1),
+        steps=text.integer("steps", minimum=1, bound=STEPS),
         guidance=text.number("guidance"),
         pictures=pictures,
         probes=tuple(_read_probe(item, arrays) for item in text.objects("probes")),

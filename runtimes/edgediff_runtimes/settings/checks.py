@@ -13,6 +13,7 @@ from edgediff_runtimes.plain import as_finite, as_whole
 from edgediff_runtimes.recipe import Guidance, Space
 from edgediff_runtimes.recipe.declarations import Choice
 from edgediff_runtimes.settings.options import EncodeMode, Options
+from edgediff_runtimes.untrusted.bounds import IMAGES, PIXELS, SIDE, STEPS, Bound
 
 
 def texts(value: object) -> tuple[str, ...]:
@@ -73,7 +74,7 @@ def steps(value: int | None, default: int, sampler_options: Mapping[str, Any]) -
     """Sampling steps; None where the sampler's options say them."""
     if value is None and any(sampler_options.get(name) is not None for name in ("timesteps", "sigmas")):
         return None
-    return at_least_one("steps", default if value is None else value)
+    return at_least_one("steps", default if value is None else value, STEPS)
 
 
 def sampler(value: str | None) -> str | None:
@@ -88,7 +89,7 @@ def sampler_options(value: Mapping[str, Any]) -> dict[str, Any]:
     expected = "an object of fields of the sampler's config, with values that JSON has"
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise SettingError("sampler_options", got=value, expected=expected) from error
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         raise SettingError("sampler_options", got=value, expected=expected)
@@ -159,6 +160,8 @@ def _side(name: str, value: int | None, multiple: int) -> int:
     if side < multiple or side % multiple:
         near = max(round(side / multiple), 1) * multiple
         raise SettingError(name, got=value, expected=f"a multiple of {multiple}", hint=f"{near} is the nearest")
+    if side > SIDE.most:
+        raise SettingError(name, got=value, expected=SIDE.expected)
     return side
 
 
@@ -204,9 +207,21 @@ def number(name: str, value: float | None) -> float:
     return found
 
 
-def at_least_one(name: str, value: int) -> int:
-    """A whole number of at least 1."""
+def at_least_one(name: str, value: int, bound: Bound) -> int:
+    """A whole number of at least 1, within a bound."""
     found = as_whole(value)
     if found is None or found < 1:
         raise SettingError(name, got=value, expected="a whole number of at least 1")
+    if found > bound.most:
+        raise SettingError(name, got=value, expected=bound.expected)
     return found
+
+
+def memory(pictures: int, width: int, height: int) -> None:
+    """Refuse what no memory holds, before anything is made for it."""
+    if pictures > IMAGES.most:
+        raise SettingError("images", got=f"{pictures:,} with all prompts", expected=IMAGES.expected)
+    if pictures * width * height > PIXELS.most:
+        got = f"{pictures:,} of {width}x{height}"
+        expected = f"at most {PIXELS.most:,} pixels, because {PIXELS.reason}"
+        raise SettingError("images", got=got, expected=expected, hint="draw fewer at a time, or smaller ones")

@@ -15,6 +15,7 @@ from edgediff_runtimes.recipe import Guidance, Recipe
 from edgediff_runtimes.recipe.declarations import Choice, Picture, Sizes
 from edgediff_runtimes.settings import checks
 from edgediff_runtimes.settings.options import RANDOM_SEED, Options, Settings
+from edgediff_runtimes.untrusted.bounds import IMAGES
 
 _SEED_BITS = 32  # all that torch's CPU generator uses of a seed
 DEFAULT_STRENGTH = 0.8  # diffusers' default
@@ -91,11 +92,13 @@ def resolve_settings(
     guided = _is_guided(stage.guidance, options, guidance)
     sampler_options = checks.sampler_options(_or(options.get("sampler_options"), {}))
     width, height = checks.size(stage.space, defaults, options, image_size)
+    images = checks.at_least_one("images", _or(options.get("images"), 1), IMAGES)
+    checks.memory(max(len(prompts), 1) * images, width, height)
     strength, encode = checks.start(options, image_size, default=DEFAULT_STRENGTH)
     settings = Settings(
         prompts=prompts,
         negative_prompts=checks.negatives(stage.guidance, options.get("negative_prompt"), prompts, guided=guided),
-        images_per_prompt=checks.at_least_one("images", _or(options.get("images"), 1)),
+        images_per_prompt=images,
         seed=_seed(_or(options.get("seed"), RANDOM_SEED)),
         noise=checks.noise(_or(options.get("noise"), NOISE_KINDS[0])),
         steps=checks.steps(options.get("steps"), defaults.steps, sampler_options),

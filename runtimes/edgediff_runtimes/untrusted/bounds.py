@@ -42,7 +42,7 @@ TOKENS = Bound(
     8192, "a row of tokens is padded to its limit; CLIP takes 77, T5 512, language models as text encoders 4096"
 )
 VOCABULARY = Bound(1 << 20, "the largest published vocabularies have 256,000 entries")
-PROBES = Bound(2 << 30, "a record of quality is read whole; one of a model that draws 1024 pixels has 200 MB")
+RECORD_BYTES = Bound(2 << 30, "a record of quality is read whole; one of a model that draws 1024 pixels has 200 MB")
 
 LABELS = Bound(1 << 16, "the largest set of classes that a published model draws has 21,841")
 AXIS = Bound(16, "no array of a model has more axes than that")

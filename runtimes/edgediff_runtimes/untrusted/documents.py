@@ -76,14 +76,16 @@ def read_text(path: Path, *, name: str, bound: Bound) -> str:
         raise ComponentFileError(name, f"cannot be read as text ({error.reason} at byte {error.start:,})") from error
 
 
-def read_json(path: Path, *, name: str, bound: Bound = JSON_BYTES, infinities: bool = False) -> dict[str, Any]:
+def read_json(
+    path: Path, *, name: str, bound: Bound = JSON_BYTES, infinities: bool = False, printable: bool = False
+) -> dict[str, Any]:
     """The JSON object in a file; arguments as of ``read_bytes`` and ``parse_json``.
 
     Raises:
         ComponentFileError: The file cannot be read, or is not such an object.
     """
     try:
-        return parse_json(read_text(path, name=name, bound=bound), infinities=infinities)
+        return parse_json(read_text(path, name=name, bound=bound), infinities=infinities, printable=printable)
     except ValueError as error:
         if isinstance(error, ComponentFileError):
             raise

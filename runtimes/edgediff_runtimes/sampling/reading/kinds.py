@@ -74,10 +74,12 @@ def check_kinds(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Non
         if expected is not None:
             raise SamplerError(name, got=settings[name], expected=expected)
     for name in _LISTS:
+        given = settings.get(name)
+        count = given.size if isinstance(given, np.ndarray) else len(given) if isinstance(given, (list, tuple)) else 0
+        if count > TRAIN_TIMESTEPS.most:
+            raise SamplerError(name, got=f"{count:,} numbers", expected=TRAIN_TIMESTEPS.expected)
         if settings.get(name) is not None and not _is_list(settings[name]):
             raise SamplerError(name, got=settings[name], expected="a list of finite numbers")
-        if settings.get(name) is not None and len(settings[name]) > TRAIN_TIMESTEPS.most:
-            raise SamplerError(name, got=f"{len(settings[name]):,} numbers", expected=TRAIN_TIMESTEPS.expected)
     betas = settings.get("trained_betas")
     if betas is not None and not all(0 <= beta <= 1 for beta in betas):
         raise SamplerError("trained_betas", got=list(betas), expected="numbers from 0 to 1")
