@@ -11,6 +11,7 @@ import numpy as np
 from edgediff_runtimes.parts import Context, Value, run_part
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Guidance
+from edgediff_runtimes.sampling import PredictionPair
 from edgediff_runtimes.tensors import Floats
 
 PLAIN = Guidance()
@@ -60,7 +61,7 @@ class Guided:
         scale: Guidance scale.
         rescale: See ``combine``.
         split: Two calls of ``batch`` pictures in place of one of ``2 * batch``: less memory, the same result.
-        with_unguided: Give the unguided prediction too, behind the guided one in channels, as CFG++ wants it.
+        with_unguided: Return a pair, the unguided prediction beside the guided one, as CFG++ wants it.
     """
 
     parts: Sequence[Part]
@@ -72,8 +73,11 @@ class Guided:
     split: bool
     with_unguided: bool
 
-    def __call__(self, x: Floats, t: float) -> Floats:
-        """The prediction for ``x`` of shape ``(batch, channels, height, width)`` at time step ``t``, float32."""
+    def __call__(self, x: Floats, t: float) -> Floats | PredictionPair:
+        """The prediction for ``x`` of shape ``(batch, channels, height, width)`` at time step ``t``, float32.
+
+        Channels beyond those of ``x``, a predicted variance, are the conditional call's, without guidance.
+        """
         conditional, *unconditional = self.branches
         if not unconditional:
             return self._predict(x, t, conditional)
@@ -82,8 +86,12 @@ class Guided:
         else:
             both = self._predict(np.concatenate([x, x]), t, _one_behind_the_other(unconditional[0], conditional))
             pair = both[: len(x)], both[len(x) :]
-        guided = combine(*pair, scale=self.scale, rescale=self.rescale, guidance=self.guidance)
-        return np.concatenate([guided, pair[0]], axis=1) if self.with_unguided else guided
+        channels = x.shape[1]
+        predictions = [prediction[:, :channels] for prediction in pair]
+        guided = combine(*predictions, scale=self.scale, rescale=self.rescale, guidance=self.guidance)
+        if pair[1].shape[1] > channels:
+            guided = np.concatenate([guided, pair[1][:, channels:]], axis=1)
+        return PredictionPair(guided, pair[0]) if self.with_unguided else guided
 
     def _predict(self, x: Floats, t: float, conditions: Mapping[str, Value]) -> Floats:
         self.context.values = {

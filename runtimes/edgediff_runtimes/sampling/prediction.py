@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
 
+from edgediff_runtimes.errors import SamplerError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -12,7 +14,22 @@ if TYPE_CHECKING:
     from edgediff_runtimes.sampling.limits import Limit
     from edgediff_runtimes.tensors import Array
 
-Model: TypeAlias = "Callable[[Array, Any], Array]"
+
+@final
+@dataclass(frozen=True, slots=True)
+class PredictionPair:
+    """Two answers of one call: what a network under guidance returns to a sampler that wants both (CFG++).
+
+    Attributes:
+        prediction: The guided output, of the shape that a network without guidance returns.
+        unguided: The output without guidance, of the same shape.
+    """
+
+    prediction: Array
+    unguided: Array
+
+
+Model: TypeAlias = "Callable[[Array, Any], Array | PredictionPair]"
 
 
 class Parametrisation(Protocol):
@@ -196,10 +213,10 @@ class Prediction:
 
     Attributes:
         level: The level it was asked at.
-        raw: Its output, without a second half of channels.
+        raw: Its output, of the shape of ``x`` wherever the parametrisation asks for that.
         denoised: The clean sample it implies, within the sampler's limit.
         variance: The variance channels of a network that learned them.
-        unguided: The output without guidance, of a network that gives it behind the guided one.
+        unguided: The output without guidance, of a network that returns ``PredictionPair``.
     """
 
     x: Array
@@ -225,24 +242,39 @@ class Denoiser:
     """A model together with the meaning of its output.
 
     Attributes:
-        learned_variance: Whether an output with twice the channels of ``x`` carries variances in the second half.
-        needs_unguided: Whether it carries the unguided output there instead.
+        like_sample: Whether the output has the shape of ``x``. Twice the channels are then the prediction and its
+            variance (Nichol & Dhariwal 2021), which a solver without a use for it does not look at.
     """
 
     model: Model
     parametrisation: Parametrisation
     limit: Limit | None = None
-    learned_variance: bool = False
-    needs_unguided: bool = False
+    like_sample: bool = True
 
     def __call__(self, x: Array, level: Level) -> Prediction:
-        """Ask the network about ``x`` (batch, channels, ...) at a level."""
-        seen = x if level.scale == 1 else x / level.scale
-        raw, second = self.model(seen, level.t), None
-        if (self.learned_variance or self.needs_unguided) and raw.shape[1] == 2 * x.shape[1]:
-            raw, second = raw[:, : x.shape[1]], raw[:, x.shape[1] :]
+        """Ask the network about ``x`` (batch, channels, ...) at a level.
+
+        Raises:
+            SamplerError: the output has neither the shape of ``x`` nor twice its channels.
+        """
+        answer = self.model(x if level.scale == 1 else x / level.scale, level.t)
+        raw, unguided = (answer.prediction, answer.unguided) if isinstance(answer, PredictionPair) else (answer, None)
+        variance = None
+        if self.like_sample:
+            raw, variance = _parted(raw, x)
+            unguided = None if unguided is None else _parted(unguided, x)[0]
         denoised = self.parametrisation.denoised(raw, x, level)
         if self.limit is not None:
             denoised = self.limit(denoised)
-        variance, unguided = (None, second) if self.needs_unguided else (second, None)
         return Prediction(x, level, raw, denoised, variance, unguided, self.parametrisation)
+
+
+def _parted(raw: Array, x: Array) -> tuple[Array, Array | None]:
+    """An output as the prediction and, where the network predicts it, the variance."""
+    if raw.shape == x.shape:
+        return raw, None
+    channels = x.shape[1]
+    if raw.shape != (x.shape[0], 2 * channels, *x.shape[2:]):
+        expected = f"an output of the sample's shape {x.shape}, or with twice its channels"
+        raise SamplerError("model", got=raw.shape, expected=expected)
+    return raw[:, :channels], raw[:, channels:]

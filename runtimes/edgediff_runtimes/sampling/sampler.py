@@ -54,10 +54,10 @@ class Sampler:
         parametrisation: What the network's output means.
         init_noise_sigma: Standard deviation of the sample that a run from pure noise starts with.
         limit: Bounds on the denoised sample.
-        learned_variance: Whether the network's output may carry variances in a second half of its channels.
         whole: What to do instead where ``for_strength`` makes no sense.
         discrete: Whether the samples are whole-numbered tokens; ``noise`` is then the tokens to start from.
-        needs_unguided: Whether the network must give its unguided output as well, behind the guided one in channels.
+        needs_unguided: Whether the network must return ``PredictionPair``.
+        like_sample: Whether the network's output has the shape of the sample (with variances: twice its channels).
         fractional_strength: Whether image-to-image rounds ``steps * strength`` only at the end, as flow pipelines do.
     """
 
@@ -65,8 +65,8 @@ class Sampler:
     solver: Solver
     parametrisation: Parametrisation
     limit: Limit | None = None
-    learned_variance: bool = False
     needs_unguided: bool = False
+    like_sample: bool = True
     init_noise_sigma: float = 1.0
     fractional_strength: bool = False
     whole: str = ""
@@ -122,7 +122,8 @@ class Sampler:
         """Run step by step.
 
         Args:
-            model: The network, ``model(x_scaled, t) -> raw``, where ``t`` is one of ``timesteps``.
+            model: The network, ``model(x_scaled, t) -> raw``, where ``t`` is one of ``timesteps``; or
+                ``-> PredictionPair(raw, unguided)``, which samplers with ``needs_unguided`` want.
             noise: Unit-variance noise, float32, of the sample's shape.
             rng: Where stochastic samplers draw the noise of their steps.
             start: A clean sample; it is noised to the first level, instead of starting from pure noise.
@@ -131,7 +132,7 @@ class Sampler:
         Yields:
             Every step after it was made.
         """
-        denoise = Denoiser(model, self.parametrisation, self.limit, self.learned_variance, self.needs_unguided)
+        denoise = Denoiser(model, self.parametrisation, self.limit, self.like_sample)
         first = 0 if resume is None else resume.index + 1
         x, state = (self._first(noise, start), None) if resume is None else (resume.sample, resume.state)
         if state is None:

@@ -170,15 +170,27 @@ def test_an_error_says_the_step(network):
     assert (caught.value.component, caught.value.step) == ("unet", 2)
 
 
-def test_the_unguided_prediction_follows_behind_the_guided_one(network):
+def test_the_unguided_prediction_stands_beside_the_guided_one(network):
     x = _random(11, *SHAPE)
     alone, _ = network()
     both, _ = network(with_unguided=True)
     unguided, _ = network(scale=0.0)
     got = both(x, 3.0)
-    assert got.shape == (SHAPE[0], 2 * SHAPE[1], *SHAPE[2:])
-    np.testing.assert_array_equal(got[:, : SHAPE[1]], alone(x, 3.0))
-    np.testing.assert_allclose(got[:, SHAPE[1] :], unguided(x, 3.0), atol=1e-6)
+    np.testing.assert_array_equal(got.prediction, alone(x, 3.0))
+    np.testing.assert_allclose(got.unguided, unguided(x, 3.0), atol=1e-6)
+
+
+@pytest.mark.parametrize("rescale", [0.0, 0.7])
+def test_a_predicted_variance_is_the_conditional_calls_and_not_guided(network, rescale):
+    x, channels = _random(20, *SHAPE), SHAPE[1]
+    answer = _random(21, 2 * SHAPE[0], 2 * channels, *SHAPE[2:])
+    both, _ = network(answer=answer, rescale=rescale, with_unguided=True)
+    got = both(x, 3.0)
+    without, with_prompt = answer[: SHAPE[0]], answer[SHAPE[0] :]
+    expected = combine(without[:, :channels], with_prompt[:, :channels], scale=5.0, rescale=rescale)
+    np.testing.assert_array_equal(got.prediction[:, :channels], expected)
+    np.testing.assert_array_equal(got.prediction[:, channels:], with_prompt[:, channels:])
+    np.testing.assert_array_equal(got.unguided, without)
 
 
 def test_a_constant_prediction_is_not_rescaled():

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from edgediff_runtimes.sampling import build_sampler, sampler_config
+from edgediff_runtimes.sampling import PredictionPair, build_sampler, sampler_config
 from edgediff_runtimes.sampling.levels import Level
 from edgediff_runtimes.sampling.solvers.cfg_plus_plus import CfgPlusPlus
 
@@ -45,7 +45,7 @@ def gaussian_network(sampler):
         clean = posterior(x, level)
         noise = (x - level.alpha * clean) / level.sigma
         if isinstance(sampler.solver, CfgPlusPlus):
-            return np.concatenate([noise, noise], axis=1).astype(np.float32)
+            return PredictionPair(noise.astype(np.float32), noise.astype(np.float32))
         return (noise - clean if sampler.parametrisation.name == "flow_prediction" else noise).astype(np.float32)
 
     return model

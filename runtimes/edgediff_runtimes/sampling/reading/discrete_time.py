@@ -120,7 +120,6 @@ def _ddpm(settings: Settings) -> Sampler:
         solver=Ddpm("fixed_small" if variance == "fixed_small_log" else variance),
         parametrisation=parametrisation(settings, PREDICTIONS),
         limit=limit(settings),
-        learned_variance=variance.startswith("learned"),
     )
 
 

@@ -189,13 +189,12 @@ def multistep(
 
 
 def in_log_snr(settings: Settings, intervals: tuple[Interval, ...], solver: Solver, *, whole: str = "") -> Sampler:
-    """The sampler of a class that may threshold and whose networks may have learned variances."""
+    """The sampler of a class that may threshold."""
     return Sampler(
         intervals=intervals,
         solver=solver,
         parametrisation=predicted(settings),
         limit=limit(settings),
-        learned_variance=learned(settings),
         whole=whole,
     )
 
@@ -224,11 +223,6 @@ def check_fall(kind: str, sigmas: Array, last: float) -> None:
     if kind in SDE_KINDS and last > np.float32(sigmas[-1]):
         hint = "set `final_sigmas_type=zero`, or take fewer steps"
         raise SamplerError("final_sigmas_type", got="sigma_min", expected="an end below the last level", hint=hint)
-
-
-def learned(settings: Settings) -> bool:
-    """Whether the network's output may carry variances."""
-    return settings["variance_type"] in ("learned", "learned_range")
 
 
 FLOW: dict[str, Any] = {

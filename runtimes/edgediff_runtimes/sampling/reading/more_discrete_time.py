@@ -187,7 +187,6 @@ def _unclip(settings: Settings) -> Sampler:
         solver=Ddpm("learned_range" if variance == "learned_range" else "fixed_small"),
         parametrisation=parametrisation(settings, ("epsilon", "sample")),
         limit=limit(settings),
-        learned_variance=variance == "learned_range",
     )
 
 

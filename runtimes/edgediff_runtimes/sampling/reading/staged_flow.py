@@ -113,7 +113,7 @@ def _piflow(settings: Settings) -> Sampler:
     intervals = tuple(replace(interval, extra=(float(times[i]), ends[i])) for i, interval in enumerate(chain(levels)))
     network = PolicyFlow(settings["n_grid"])
     solver = Piflow(network, float(settings["shift"]), settings["num_policy_substeps"], settings["eps"])
-    return Sampler(intervals, solver, network, fractional_strength=True)
+    return Sampler(intervals, solver, network, like_sample=False, fractional_strength=True)
 
 
 _PIFLOW_FIELDS: dict[str, Any] = {

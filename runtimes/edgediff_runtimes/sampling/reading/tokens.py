@@ -75,7 +75,7 @@ def _vq_diffusion(settings: Settings) -> Sampler:
     mask = 1 - (1 - masked) / np.concatenate([[1.0], 1 - masked[:-1]])
     one, products = _logs(keep, mask, classes), _logs(np.append(kept, 1.0), np.append(masked, 0.0), classes)
     intervals = tuple(Interval(_level(t), _level(t - 1), i, steps) for i, t in enumerate(range(steps - 1, -1, -1)))
-    return Sampler(intervals, VqDiffusion(one, products), Tokens(), discrete=True, whole=_WHOLE)
+    return Sampler(intervals, VqDiffusion(one, products), Tokens(), like_sample=False, discrete=True, whole=_WHOLE)
 
 
 def _amused(settings: Settings) -> Sampler:
@@ -93,7 +93,12 @@ def _amused(settings: Settings) -> Sampler:
         extra = (settings["starting_mask_ratio"] * float(share), float(heat[i]))
         intervals.append(Interval(_level(steps - 1 - i), _level(steps - 2 - i), i, steps, extra=extra))
     return Sampler(
-        tuple(intervals), MaskedTokens(_needed(settings, "mask_token_id")), Tokens(), discrete=True, whole=_WHOLE
+        tuple(intervals),
+        MaskedTokens(_needed(settings, "mask_token_id")),
+        Tokens(),
+        like_sample=False,
+        discrete=True,
+        whole=_WHOLE,
     )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class CfgPlusPlus:
     """CFG++ (Chung et al. 2024, algorithm 2) with Euler steps, order 1.
 
-    The network returns twice the channels of its input: the guided output, then the unguided one.
+    The network returns ``PredictionPair``: the guided output and the unguided one.
 
     Attributes:
         ancestral: Aim below the end level and make up for it with fresh noise.
@@ -47,7 +47,7 @@ class CfgPlusPlus:
             raise SamplerError(
                 "sampler",
                 got="CFG++",
-                expected="a network that returns the guided and the unguided output, one after the other in channels",
+                expected="a network that returns `PredictionPair`, the guided and the unguided output",
             )
         up = ancestral_std(start, end) if self.ancestral else 0.0
         down = (end.sigma**2 - up**2) ** 0.5
