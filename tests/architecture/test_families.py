@@ -15,6 +15,14 @@ CONFIGS = {
         {"unet": {"time_cond_proj_dim": 32}, "vae": {"latent_channels": 4, "block_out_channels": [1, 1, 1, 1]}},
     ),
 }
+CONFIGS["stable-diffusion-xl"] = Configs(
+    {"_class_name": "StableDiffusionXLPipeline"},
+    {
+        **CONFIGS["stable-diffusion"].by_name,
+        "text_encoder": {"num_hidden_layers": 12},
+        "text_encoder_2": {"num_hidden_layers": 32},
+    },
+)
 # A prediction type of schedulers, and a field of the records of quality, have such names too.
 ELSEWHERE = {"sample", "timestep"}
 

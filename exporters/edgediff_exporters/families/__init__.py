@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgediff_exporters.families import stable_diffusion
+from edgediff_exporters.families import stable_diffusion, stable_diffusion_xl
 from edgediff_exporters.families.base import ComponentPlan, GraphInput
 from edgediff_exporters.sources.base import Source
 
@@ -13,6 +13,7 @@ __all__ = ["PLANS", "ComponentPlan", "GraphInput", "plans_of"]
 # By the family's name on the runtime's side.
 PLANS: dict[str, Callable[[Source], tuple[ComponentPlan, ...]]] = {
     "stable-diffusion": stable_diffusion.plans,
+    "stable-diffusion-xl": stable_diffusion_xl.plans,
 }
 
 

@@ -27,8 +27,8 @@ def plans(source: Source) -> tuple[ComponentPlan, ...]:
     return (
         _text_encoder(source.config("text_encoder")),
         _unet(source.config("unet")),
-        _vae_decoder(vae),
-        _vae_encoder(vae),
+        vae_decoder(vae),
+        vae_encoder(vae),
     )
 
 
@@ -100,7 +100,8 @@ def _unet(config: Config) -> ComponentPlan:
     )
 
 
-def _vae_decoder(config: Config) -> ComponentPlan:
+def vae_decoder(config: Config) -> ComponentPlan:
+    """The decoder of an ``AutoencoderKL``."""
     return ComponentPlan(
         role="vae_decoder",
         origin="vae",
@@ -114,7 +115,8 @@ def _vae_decoder(config: Config) -> ComponentPlan:
     )
 
 
-def _vae_encoder(config: Config) -> ComponentPlan:
+def vae_encoder(config: Config) -> ComponentPlan:
+    """The encoder of an ``AutoencoderKL``."""
     factor = _vae_factor(config)
     return ComponentPlan(
         role="vae_encoder",

@@ -1,0 +1,1 @@
+"""Plans of graphs that several families share."""

@@ -1,0 +1,100 @@
+"""A tiny random model of Stable Diffusion XL, and what diffusers draws with it."""
+
+from __future__ import annotations
+
+import copy
+
+import diffusers
+import torch
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+NAME = "stable-diffusion-xl"
+FACTOR = 2
+PROMPTS = ["a red apple", "a fox face", "a sailboat"]
+
+
+def build(folder, *, tokenizer, perturb):
+    """Write the source. ``tokenizer`` writes one and gives its size, ``perturb`` moves what is constant."""
+    torch.manual_seed(0)
+    vocabulary = tokenizer(folder / "tokenizer")
+    tokenizer(folder / "tokenizer_2")
+    common = {
+        "intermediate_size": 32,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 24,
+        "vocab_size": vocabulary,
+        "bos_token_id": vocabulary - 2,
+        "eos_token_id": vocabulary - 1,
+        "pad_token_id": vocabulary - 1,
+    }
+    parts = {
+        "text_encoder": CLIPTextModel(CLIPTextConfig(hidden_size=16, num_hidden_layers=2, **common)),
+        "text_encoder_2": CLIPTextModelWithProjection(
+            CLIPTextConfig(hidden_size=24, num_hidden_layers=3, projection_dim=12, hidden_act="gelu", **common)
+        ),
+        "unet": diffusers.UNet2DConditionModel(
+            sample_size=16,
+            block_out_channels=(8, 16),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            layers_per_block=1,
+            norm_num_groups=4,
+            cross_attention_dim=40,
+            attention_head_dim=(2, 4),
+            transformer_layers_per_block=(1, 2),
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=6 * 8 + 12,
+        ),
+        "vae": diffusers.AutoencoderKL(
+            sample_size=32,
+            block_out_channels=(8, 8),
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+            norm_num_groups=4,
+            latent_channels=4,
+            scaling_factor=0.13025,
+        ),
+    }
+    for name, module in parts.items():
+        perturb(module).save_pretrained(folder / name)
+    scheduler = diffusers.EulerDiscreteScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, timestep_spacing="leading"
+    )
+    scheduler.save_pretrained(folder / "scheduler")
+    return {
+        "_class_name": "StableDiffusionXLPipeline",
+        "_diffusers_version": "0.42.1",
+        "force_zeros_for_empty_prompt": True,
+        "scheduler": ["diffusers", "EulerDiscreteScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "tokenizer_2": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+
+
+def reference(pipeline, *, size, batch, guidance, negative, image, steps):
+    """Final latents and pictures as diffusers has them."""
+    kind = diffusers.StableDiffusionXLPipeline if image is None else diffusers.StableDiffusionXLImg2ImgPipeline
+    drawer = kind(**{**pipeline.components, "scheduler": copy.deepcopy(pipeline.scheduler)})
+    drawer.set_progress_bar_config(disable=True)
+    drawer.watermark = None
+    sizes = (
+        {"image": image.resize(size), "strength": 0.6} if image is not None else {"width": size[0], "height": size[1]}
+    )
+    latents = drawer(
+        prompt=PROMPTS[:batch],
+        negative_prompt=None if negative is None else [negative] * batch,
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+        generator=[torch.Generator("cpu").manual_seed(7 + i) for i in range(batch)],
+        output_type="latent",
+        **sizes,
+    ).images
+    with torch.no_grad():
+        decoded = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor).sample
+    return latents.numpy(), pipeline.image_processor.postprocess(decoded, output_type="pil")

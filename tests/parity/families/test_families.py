@@ -1,0 +1,88 @@
+"""Every family on a tiny random model: same seed, same call, the exported bundle against diffusers itself, in fp32.
+
+Bounds: final latents 1e-3 of their largest value, pictures 2/255; OpenVINO in f32 5e-3 and 4/255.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import pytest
+from PIL import Image
+
+import edgediff
+from edgediff_runtimes.families import FAMILIES
+
+HERE = Path(__file__).parent
+# The trained model of this repository is compared more thoroughly, in tests/parity/test_pipeline_parity.py.
+ELSEWHERE = {"stable-diffusion"}
+STEPS = 4
+BOUNDS = {"onnxruntime": (1e-3, 2), "openvino": (5e-3, 4)}  # of latents, of pictures
+# guidance, negative prompt, batch, size
+PLANS = [
+    (1.0, None, 1, (32, 32)),
+    (5.0, None, 3, (48, 40)),
+    (5.0, "dull", 1, (48, 40)),
+]
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers", "ignore::FutureWarning")
+
+
+def _module(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CASES = {case.NAME: case for path in sorted(HERE.glob("*.py")) if path != Path(__file__) for case in [_module(path)]}
+
+
+def test_every_family_has_a_case():
+    assert {family.name for family in FAMILIES} == {*CASES, *ELSEWHERE}
+
+
+@pytest.fixture(scope="session", params=CASES)
+def family(request, tmp_path_factory):
+    """A case, its source and its bundle."""
+    models = _module(HERE.parents[1] / "exporters" / "conftest.py")
+    case, root = CASES[request.param], tmp_path_factory.mktemp(request.param)
+    index = case.build(root / "source", tokenizer=models.write_tokenizer, perturb=models.perturb)
+    (root / "source" / "model_index.json").write_text(json.dumps(index))
+    edgediff.export(root / "source", root / "bundle")
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(root / "source")
+    pipeline.set_progress_bar_config(disable=True)
+    return case, pipeline, root / "bundle"
+
+
+@pytest.fixture(scope="module")
+def picture():
+    y, x = np.mgrid[0:48, 0:48].astype(np.float32)
+    disc = ((x - 24) ** 2 + (y - 20) ** 2 < 200)[..., None]
+    return Image.fromarray(np.where(disc, np.stack([220 - y, 40 + 2 * x, 60 + x + y], axis=-1), 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("engine", BOUNDS)
+@pytest.mark.parametrize("from_picture", [False, True], ids=["text", "image"])
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_same_seed_same_picture(family, picture, plan, from_picture, engine):
+    guidance, negative, batch, size = plan
+    bound, levels = BOUNDS[engine]
+    case, pipeline, bundle = family
+    image = picture.resize(size) if from_picture else None
+    latents, images = case.reference(
+        pipeline, size=size, batch=batch, guidance=guidance, negative=negative, image=image, steps=STEPS
+    )
+    asked = {"image": image, "strength": 0.6} if from_picture else {"width": size[0], "height": size[1]}
+    if negative is not None:
+        asked["negative_prompt"] = negative
+    with edgediff.load(bundle, engine=engine) as ours:
+        result = ours(case.PROMPTS[:batch], steps=STEPS, guidance=guidance, seed=7, **asked)
+    assert result.latents.shape == latents.shape
+    assert np.abs(result.latents - latents).max() <= bound * np.abs(latents).max()
+    for drawn, expected in zip(result.images, images, strict=True):
+        assert np.abs(np.asarray(drawn, np.int16) - np.asarray(expected, np.int16)).max() <= levels
