@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
-from edgediff_runtimes.recipe.declarations import Affine, Gaussian, Graph, Noise, Picture, Pictures, Sinusoid, Tokens
+from edgediff_runtimes.families.latents import picture_result, picture_tasks
+from edgediff_runtimes.recipe.declarations import Graph, Sinusoid, Tokens
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Guidance, Recipe, Schedule, Space, Stage
@@ -19,7 +20,6 @@ _SAMPLE_SIZE = 64  # of Stable Diffusion 1, for configs that do not say
 
 def recipe(configs: Configs) -> Recipe:
     """One text encoder, one U-Net with cross-attention, one VAE."""
-    scaling, shift = configs.scaling()
     given: tuple[Part, ...] = (
         Tokens("tokenizer", "ids"),
         Graph("text_encoder", {"input_ids": "ids"}, {"last_hidden_state": "text"}),
@@ -35,22 +35,9 @@ def recipe(configs: Configs) -> Recipe:
         name="base",
         space=Space(configs.channels(), factor=configs.vae_factor()),
         given=given,
-        tasks={
-            "text-to-image": (Noise(),),
-            "image-to-image": (
-                Picture("image", "pixels"),
-                Graph("vae_encoder", {"sample": "pixels"}, {"latent_parameters": "moments"}),
-                Gaussian("moments", "encoded"),
-                Affine("encoded", "start", minus=shift, times=scaling),
-                Noise(),
-            ),
-        },
+        tasks=picture_tasks(configs),
         network=(Graph("unet", feeds, {"out_sample": "prediction"}),),
-        result=(
-            Affine("x", "latents", over=scaling, plus=shift),
-            Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True),
-            Pictures("pixels"),
-        ),
+        result=picture_result(configs),
         guidance=None if distilled else Guidance(),
         schedule=Schedule(strength="whole" if configs.class_name.startswith("LatentConsistency") else "tail"),
     )

@@ -8,18 +8,8 @@ from __future__ import annotations
 
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
-from edgediff_runtimes.recipe.declarations import (
-    Affine,
-    Gaussian,
-    Graph,
-    Join,
-    Noise,
-    Picture,
-    Pictures,
-    Sinusoid,
-    Sizes,
-    Tokens,
-)
+from edgediff_runtimes.families.latents import picture_result, picture_tasks
+from edgediff_runtimes.recipe.declarations import Graph, Join, Sinusoid, Sizes, Tokens
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Guidance, Recipe, Space, Stage
@@ -41,7 +31,6 @@ _SIZES_NOT_GIVEN: dict[str, str | float] = {
 
 def recipe(configs: Configs) -> Recipe:
     """Two text encoders side by side, one U-Net that is told sizes, one VAE."""
-    scaling, shift = configs.scaling()
     last = {name: configs.of(name).integer("num_hidden_layers", minimum=1) - 1 for name in _ENCODERS}
     given: list[Part] = [Tokens("tokenizer", "ids"), Tokens("tokenizer_2", "ids_2")]
     # The last layer but one of each: states are counted from the embeddings on.
@@ -67,22 +56,9 @@ def recipe(configs: Configs) -> Recipe:
         name="base",
         space=Space(configs.channels(), factor=configs.vae_factor()),
         given=tuple(given),
-        tasks={
-            "text-to-image": (Noise(),),
-            "image-to-image": (
-                Picture("image", "pixels"),
-                Graph("vae_encoder", {"sample": "pixels"}, {"latent_parameters": "moments"}),
-                Gaussian("moments", "encoded"),
-                Affine("encoded", "start", minus=shift, times=scaling),
-                Noise(),
-            ),
-        },
+        tasks=picture_tasks(configs),
         network=(Graph("unet", feeds, {"out_sample": "prediction"}),),
-        result=(
-            Affine("x", "latents", over=scaling, plus=shift),
-            Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True),
-            Pictures("pixels"),
-        ),
+        result=picture_result(configs),
         guidance=None if distilled else Guidance(zeros=zeros),
     )
     return Recipe((stage,))

@@ -1,0 +1,32 @@
+"""What families share that draw pictures in the latents of an ``AutoencoderKL``: tasks and result."""
+
+from __future__ import annotations
+
+from edgediff_runtimes.families.configs import Configs
+from edgediff_runtimes.recipe.declarations import Affine, Gaussian, Graph, Noise, Picture, Pictures
+from edgediff_runtimes.recipe.part import Part
+
+TASKS = ("text-to-image", "image-to-image")
+
+
+def picture_tasks(configs: Configs) -> dict[str, tuple[Part, ...]]:
+    """From noise; or from a picture, whose latents are drawn before the noise."""
+    scaling, shift = configs.scaling()
+    from_picture = (
+        Picture("image", "pixels"),
+        Graph("vae_encoder", {"sample": "pixels"}, {"latent_parameters": "moments"}),
+        Gaussian("moments", "encoded"),
+        Affine("encoded", "start", minus=shift, times=scaling),
+        Noise(),
+    )
+    return dict(zip(TASKS, ((Noise(),), from_picture), strict=True))
+
+
+def picture_result(configs: Configs) -> tuple[Part, ...]:
+    """Latents decoded, one picture at a time."""
+    scaling, shift = configs.scaling()
+    return (
+        Affine("x", "latents", over=scaling, plus=shift),
+        Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True),
+        Pictures("pixels"),
+    )
