@@ -21,7 +21,7 @@ from edgediff_runtimes.sampling.reading import (
     staged_flow,
     tokens,
 )
-from edgediff_runtimes.sampling.reading.kinds import check_kinds
+from edgediff_runtimes.sampling.reading.kinds import check_kinds, whole_numbers
 from edgediff_runtimes.sampling.reading.settings import CALL, GRID_SWITCHES, steps_of
 from edgediff_runtimes.sampling.refused import REFUSED
 from edgediff_runtimes.sampling.schedules.betas import alphas_cumprod
@@ -77,6 +77,7 @@ def build_sampler(config: Mapping[str, Any], steps: int | None = None, **overrid
         _check_override(str(name), key, value, reading)
         settings[key] = value
     check_kinds(settings, {**reading.fields, **reading.keywords})
+    settings |= whole_numbers(settings)
     if settings["timesteps"] is not None and settings["sigmas"] is not None and _one_grid(str(name)):
         raise SamplerError(
             "sigmas", got="sigmas beside timesteps", expected="one of the two", hint="leave out one of them"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from edgediff_runtimes.errors import SamplerError
+from edgediff_runtimes.errors import EdgediffError, SamplerError
 from edgediff_runtimes.sampling.prediction import Denoiser
 
 if TYPE_CHECKING:
@@ -131,6 +131,9 @@ class Sampler:
 
         Yields:
             Every step after it was made.
+
+        Raises:
+            SamplerError: a level of the schedule is one that the solver's formulas cannot take.
         """
         denoise = Denoiser(model, self.parametrisation, self.limit, self.like_sample)
         first = 0 if resume is None else resume.index + 1
@@ -138,7 +141,13 @@ class Sampler:
         if state is None:
             state = self.solver.init(x, self.intervals, rng)
         for index, interval in enumerate(self.intervals[first:], first):
-            x, denoised, state = self.solver.step(denoise, x, interval, state, rng)
+            try:
+                x, denoised, state = self.solver.step(denoise, x, interval, state, rng)
+            except EdgediffError:
+                raise
+            except ArithmeticError as error:  # a division by a level that odd fields of a config made 0
+                expected = f"levels that its formulas can take ({error})"
+                raise SamplerError("sigma", got=interval.start.nominal, expected=expected) from error
             yield Step(index, interval.start.t, interval.start.nominal, x, denoised, state)
 
     def _first(self, noise: Array, start: Array | None) -> Array:

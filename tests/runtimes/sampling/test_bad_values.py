@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import warnings
 
+import numpy as np
 import pytest
 
 from edgediff_runtimes.errors import SamplerError
+from edgediff_runtimes.noise import noise_source
 from edgediff_runtimes.sampling import build_sampler
 from edgediff_runtimes.sampling.building import READINGS
 
@@ -89,3 +91,17 @@ def test_an_infinity_written_as_a_text_is_that_number() -> None:
     config = {"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "dpmsolver++"}
     read = build_sampler({**config, "lambda_min_clipped": "-inf"}, steps=5)
     assert read.timesteps.tolist() == build_sampler(config, steps=5).timesteps.tolist()
+
+
+@pytest.mark.parametrize("name", ["DDIMScheduler", "LCMScheduler", "EulerDiscreteScheduler"])
+def test_a_whole_number_written_as_a_fraction_counts(name: str) -> None:
+    written = {"_class_name": name, "num_train_timesteps": 1000.0, "steps_offset": 1.0}
+    whole = {"_class_name": name, "num_train_timesteps": 1000, "steps_offset": 1}
+    assert build_sampler(written, steps=4).timesteps.tolist() == build_sampler(whole, steps=4).timesteps.tolist()
+
+
+def test_levels_that_a_formula_cannot_take_are_refused_in_the_step() -> None:
+    config = {"_class_name": "LTXEulerAncestralRFScheduler", "num_train_timesteps": 1000}
+    sampler = build_sampler(config, steps=3)
+    with pytest.raises(SamplerError, match=r"`sigma` is .*: expected levels that its formulas can take \(division"):
+        sampler.sample(lambda _x, _t: 1 / 0, np.ones((1, 1, 1, 1), np.float32), rng=noise_source(0))  # stands for one

@@ -87,6 +87,11 @@ def check_kinds(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Non
         raise SamplerError("timesteps", got=list(settings["timesteps"]), expected="numbers that fall")
 
 
+def whole_numbers(settings: Mapping[str, Any]) -> dict[str, int]:
+    """The fields that count something, as ``int``: JSON may write 1000 as 1000.0, which counts and indexes nothing."""
+    return {name: int(value) for name in _WHOLE if isinstance(value := settings.get(name), float)}
+
+
 def _expected(name: str, value: object, default: object) -> str | None:
     """What was expected of a value that does not fit, or None where it fits."""
     is_number = isinstance(default, (int, float)) and not isinstance(default, bool)

@@ -1,0 +1,160 @@
+"""Ten thousand seeded mutations of every file that others write: nothing but our own errors comes out.
+
+Not even what is no ``Exception``: the panics of libraries in Rust are not.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import traceback
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.errors import EdgediffError
+from edgediff_runtimes.noise import noise_source
+from edgediff_runtimes.pipeline import Pipeline
+from edgediff_runtimes.quality.reference import Probe, Reference
+from edgediff_runtimes.sampling import build_sampler
+from edgediff_runtimes.sampling.building import READINGS
+from edgediff_runtimes.text import ClipTokenizer
+from edgediff_runtimes.untrusted.documents import read_json
+
+
+def _fuzz(seed, cases, case):
+    """Run ``case(rng)`` many times; everything but our own errors is found, with the number of its case."""
+    found, outcomes = {}, Counter()
+    for index in range(cases):
+        rng = random.Random(seed * 100_000 + index)  # noqa: S311 - it is to be the same each time
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                case(rng)
+                outcomes["taken"] += 1
+            except EdgediffError as error:
+                outcomes["refused"] += 1
+                if not error.sentence.isprintable() or len(str(error)) > 2500:
+                    found.setdefault("a sentence that is no sentence", (index, error.sentence))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is what this test looks for
+                frame = traceback.extract_tb(error.__traceback__)[-1]
+                where = f"{Path(frame.filename).name}:{frame.lineno}"
+                found.setdefault(f"{type(error).__name__} at {where}: {str(error)[:60]}", index)
+    assert found == {}
+    assert min(outcomes["taken"], outcomes["refused"]) > cases / 50, "the mutations are too wild or too tame"
+
+
+def _values(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def use(fake_engine):
+    """Open a bundle, and draw with it where that is quick."""
+
+    def use(folder, rng):
+        bundle = Bundle.open(folder)
+        bundle.manifest.to_json().encode()
+        with Pipeline(bundle, engine=fake_engine) as pipeline:
+            pipeline.stream("a red apple", seed=0, steps=2).close()
+            if rng.random() < 0.2:
+                pipeline("a red apple", seed=0, steps=2, width=64, height=64)
+
+    return use
+
+
+def test_manifests(bundle_dir, use, mutated):
+    path = bundle_dir / "edgediff.json"
+    values = _values(path)
+
+    def case(rng):
+        path.write_bytes(mutated(values, rng))
+        use(bundle_dir, rng)
+
+    _fuzz(0, 1000, case)
+
+
+def test_schedulers(tmp_path, mutated):
+    path = tmp_path / "scheduler_config.json"
+    configs = [{"_class_name": name, **_writable(reading.fields)} for name, reading in sorted(READINGS.items())]
+
+    def case(rng):
+        path.write_bytes(mutated(rng.choice(configs), rng))
+        sampler = build_sampler(read_json(path, name=path.name, infinities=True), steps=3)
+        if rng.random() < 0.2:
+            sampler.sample(lambda x, _: x * np.float32(0.5), np.ones((1, 4, 2, 2), np.float32), rng=noise_source(0))
+
+    _fuzz(1, 5500, case)
+
+
+def _writable(fields):
+    return {name: str(value) if value in (float("inf"), -float("inf")) else value for name, value in fields.items()}
+
+
+@pytest.mark.parametrize("form", ["pad-end-json", "pad-exclamation"])
+def test_tokenizers(golden, tmp_path, form, mutated):
+    words = {"added_tokens.json": {"<cat-toy>": 576}, "tokenizer_config.json": {"model_max_length": 12}}
+    for file in (golden / "tokenizer" / form).iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    for name, values in words.items():
+        if not (tmp_path / name).is_file():
+            (tmp_path / name).write_text(json.dumps(values), encoding="utf-8")
+    files = {path: path.read_bytes() for path in sorted(tmp_path.iterdir())}
+
+    def case(rng):
+        path = rng.choice(list(files))
+        values = json.loads(files[path]) if path.suffix == ".json" else {"": files[path].decode().split("\n")}
+        path.write_bytes(mutated(values, rng))
+        try:
+            ClipTokenizer(tmp_path, max_tokens=12).encode(["a <cat-toy> A red\n apple 🍎 \0"])
+        finally:
+            path.write_bytes(files[path])
+
+    _fuzz(2 if form == "pad-end-json" else 3, 500, case)
+
+
+def test_directories_without_a_manifest(bundle_dir, use, mutated):
+    (bundle_dir / "edgediff.json").unlink()
+    names = ("model_index.json", "unet/config.json", "vae_decoder/config.json", "tokenizer/tokenizer_config.json")
+    files = {bundle_dir / name: _values(bundle_dir / name) for name in (*names, "scheduler/scheduler_config.json")}
+
+    def case(rng):
+        path = rng.choice(list(files))
+        path.write_bytes(mutated(files[path], rng))
+        try:
+            use(bundle_dir, rng)
+        finally:
+            path.write_text(json.dumps(files[path]), encoding="utf-8")
+
+    _fuzz(4, 500, case)
+
+
+def test_records_of_quality(tmp_path, mutated):
+    numbers = np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2)
+    probes = tuple(
+        Probe("unet", {"sample": numbers, "timestep": numbers[0, 0, 0]}, "out", numbers, t) for t in (9.0, 1.0)
+    )
+    Reference(("a", "b"), (0, 1), 2, 1.0, np.zeros((2, 8, 8, 3), np.uint8), probes, "x 1").save(tmp_path)
+    path = tmp_path / "quality" / "reference.npz"
+    whole = path.read_bytes()
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    text = json.loads(arrays.pop("record").tobytes())
+
+    def case(rng):
+        if rng.random() < 0.7:
+            np.savez(path, record=np.frombuffer(mutated(text, rng), np.uint8), **arrays)
+        else:
+            data = bytearray(whole)
+            for _ in range(rng.choice((1, 3, 20))):
+                data[rng.randrange(len(data))] = rng.randrange(256)
+            path.write_bytes(data)
+        Reference.load(path)
+
+    _fuzz(5, 2000, case)
