@@ -27,22 +27,16 @@ class Bound:
 
 STEPS = Bound(10_000, "a schedule is made whole before the first step, and DDPM's own has 1000 to 4000")
 TRAIN_TIMESTEPS = Bound(
-    100_000, "every training timestep is a row of the schedule's tables, and models have 1000 to 10,000"
+    100_000, "every training timestep is a row of the schedule's tables, and diffusers' own defaults are 100 to 2000"
 )
-SIDE = Bound(16_384, "the largest models draw 4096 pixels, and 8192 when tiled; a side twice as long is left free")
+SIDE = Bound(16_384, "latents for pictures of 8192 pixels are planned for, and a side twice as long is left free")
 PIXELS = Bound(1 << 28, "all pictures of a run are in memory at once, 12 bytes a pixel: this many take 3.2 GB")
 IMAGES = Bound(4096, "each picture of a run has its own generator of noise")
-CHANNELS = Bound(
-    4096, "a latent pixel has 4 to 128 numbers in all published autoencoders, and up to 2048 in latents of sound"
-)
-FACTOR = Bound(
-    1024, "published autoencoders shrink a side 4 to 64 times, those of sound 2048 samples at most as 2 stages"
-)
-TOKENS = Bound(
-    8192, "a row of tokens is padded to its limit; CLIP takes 77, T5 512, language models as text encoders 4096"
-)
-VOCABULARY = Bound(1 << 20, "the largest published vocabularies have 256,000 entries")
-RECORD_BYTES = Bound(2 << 30, "a record of quality is read whole; one of a model that draws 1024 pixels has 200 MB")
+CHANNELS = Bound(4096, "a latent pixel that stands for 32x32 RGB pixels has 3072 numbers to tell at most")
+FACTOR = Bound(1024, "one latent pixel would be a whole picture of 1024 pixels")
+TOKENS = Bound(8192, "a row of tokens is padded to its limit, and attention takes its square; CLIP takes 77, T5 512")
+VOCABULARY = Bound(1 << 20, "an id is a row of the text encoder's embeddings, and CLIP has 49,408")
+RECORD_BYTES = Bound(512 * _MIB, "a record of quality is read whole, and its 12 pictures of 1024 pixels have 38 MB")
 
 LABELS = Bound(1 << 16, "the largest set of classes that a published model draws has 21,841")
 AXIS = Bound(16, "no array of a model has more axes than that")
@@ -56,6 +50,6 @@ def scales(scaling: float) -> bool:
     return 1e-6 <= abs(scaling) <= 1e6  # noqa: PLR2004 - said in SCALES
 
 
-JSON_BYTES = Bound(16 * _MIB, "parsed JSON takes 20 times its size, and the largest index of weights has 1 MB")
-TOKENIZER_BYTES = Bound(64 * _MIB, "the largest published tokenizer files have 33 MB")
+JSON_BYTES = Bound(16 * _MIB, "parsed JSON may take twenty times its size, and a config has some kilobytes")
+TOKENIZER_BYTES = Bound(64 * _MIB, "a tokenizer's files are read whole, and CLIP's have 4 MB")
 JSON_DEPTH = Bound(32, "no config nests deeper than ten, and deep ones exhaust the stack of whoever walks them")
