@@ -27,7 +27,7 @@ class Bound:
 
 STEPS = Bound(10_000, "a schedule is made whole before the first step, and DDPM's own has 1000 to 4000")
 TRAIN_TIMESTEPS = Bound(
-    100_000, "every training timestep is a row of the schedule's tables, and diffusers' own defaults are 100 to 2000"
+    100_000, "every training timestep is a row of the schedule's tables, and diffusers' own defaults are 40 to 2000"
 )
 SIDE = Bound(16_384, "latents for pictures of 8192 pixels are planned for, and a side twice as long is left free")
 PIXELS = Bound(1 << 28, "all pictures of a run are in memory at once, 12 bytes a pixel: this many take 3.2 GB")
