@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgediff_exporters import ExportProgress, ExportReport
     from edgediff_runtimes.components import Residency
 
+_NOT_OF_THE_MODEL = "the source's family has no such component"
 _MODELS = Path(__file__).parent / "models"
 # Of a bundle on the hub; weights in other formats may lie beside them.
 _BUNDLE_FILES = (
@@ -207,15 +208,20 @@ class Verification:
         files: Files whose hashes were compared.
         graphs: Graphs that an engine loaded.
         errors: With ``against``: max |graph - module| / max |module| of each component.
-        tolerances: With ``against``: what the manifest allows each component.
-        figures: Every figure of quality that the manifest claims, as it was measured again; empty where it claims none.
+        tolerances: With ``against``: what the precision of a component allows it; none where its weights or arithmetic
+            are rounded by how well the pictures come out.
+        not_compared: With ``against``: components that were not, and why.
+        figures: Every figure of quality that the manifest claims, as it was measured again.
+        not_measured: Why there are no figures; None where there are.
     """
 
     files: int
     graphs: int
     errors: dict[str, float] = field(default_factory=dict)
     tolerances: dict[str, float] = field(default_factory=dict)
+    not_compared: dict[str, str] = field(default_factory=dict)
     figures: tuple[Figure, ...] = ()
+    not_measured: str | None = None
 
 
 def verify(
@@ -223,6 +229,7 @@ def verify(
     *,
     against: str | Path | None = None,
     config: str | Path | None = None,
+    engine: Engine | str | None = None,
     quick: bool = False,
     on_progress: OnProgress = ignore,
 ) -> Verification:
@@ -233,42 +240,53 @@ def verify(
 
     Args:
         bundle: A directory, or the name of a shipped model.
-        against: The source it was exported from: every graph is compared with its module again (needs ``export``).
+        against: The source it was exported from: every graph is compared with its module again, and its operators with
+            what the manifest says of them (needs ``export``).
         config: As in ``export``, for a single-file source.
+        engine: An engine or its name, to load, compare and measure all graphs with; None takes the default engine of
+            each graph's format, and to measure the one that the manifest names.
         quick: Do not measure quality again, which draws every picture of the record.
         on_progress: Told ``(what, done, in all)`` while quality is measured.
 
     Raises:
-        BundleError: A file is missing or was altered.
+        SettingError: There is a ``config`` and no source, or no such engine.
+        BundleError: A file is missing or was altered, or the manifest says what is not so.
         EngineError: A graph does not load.
+        NotInstalledError: The engine or, with ``against``, the exporter is missing.
         VerificationError: The bundle is not as good as its manifest says.
-        ToleranceError: A graph strays further from its module than the manifest allows.
+        ToleranceError: A graph strays further from its module than its precision allows.
     """
+    if config is not None and against is None:
+        raise SettingError("config", got=str(config), expected="nothing without `against`, whose configs these are")
+    chosen = get_engine(engine) if isinstance(engine, str) else engine
     opened = open_bundle(bundle)
     opened.check_hashes()
-    for role, component in opened.manifest.components.items():
-        engine_for(component.format).load(opened.graph(role), device="auto", options=EngineOptions()).close()
-    errors: dict[str, float] = {}
-    if against is not None:
-        errors = _exporters().compare(opened, against, config=config)
-    tolerances = {
-        role: component.tolerance
-        for role, component in opened.manifest.components.items()
-        if errors and component.tolerance is not None
-    }
-    figures = () if quick else _figures(opened, on_progress)
-    hashed = sum(entry.sha256 is not None for entry in opened.files())
-    return Verification(hashed, len(opened.manifest.components), errors, tolerances, figures)
+    components = opened.manifest.components
+    for role, component in components.items():
+        loader = chosen or engine_for(component.format)
+        loader.load(opened.graph(role), device="auto", options=EngineOptions()).close()
+    compared = {} if against is None else _exporters().compare(opened, against, config=config, engine=chosen)
+    figures, not_measured = ((), "not asked for") if quick else _figures(opened, chosen, on_progress)
+    return Verification(
+        files=sum(entry.sha256 is not None for entry in opened.files()),
+        graphs=len(components),
+        errors={role: one.error for role, one in compared.items()},
+        tolerances={role: one.tolerance for role, one in compared.items() if one.tolerance is not None},
+        not_compared={} if against is None else dict.fromkeys(components.keys() - compared.keys(), _NOT_OF_THE_MODEL),
+        figures=figures,
+        not_measured=not_measured,
+    )
 
 
-def _figures(bundle: Bundle, on_progress: OnProgress) -> tuple[Figure, ...]:
-    """What a bundle claims of its quality, measured again."""
+def _figures(bundle: Bundle, engine: Engine | None, on_progress: OnProgress) -> tuple[tuple[Figure, ...], str | None]:
+    """What a bundle claims of its quality, measured again; or why there is nothing to measure."""
     claimed, reference = bundle.manifest.quality, Reference.of(bundle)
     if claimed is None or reference is None:
-        return ()
+        return (), "the manifest claims nothing of the bundle's quality"
     check_record(claimed, reference)
-    runner = Runner(bundle, get_engine(claimed.engine), claimed.device)
-    return check_claims(claimed, measure(runner, reference, record=claimed.reference, on_progress=on_progress))
+    runner = Runner(bundle, engine, "auto") if engine else Runner(bundle, get_engine(claimed.engine), claimed.device)
+    measured = measure(runner, reference, record=claimed.reference, on_progress=on_progress)
+    return check_claims(claimed, measured), None
 
 
 def _exporters() -> ModuleType:

@@ -27,27 +27,42 @@ if TYPE_CHECKING:
 @click.argument("bundle", shell_complete=completion.models)
 @click.option("--against", metavar="SOURCE", help="Compare every graph with the model it was exported from.")
 @click.option("--config", metavar="DIR", help="For a single-file SOURCE: a diffusers directory with its configs.")
+@click.option(
+    "--engine",
+    metavar="NAME",
+    shell_complete=completion.engines,
+    help="Load, compare and measure with this engine. Default: that of each graph; to measure, that of the export.",
+)
 @click.option("--quick", is_flag=True, help="Only hashes and graphs: do not draw to measure quality again.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(*, bundle: str, against: str | None, config: str | None, quick: bool, as_json: bool) -> None:
+def command(
+    *, bundle: str, against: str | None, config: str | None, engine: str | None, quick: bool, as_json: bool
+) -> None:
     """Check that a bundle is what was exported, that its graphs load, and that it is as good as it claims.
 
     BUNDLE is a directory, or the name of a shipped model.
     """
+    if config is not None and against is None:
+        raise click.UsageError("--config has the configs of the SOURCE of --against: expected both, or neither")
     from edgediff.api import verify
     from edgediff.cli.progress import progress
 
     with progress("hashes and graphs") as show:
-        report = verify(bundle, against=against, config=config, quick=quick, on_progress=show)
+        report = verify(bundle, against=against, config=config, engine=engine, quick=quick, on_progress=show)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(report), indent=2))
         return
     click.echo(f"{report.files} files are what was exported, {report.graphs} graphs load")
     for role, error in report.errors.items():
         allowed = report.tolerances.get(role)
-        click.echo(f"{role}: error {error:.1e}" + ("" if allowed is None else f", {allowed:.0e} allowed"))
+        bound = "no bound for this precision" if allowed is None else f"{allowed:.0e} allowed"
+        click.echo(f"{role}: error {error:.1e}, {bound}")
+    for role, reason in report.not_compared.items():
+        click.echo(f"{role}: not compared, because {reason}")
     if report.figures:
         _print_figures(report.figures)
+    elif not quick:
+        click.echo(f"nothing measured: {report.not_measured}")
 
 
 def _print_figures(figures: tuple[Figure, ...]) -> None:

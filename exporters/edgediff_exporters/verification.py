@@ -1,12 +1,13 @@
 """Whether a written graph does what its module does.
 
-The graph is checked by the ONNX checker and then run in the real engine at two shapes: the one it was traced at and
-another in which every dynamic axis differs. The module runs in float32 with the original weights, so the error of a
-half-precision graph is its distance from the original, not from a rounded copy.
+A new graph is checked by the ONNX checker. Every graph is run in the real engine at two shapes: the one it was traced
+at and another in which every dynamic axis differs. The module runs in float32 with the original weights, so the error
+of a half-precision graph is its distance from the original, not from a rounded copy.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from edgediff_exporters.families.base import ComponentPlan, Config, Outputs
 from edgediff_exporters.reference import run_reference
 from edgediff_exporters.weights import Weights
 from edgediff_runtimes.bundle import Check
-from edgediff_runtimes.engines import EngineOptions, Graph, engine_for
+from edgediff_runtimes.engines import Engine, EngineOptions, Graph, engine_for
 from edgediff_runtimes.errors import ToleranceError
 from edgediff_runtimes.tensors import Array, TensorSpec
 
@@ -51,6 +52,35 @@ def verify(
         ToleranceError: The error is larger, or an output is not finite.
     """
     onnx.checker.check_model(str(path), full_check=True)  # by path: a graph over 2 GB cannot be passed by value
+    graph = Graph(plan.role, path, "onnx")
+    return measure(plan, config, weights, graph, engine=engine_for("onnx"), tolerance=tolerance, on_step=on_step)
+
+
+def measure(
+    plan: ComponentPlan,
+    config: Config,
+    weights: Weights,
+    graph: Graph,
+    *,
+    engine: Engine,
+    tolerance: float | None,
+    on_step: Callable[[int, int], None],
+) -> tuple[tuple[Check, ...], tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Measure the error of a graph in any format and precision; as ``verify``, without the ONNX checker.
+
+    Args:
+        plan: The component.
+        config: Its config.
+        weights: Its original weights by parameter name.
+        graph: The graph.
+        engine: What computes it, on its default device.
+        tolerance: The largest error allowed; None: any that is a number.
+        on_step: Told the steps done and in all.
+
+    Raises:
+        EngineError: The engine cannot load or run the graph.
+        ToleranceError: The error is larger, or an output is not finite.
+    """
     generator = torch.Generator().manual_seed(_SEED)
     feeds = [[item.draw(lengths, generator) for item in plan.inputs] for lengths in (plan.traced, plan.checked)]
     on_step(1, 4)
@@ -59,14 +89,16 @@ def verify(
     checks = []
     # Little memory and one run are wanted here; speed is not.
     options = EngineOptions(low_memory=True)
-    with engine_for("onnx").load(Graph(plan.role, path, "onnx"), device="cpu", options=options) as session:
+    allowed = sys.float_info.max if tolerance is None else tolerance
+    with engine.load(graph, device="auto", options=options) as session:
         for step, (inputs, outputs) in enumerate(zip(feeds, expected, strict=True)):
             named = {item.name: tensor.numpy() for item, tensor in zip(plan.inputs, inputs, strict=True)}
-            error = _relative_error(plan, session.run(named), outputs)
+            cast = {name: array.astype(session.inputs[name].dtype, copy=False) for name, array in named.items()}
+            error = _relative_error(plan, session.run(cast), outputs)
             shapes = {name: tuple(array.shape) for name, array in named.items()}
-            if not error <= tolerance:  # so that NaN fails too
+            if not error <= allowed:  # so that NaN fails too
                 text = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
-                raise ToleranceError(plan.role, error=error, tolerance=tolerance, shapes=text)
+                raise ToleranceError(plan.role, error=error, tolerance=allowed, shapes=text)
             checks.append(Check(shapes, error))
             on_step(3 + step, 4)
         return tuple(checks), tuple(session.inputs.values()), tuple(session.outputs.values())

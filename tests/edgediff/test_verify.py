@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import edgediff
+from edgediff_runtimes.engines.onnxruntime import OnnxRuntimeEngine
 from edgediff_runtimes.errors import ComponentFileError, EngineError, ManifestError, SettingError, VerificationError
 
 
@@ -156,3 +157,47 @@ def test_the_command_says_in_one_sentence_what_does_not_hold(command, edit):
     error, hint = outcome.err.splitlines()
     assert error.startswith("error: the manifest claims 60.00 dB as mean PSNR: measured ")
     assert hint.startswith("hint: ")
+
+
+def test_a_bundle_that_claims_nothing_says_that_nothing_was_measured(command, golden):
+    found = edgediff.verify(golden / "bundle")
+    assert (found.figures, found.not_measured) == ((), "the manifest claims nothing of the bundle's quality")
+    outcome = command("verify", golden / "bundle")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines()[-1] == "nothing measured: the manifest claims nothing of the bundle's quality"
+    assert edgediff.verify(golden / "bundle", quick=True).not_measured == "not asked for"
+
+
+def test_a_config_without_a_source_is_refused(command, measured):
+    with pytest.raises(SettingError, match=r"`config` is 'configs': expected nothing without `against`"):
+        edgediff.verify(measured, config="configs")
+    outcome = command("verify", measured, "--config", "configs")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "--config has the configs of the SOURCE of --against" in outcome.err
+
+
+def test_another_engine_measures_the_same_bundle(measured, command):
+    with_its_own = edgediff.verify(measured, engine="onnxruntime")
+    assert [figure.measured for figure in with_its_own.figures] == [figure.claimed for figure in with_its_own.figures]
+    seen = []
+
+    class Counting:
+        """The engine, and what it loaded."""
+
+        name, version = OnnxRuntimeEngine.name, OnnxRuntimeEngine.version
+
+        def __init__(self):
+            self._engine = OnnxRuntimeEngine()
+            self.devices, self.execution = self._engine.devices, self._engine.execution
+
+        def load(self, graph, **options):
+            seen.append(graph.role)
+            return self._engine.load(graph, **options)
+
+    assert edgediff.verify(measured, engine=Counting(), quick=True).graphs == 4
+    assert sorted(seen) == ["text_encoder", "unet", "vae_decoder", "vae_encoder"]
+    assert edgediff.verify(measured, engine=Counting()).figures
+    assert len(seen) > 8  # measured with it as well
+    outcome = command("verify", measured, "--engine", "tvm")
+    assert outcome.code == 1
+    assert outcome.err.startswith("error: `engine` is 'tvm'")

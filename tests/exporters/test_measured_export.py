@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import edgediff
 from edgediff_exporters import TrialOptions, candidate, export, measuring
 from edgediff_exporters.precision import precision_by_role
 from edgediff_exporters.staging import clean_up
 from edgediff_runtimes.bundle import Bundle, Manifest
-from edgediff_runtimes.errors import QualityError, SettingError
+from edgediff_runtimes.errors import ManifestError, QualityError, SettingError
 from edgediff_runtimes.quality import CALIBRATION_PROMPTS, Probe, Reference, Runner, check_claims, measure
 
 TRIALS = {"calibration_pictures": 2, "evaluate": ["a red apple", "a dog"], "trial_steps": 3}
@@ -84,6 +86,20 @@ def test_the_manifest_tells_what_was_made_and_measured(made):
     assert {path.name for path in report.path.iterdir()} == {
         "edgediff.json", "model_index.json", "scheduler", "tokenizer", "quality", *parts
     }  # fmt: skip
+
+
+def test_verify_compares_quantised_graphs_with_their_modules_too(made, sd1, tmp_path):
+    report, _, _ = made
+    found = edgediff.verify(report.path, against=sd1, quick=True)
+    assert found.tolerances == {"text_encoder": 1e-4, "vae_encoder": 1e-4}
+    assert all(1e-4 < found.errors[role] < 1 for role in ("unet", "vae_decoder"))  # rounded: far from fp32's 1e-6
+    forged = shutil.copytree(report.path, tmp_path / "forged")
+    path = forged / "edgediff.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["components"]["unet"]["operators"]["Conv"]["quantised_weights"] += 1
+    path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(ManifestError, match=r"`components\.unet\.operators\.Conv` is .* as the graph has it"):
+        edgediff.verify(forged, against=sd1, quick=True)
 
 
 def test_what_the_manifest_claims_is_measured_again(made):

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("torch")
 
+from safetensors.torch import load_file, save_file
+
 import edgediff
+from edgediff.cli.verify import command
 from edgediff_exporters import TrialOptions, export
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.compiled_cache import CompiledCache
+from edgediff_runtimes.errors import EngineError, ManifestError, ToleranceError
 from edgediff_runtimes.quality import Reference, Runner, check_claims, measure
 
 TRIALS = {"calibration_pictures": 1, "evaluation_pictures": 2, "trial_steps": 2}
@@ -99,3 +107,45 @@ def test_mixed_lifts_layers_until_the_asked_psnr_holds(int8, make):
         for one in (int8, report)
     )
     assert lifted == whole - len(chosen.lifted) < whole
+
+
+def test_verify_compares_what_is_quantised_and_says_that_it_has_no_bound(int8, sd1):
+    found = edgediff.verify(int8.path, against=sd1, quick=True)
+    assert set(found.errors) == {"text_encoder", "unet", "vae_decoder", "vae_encoder"}
+    assert (found.tolerances, found.not_compared) == ({}, {})
+    assert all(1e-4 < error < 1 for error in found.errors.values())  # rounded, and yet the same network
+    outcome = CliRunner().invoke(command, [str(int8.path), "--against", str(sd1), "--quick"])
+    assert outcome.exit_code == 0
+    assert outcome.output.count(", no bound for this precision") == 4
+
+
+def test_verify_holds_ir_in_fp32_to_the_bound_of_fp32(make, sd1, tmp_path):
+    report = make("fp32", calibration_pictures=None, evaluation_pictures=0, trial_steps=None)
+    found = edgediff.verify(report.path, against=sd1)
+    assert set(found.tolerances.values()) == {1e-4}
+    assert max(found.errors.values()) < 1e-5
+    assert (found.figures, found.not_measured) == ((), "the manifest claims nothing of the bundle's quality")
+    changed = shutil.copytree(sd1, tmp_path / "changed")
+    weights = changed / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(weights)
+    tensors["conv_out.bias"] += 0.1
+    save_file(tensors, weights)
+    with pytest.raises(ToleranceError, match="the graph of `unet` differs from its module"):
+        edgediff.verify(report.path, against=changed)
+
+
+def test_verify_counts_operators_again(int8, sd1, tmp_path):
+    forged = shutil.copytree(int8.path, tmp_path / "forged")
+    path = forged / "edgediff.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["components"]["unet"]["operators"]["Convolution"]["quantised_activations"] += 1
+    path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(ManifestError, match=r"`components\.unet\.operators\.Convolution` is .* as the graph has it"):
+        edgediff.verify(forged, against=sd1, quick=True)
+
+
+def test_verify_measures_with_the_engine_that_is_asked_for(int8):
+    found = edgediff.verify(int8.path, engine="openvino")
+    assert found.figures
+    with pytest.raises(EngineError, match="its format is `openvino`"):
+        edgediff.verify(int8.path, engine="onnxruntime")
