@@ -135,7 +135,8 @@ def print_bundle(opened: Bundle) -> None:
 def _error(component: Component) -> str:
     if not component.checks:
         return "not measured"
-    return f"{max(check.error for check in component.checks):.1e} of {component.tolerance:.0e} allowed"
+    error = f"{max(check.error for check in component.checks):.1e}"
+    return error if component.tolerance is None else f"{error} of {component.tolerance:.0e} allowed"
 
 
 def _signature(component: Component) -> str:

@@ -101,8 +101,6 @@ class Component:
         if not files:
             raise fields.fail("files", "at least one file")
         checks = tuple(Check.read(item) for item in fields.objects("checks"))
-        if checks and fields.values.get("tolerance") is None:
-            raise fields.fail("tolerance", "a number, because there are checks")
         operators = Fields({}) if fields.values.get("operators") is None else fields.fields("operators")
         return cls(
             format=format_,
