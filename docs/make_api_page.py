@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,20 +40,24 @@ app is in [embedding.md](embedding.md).
 _SECTION = re.compile(r"^(Args|Attributes|Returns|Yields|Raises|Warns):$")
 _EXAMPLE = re.compile(r"^>>>.*(?:\n.+)*", re.MULTILINE)  # to the next empty line
 _INDENTED = re.compile(r"(?:^    .*(?:\n|$))+", re.MULTILINE)
-_LONGEST = 100  # a signature that is longer has one argument a line
 _ITEM = re.compile(r"^([*\w`., ]+?): (.*)$")
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
 
 
-def tree(module: str) -> ast.Module:
-    """The parsed source of a module or package."""
+def source(module: str) -> str:
+    """The source of a module or package."""
     parts = module.split(".")
     for root in ROOTS:
         for path in (root.joinpath(*parts, "__init__.py"), root.joinpath(*parts).with_suffix(".py")):
             if path.is_file():
-                return ast.parse(path.read_text(encoding="utf-8"))
+                return path.read_text(encoding="utf-8")
     raise SystemExit(f"there is no module {module}")
+
+
+def tree(module: str) -> ast.Module:
+    """Its parsed source."""
+    return ast.parse(source(module))
 
 
 def public_names(module: str) -> list[str]:
@@ -88,53 +93,52 @@ def page() -> str:
             home = (find(module, name)[0], name)
             title = described.setdefault(home, f"{module}.{name}")
             if title == f"{module}.{name}":
-                parts.extend(entry(title, find(module, name)[1]))
+                parts.extend(entry(title, *find(module, name)))
             else:
                 parts.append(f"### `{module}.{name}`\n\nThe same as [`{title}`](#{title.replace('.', '').lower()}).")
         if module == MODULES[0]:
             for home_, names in ALSO.items():
                 for name in names:
-                    parts.extend(entry(f"{home_}.{name}", find(home_, name)[1]))
+                    parts.extend(entry(f"{home_}.{name}", *find(home_, name)))
     parts.append(f"## `{ERRORS}`\n\n{prose(ast.get_docstring(tree(ERRORS)) or '')}")
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def entry(title: str, node: Definition, *, level: int = 3) -> Iterator[str]:
+def entry(title: str, module: str, node: Definition, *, level: int = 3) -> Iterator[str]:
     """A name: heading, signature, docstring; then the public methods of a class."""
     yield f"{'#' * level} `{title}`"
     if isinstance(node, ast.Assign | ast.AnnAssign):
-        yield f"```python\n{ast.unparse(node)}\n```"
+        yield f"```python\n{written(module, node.lineno, node.end_lineno)}\n```"
         return
-    yield f"```python\n{signature(node)}\n```"
+    yield f"```python\n{signature(module, node)}\n```"
     yield prose(ast.get_docstring(node) or "")
     if isinstance(node, ast.ClassDef):
         for inner in node.body:
             if not isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef) or not ast.get_docstring(inner):
                 continue
             if inner.name in ("__init__", "__call__") or not inner.name.startswith("_"):
-                yield from entry(f"{title}.{inner.name}", inner, level=level + 1)
+                yield from entry(f"{title}.{inner.name}", module, inner, level=level + 1)
 
 
-def signature(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> str:
+def signature(module: str, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> str:
     """A definition without its body; of a class, with its fields."""
-    decorators = [f"@{name}\n" for name in map(ast.unparse, node.decorator_list) if name in ("property", "classmethod")]
     if isinstance(node, ast.ClassDef):
         bases = ", ".join(map(ast.unparse, [*node.bases, *node.keywords]))
-        fields = [inner for inner in node.body if isinstance(inner, ast.AnnAssign)]
-        shown = [f"    {ast.unparse(field)}" for field in fields if not ast.unparse(field.target).startswith("_")]
-        return "\n".join([f"class {node.name}" + (f"({bases})" if bases else "") + (":" if shown else ""), *shown])
-    kind = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
-    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    text = f"{''.join(decorators)}{kind} {node.name}({ast.unparse(node.args)}){returns}"
-    if len(text) <= _LONGEST:
-        return text
-    return re.sub(r"\((.*)\)( -> .*)?$", lambda found: _broken(found[1], found[2] or ""), text, count=1)
+        fields = [
+            textwrap.indent(written(module, inner.lineno, inner.end_lineno), "    ")
+            for inner in node.body
+            if isinstance(inner, ast.AnnAssign) and not ast.unparse(inner.target).startswith("_")
+        ]
+        return "\n".join([f"class {node.name}" + (f"({bases})" if bases else "") + (":" if fields else ""), *fields])
+    decorators = [f"@{name}\n" for name in map(ast.unparse, node.decorator_list) if name in ("property", "classmethod")]
+    head = written(module, node.lineno, max(node.lineno, node.body[0].lineno - 1))
+    return "".join(decorators) + head.rstrip(":")
 
 
-def _broken(arguments: str, returns: str) -> str:
-    """One argument a line; commas inside of brackets divide nothing."""
-    pieces = re.split(r", (?![^\[(]*[\])])", arguments)
-    return "(\n" + "".join(f"    {piece},\n" for piece in pieces) + f"){returns}"
+def written(module: str, first: int, last: int | None) -> str:
+    """Lines of a module's source as they stand there, but for indentation and comments."""
+    lines = source(module).splitlines()[first - 1 : last]
+    return textwrap.dedent("\n".join(re.sub(r"  # .*", "", line) for line in lines))
 
 
 def prose(docstring: str) -> str:
