@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgediff_runtimes.sampling import sampler_table
-from edgediff_runtimes.sampling.building import READINGS
+from edgediff_runtimes.sampling.reading.table import READINGS
 from edgediff_runtimes.sampling.refused import REFUSED
 from edgediff_runtimes.sampling.schedules.named_grids import NAMED_GRIDS
 

@@ -8,21 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.sampling.prediction import Clean, Epsilon
-from edgediff_runtimes.sampling.reading import (
-    beyond,
-    discrete_time,
-    exploding,
-    flow,
-    log_snr,
-    more_discrete_time,
-    more_log_snr,
-    preconditioned,
-    score,
-    staged_flow,
-    tokens,
-)
-from edgediff_runtimes.sampling.reading.kinds import check_kinds, whole_numbers
-from edgediff_runtimes.sampling.reading.settings import CALL, GRID_SWITCHES, steps_of
+from edgediff_runtimes.sampling.reading.shared.kinds import check_kinds, whole_numbers
+from edgediff_runtimes.sampling.reading.shared.settings import CALL, GRID_SWITCHES, steps_of
+from edgediff_runtimes.sampling.reading.table import READINGS
 from edgediff_runtimes.sampling.refused import REFUSED
 from edgediff_runtimes.sampling.schedules.betas import alphas_cumprod
 from edgediff_runtimes.sampling.schedules.named_grids import VIDEO_GRID, named_timesteps, video_sigmas
@@ -31,24 +19,9 @@ from edgediff_runtimes.sampling.schedules.sigmas import training_sigmas
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgediff_runtimes.sampling.reading.settings import Reading
+    from edgediff_runtimes.sampling.reading.shared.settings import Reading
     from edgediff_runtimes.sampling.sampler import Sampler
 
-READINGS: dict[str, Reading] = {
-    **discrete_time.READINGS,
-    **more_discrete_time.READINGS,
-    **exploding.READINGS,
-    **log_snr.READINGS,
-    **more_log_snr.READINGS,
-    **flow.READINGS,
-    **preconditioned.READINGS,
-    **staged_flow.READINGS,
-    **score.READINGS,
-    **tokens.READINGS,
-    **beyond.READINGS,
-}
-# Classes whose networks are told fractional timesteps.
-FRACTIONAL = frozenset({*beyond.READINGS, "EulerDiscreteScheduler", "HeunDiscreteScheduler"})
 # The orders of solvers that build up with the steps before.
 _ORDERS = ("solver_order", "predictor_order", "corrector_order")
 # Fields of older configs that no class reads any more.
@@ -78,7 +51,7 @@ def build_sampler(config: Mapping[str, Any], steps: int | None = None, **overrid
         settings[key] = value
     check_kinds(settings, {**reading.fields, **reading.keywords})
     settings |= whole_numbers(settings)
-    if settings["timesteps"] is not None and settings["sigmas"] is not None and _one_grid(str(name)):
+    if settings["timesteps"] is not None and settings["sigmas"] is not None and not reading.both_grids:
         raise SamplerError(
             "sigmas", got="sigmas beside timesteps", expected="one of the two", hint="leave out one of them"
         )
@@ -105,11 +78,6 @@ def _built(name: str, reading: Reading, settings: Mapping[str, Any]) -> Sampler:
         numbers = {key: value for key, value in settings.items() if isinstance(value, int | float)}
         expected = f"numbers that its formulas can take ({error})"
         raise SamplerError(name, got=numbers, expected=expected) from error
-
-
-def _one_grid(name: str) -> bool:
-    """Whether timesteps and sigmas exclude each other; the flow samplers take both, one for each other's levels."""
-    return name not in ("FlowMatchEulerDiscreteScheduler", "FlowMatchLCMScheduler")
 
 
 def _reading(name: object) -> Reading:
@@ -153,7 +121,7 @@ def _named_grid(name: str, grid: str, settings: Mapping[str, Any], reading: Read
         return {"sigmas": video_sigmas(steps_of(settings))}
     table = training_sigmas(alphas_cumprod(settings, keep_finite=True))
     timesteps = named_timesteps(grid, steps_of(settings), table)
-    if name in FRACTIONAL:
+    if reading.fractional:
         return {"timesteps": timesteps}
     whole: list[float] = [round(t) for t in timesteps]
     if len(set(whole)) < len(whole):

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, final
 
 from edgediff_runtimes.errors import SamplerError
-from edgediff_runtimes.sampling.building import READINGS
 from edgediff_runtimes.sampling.known_samplers import KNOWN
+from edgediff_runtimes.sampling.reading.table import READINGS
 from edgediff_runtimes.sampling.schedules.named_grids import NAMED_GRIDS
 
 if TYPE_CHECKING:

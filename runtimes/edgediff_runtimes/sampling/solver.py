@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -39,3 +40,31 @@ class Solver(Protocol):
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Move ``x`` from the interval's start to its end."""
         ...
+
+
+class OneCall(ABC):
+    """A solver that asks the network once in a step, at its start."""
+
+    __slots__ = ()
+
+    def calls(self, interval: Interval) -> tuple[Level, ...]:
+        """The start alone."""
+        return (interval.start,)
+
+    @abstractmethod
+    def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
+        """Move ``x`` from the interval's start to its end."""
+
+
+class Stateless(ABC):
+    """A solver that has nothing to remember before its first step."""
+
+    __slots__ = ()
+
+    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
+        """Nothing."""
+        return ()
+
+    @abstractmethod
+    def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
+        """Move ``x`` from the interval's start to its end."""

@@ -10,11 +10,11 @@ from sampler_cases import CASES
 
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.sampling import build_sampler, sampler_config, sampler_table
-from edgediff_runtimes.sampling.building import READINGS as ALL
-from edgediff_runtimes.sampling.reading.beyond import READINGS as BEYOND
+from edgediff_runtimes.sampling.reading.table import READINGS as ALL
 from edgediff_runtimes.sampling.refused import REFUSED
 
-READINGS = {name: reading for name, reading in ALL.items() if name not in BEYOND}
+OURS = {name for name in ALL if name.startswith("Edgediff")}
+READINGS = {name: reading for name, reading in ALL.items() if name not in OURS}
 pytest.importorskip("scipy")
 pytest.importorskip("torchsde")
 
@@ -69,7 +69,7 @@ BASE = {
 
 @pytest.mark.filterwarnings("ignore")  # diffusers' own
 @pytest.mark.parametrize(
-    "name", [row.name for row in sampler_table() if row.needs != "flow" and row.class_name not in BEYOND]
+    "name", [row.name for row in sampler_table() if row.needs != "flow" and row.class_name not in OURS]
 )
 def test_names_carry_over_as_from_config_does(name: str) -> None:
     config = sampler_config(name, BASE)

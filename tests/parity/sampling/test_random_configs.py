@@ -14,7 +14,7 @@ from sampler_reference import Case, first_noise, run
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.noise import noise_source
 from edgediff_runtimes.sampling import build_sampler
-from edgediff_runtimes.sampling.building import READINGS
+from edgediff_runtimes.sampling.reading.table import READINGS
 
 VALUES: dict[str, list[Any]] = {
     "beta_schedule": ["linear", "scaled_linear"],

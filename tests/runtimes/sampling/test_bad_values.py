@@ -11,7 +11,7 @@ import pytest
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.noise import noise_source
 from edgediff_runtimes.sampling import build_sampler
-from edgediff_runtimes.sampling.building import READINGS
+from edgediff_runtimes.sampling.reading.table import READINGS
 
 BAD = (
     math.nan,

@@ -11,9 +11,9 @@ from gaussian_data import BASE, FLOW, MEAN, WIDTH, exact, gaussian_network, post
 
 from edgediff_runtimes.noise import noise_source
 from edgediff_runtimes.sampling import build_sampler, sampler_config, sampler_table
-from edgediff_runtimes.sampling.building import READINGS
 from edgediff_runtimes.sampling.levels import Interval, exploding
 from edgediff_runtimes.sampling.prediction import Clean, Denoiser, Epsilon
+from edgediff_runtimes.sampling.reading.table import READINGS
 from edgediff_runtimes.sampling.schedules.named_grids import NAMED_GRIDS, VIDEO_GRID
 from edgediff_runtimes.sampling.solvers.er_sde import ErSde
 

@@ -21,7 +21,7 @@ from edgediff_runtimes.noise import noise_source
 from edgediff_runtimes.pipeline import Pipeline
 from edgediff_runtimes.quality.reference import Probe, Reference
 from edgediff_runtimes.sampling import build_sampler
-from edgediff_runtimes.sampling.building import READINGS
+from edgediff_runtimes.sampling.reading.table import READINGS
 from edgediff_runtimes.text import ClipTokenizer
 from edgediff_runtimes.untrusted.documents import read_json
 

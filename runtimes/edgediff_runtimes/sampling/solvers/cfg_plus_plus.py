@@ -6,21 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from edgediff_runtimes.errors import SamplerError
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
 from edgediff_runtimes.sampling.solvers.ddim import ancestral_std
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgediff_runtimes.noise import NoiseSource
-    from edgediff_runtimes.sampling.levels import Interval, Level
+    from edgediff_runtimes.sampling.levels import Interval
     from edgediff_runtimes.sampling.solver import Denoise, State
     from edgediff_runtimes.tensors import Array
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class CfgPlusPlus:
+class CfgPlusPlus(OneCall, Stateless):
     """CFG++ (Chung et al. 2024, algorithm 2) with Euler steps, order 1.
 
     The network returns ``PredictionPair``: the guided output and the unguided one.
@@ -30,14 +28,6 @@ class CfgPlusPlus:
     """
 
     ancestral: bool = False
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """Nothing to remember."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """The guided clean sample, noised again with the unguided noise."""

@@ -6,11 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgediff_runtimes.noise import NoiseSource
     from edgediff_runtimes.sampling.levels import Interval, Level
     from edgediff_runtimes.sampling.solver import Denoise, State
@@ -31,7 +29,7 @@ def ancestral_std(start: Level, end: Level) -> float:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Ddim:
+class Ddim(OneCall, Stateless):
     """DDIM (Song et al. 2021, equation 12), order 1: keep the clean sample and the noise, change how they are mixed.
 
     With ``eta = 0`` it is the Euler method of the probability flow on every kind of level: on variance-exploding levels
@@ -44,14 +42,6 @@ class Ddim:
 
     eta: float = 0.0
     derived: bool = False
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """Nothing to remember."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Mix the clean sample and the noise as at the end level, with a share of fresh noise."""

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from edgediff_runtimes.errors import SamplerError
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgediff_runtimes.noise import NoiseSource
-    from edgediff_runtimes.sampling.levels import Interval, Level
+    from edgediff_runtimes.sampling.levels import Interval
     from edgediff_runtimes.sampling.prediction import Prediction
     from edgediff_runtimes.sampling.solver import Denoise, State
     from edgediff_runtimes.tensors import Array
@@ -25,7 +23,7 @@ _SMALLEST_VARIANCE = 1e-20
 
 @final
 @dataclass(frozen=True, slots=True)
-class Ddpm:
+class Ddpm(OneCall, Stateless):
     """DDPM (Ho et al. 2020, algorithm 2, equations 6 and 7), order 1, stochastic.
 
     An interval whose ``extra`` is a number takes it for its beta, rather than the one its levels imply.
@@ -38,14 +36,6 @@ class Ddpm:
 
     variance: str = "fixed_small"
     quiet_end: bool = False
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """Nothing to remember."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Draw from the posterior of the end level given ``x`` and the denoised sample."""

@@ -6,21 +6,21 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
 from edgediff_runtimes.sampling.solvers.dpm_multistep import FEW_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgediff_runtimes.noise import NoiseSource
-    from edgediff_runtimes.sampling.levels import Interval, Level
+    from edgediff_runtimes.sampling.levels import Interval
     from edgediff_runtimes.sampling.solver import Denoise, State
     from edgediff_runtimes.tensors import Array
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Deis:
+class Deis(OneCall, Stateless):
     """Log-rho multistep DEIS (Zhang & Chen 2023, section 4 and appendix H), orders 1 to 3, one call.
 
     With ``rho = sigma / alpha`` the sample over alpha moves by the integral of the noise over rho, interpolated in
@@ -33,14 +33,6 @@ class Deis:
 
     order: int = 2
     lower_order_final: bool = True
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """An empty history."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:  # noqa: ARG002 - one seam
         """Integrate the interpolated noise over the interval."""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from edgediff_runtimes.noise.brownian import BrownianPath
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome
 from edgediff_runtimes.sampling.solvers.exponential import NOISE_KINDS, exponential
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgediff_runtimes.noise import NoiseSource
-    from edgediff_runtimes.sampling.levels import Interval, Level
+    from edgediff_runtimes.sampling.levels import Interval
     from edgediff_runtimes.sampling.prediction import Prediction
     from edgediff_runtimes.sampling.solver import Denoise, State
     from edgediff_runtimes.tensors import Array
@@ -26,7 +26,7 @@ FEW_STEPS = 15
 
 @final
 @dataclass(frozen=True, slots=True)
-class DpmMultistep:
+class DpmMultistep(OneCall):
     """DPM-Solver++(1M, 2M, 3M) and relatives (Lu et al. 2022b, algorithm 2), one call.
 
     Orders 1 and 2. The third-order rule is kept as its authors published it; its last term takes half of the second
@@ -54,10 +54,6 @@ class DpmMultistep:
     derived: bool = False
     discards: bool = False
     brownian: tuple[float, float] | None = None
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
 
     def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
         """The Brownian path, if any, and an empty history."""

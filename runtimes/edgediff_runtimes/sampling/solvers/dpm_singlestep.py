@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome
 from edgediff_runtimes.sampling.solvers.exponential import NOISE_KINDS, exponential
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def singlestep_orders(steps: int, order: int, *, lower_order_final: bool, ends_c
 
 @final
 @dataclass(frozen=True, slots=True)
-class DpmSinglestep:
+class DpmSinglestep(OneCall):
     """DPM-Solver++(2S, 3S) (Lu et al. 2022b, algorithm 1; 2022a, appendix B), orders 1 to 3, one call per interval.
 
     Every interval is one call; an interval of order k takes its group's first sample and the answers of the last k.
@@ -49,10 +49,6 @@ class DpmSinglestep:
     kind: str = "dpmsolver++"
     solver_type: str = "midpoint"
     derived: bool = False
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
 
     def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
         """An empty history."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import Outcome, Stateless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgediff_runtimes.noise import NoiseSource
     from edgediff_runtimes.sampling.levels import Interval, Level
     from edgediff_runtimes.sampling.solver import Denoise, State
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Dpmpp2sAncestral:
+class Dpmpp2sAncestral(Stateless):
     """A second-order step down, then noise up (Lu et al. 2022b, algorithm 1; Crowson 2022, k-diffusion), two calls.
 
     On variance-exploding levels. An interval's ``extra`` is (sigma_down, sigma_up), its ``via`` the level halfway to
@@ -28,10 +26,6 @@ class Dpmpp2sAncestral:
     def calls(self, interval: Interval) -> tuple[Level, ...]:
         """Two calls, at the start and at the midpoint."""
         return (interval.start, *interval.via)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """Nothing to remember."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """To the midpoint, with its denoised sample to sigma_down, and up with noise."""

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgediff_runtimes.noise import NoiseSource
-    from edgediff_runtimes.sampling.levels import Interval, Level
+    from edgediff_runtimes.sampling.levels import Interval
     from edgediff_runtimes.sampling.solver import Denoise, State
     from edgediff_runtimes.tensors import Array, Floats
 
@@ -28,7 +26,7 @@ def _scale(ratio: Floats) -> Floats:
 
 @final
 @dataclass(frozen=True, slots=True)
-class ErSde:
+class ErSde(OneCall, Stateless):
     """ER-SDE-Solver-3 (Cui et al. 2023, algorithms 3 to 5), stochastic, one call.
 
     Its mean converges with order 2, measured: the published slope of the denoised sample is that of the last step's
@@ -44,14 +42,6 @@ class ErSde:
 
     stages: int = 3
     s_noise: float = 1.0
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """An empty history."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Taylor-expand the denoised sample along the history, with the noise's integrals."""

@@ -6,20 +6,18 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgediff_runtimes.noise import NoiseSource
-    from edgediff_runtimes.sampling.levels import Interval, Level
+    from edgediff_runtimes.sampling.levels import Interval
     from edgediff_runtimes.sampling.solver import Denoise, State
     from edgediff_runtimes.tensors import Array
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class FlowAncestral:
+class FlowAncestral(OneCall, Stateless):
     """Euler ancestral for rectified flows (as in ComfyUI and LTX-Video), order 1, stochastic.
 
     Attributes:
@@ -29,14 +27,6 @@ class FlowAncestral:
 
     eta: float = 1.0
     s_noise: float = 1.0
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """Nothing to remember."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """An Euler step below the end level, then back up to it with noise."""

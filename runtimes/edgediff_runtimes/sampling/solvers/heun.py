@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import Outcome, Stateless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgediff_runtimes.noise import NoiseSource
     from edgediff_runtimes.sampling.levels import Interval, Level
     from edgediff_runtimes.sampling.solver import Denoise, State
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Heun:
+class Heun(Stateless):
     """Heun's method (Karras et al. 2022, algorithm 1 without churn), order 2, two calls; Euler where the end is clean.
 
     ``dx/dsigma = (x - denoised) / sigma`` holds on variance-exploding and on flow levels.
@@ -27,10 +25,6 @@ class Heun:
     def calls(self, interval: Interval) -> tuple[Level, ...]:
         """Two calls, at the start and at the end; one where the end is clean."""
         return (interval.start, interval.end) if interval.end.sigma > 0 else (interval.start,)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """Nothing to remember."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:  # noqa: ARG002 - one seam
         """An Euler step, corrected by the slope at its end."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgediff_runtimes.noise import NoiseSource
-    from edgediff_runtimes.sampling.levels import Interval, Level
+    from edgediff_runtimes.sampling.levels import Interval
     from edgediff_runtimes.sampling.solver import Denoise, State
     from edgediff_runtimes.tensors import Array
 
@@ -21,19 +19,11 @@ _SMALLEST_ALPHA = 1e-8
 
 @final
 @dataclass(frozen=True, slots=True)
-class Ipndm:
+class Ipndm(OneCall, Stateless):
     """F-PNDM with multistep starts (Liu et al. 2022, equation 12; Zhang & Chen 2023, section 3.3), order 2, one call.
 
     The history is a tuple of the noises of the last steps, newest last.
     """
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """An empty history."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:  # noqa: ARG002 - one seam
         """DDIM's step with the extrapolated noise."""

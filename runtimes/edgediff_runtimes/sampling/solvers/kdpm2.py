@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import Outcome, Stateless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgediff_runtimes.noise import NoiseSource
     from edgediff_runtimes.sampling.levels import Interval, Level
     from edgediff_runtimes.sampling.solver import Denoise, State
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Kdpm2:
+class Kdpm2(Stateless):
     """The midpoint method in log(sigma) (Lu et al. 2022a, on the levels of Karras et al. 2022), order 2, two calls.
 
     The midpoint is the interval's ``via``; an interval without one (to the clean end) is an Euler step.
@@ -30,10 +28,6 @@ class Kdpm2:
     def calls(self, interval: Interval) -> tuple[Level, ...]:
         """Two calls, at the start and at the midpoint."""
         return (interval.start, *interval.via)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """Nothing to remember."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """An Euler step to the midpoint, and its slope for the whole interval."""

@@ -6,20 +6,20 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgediff_runtimes.noise import NoiseSource
-    from edgediff_runtimes.sampling.levels import Interval, Level
+    from edgediff_runtimes.sampling.levels import Interval
     from edgediff_runtimes.sampling.solver import Denoise, State
     from edgediff_runtimes.tensors import Array
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Lms:
+class Lms(OneCall, Stateless):
     """Adams-Bashforth on uneven steps (Crowson 2022, k-diffusion; Hairer et al. 1993, III.5), order 4, one call.
 
     The history is a tuple of (sigma, slope) of the last steps, newest last.
@@ -29,14 +29,6 @@ class Lms:
     """
 
     order: int = 4
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """An empty history."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:  # noqa: ARG002 - one seam
         """Integrate the slopes' interpolation polynomial over the interval."""

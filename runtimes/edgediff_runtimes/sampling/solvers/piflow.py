@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from edgediff_runtimes.errors import SamplerError
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgediff_runtimes.noise import NoiseSource
     from edgediff_runtimes.sampling.levels import Interval, Level
     from edgediff_runtimes.sampling.solver import Denoise, State
@@ -56,7 +54,7 @@ class PolicyFlow:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Piflow:
+class Piflow(OneCall, Stateless):
     """Policy-based flow (Chen et al. 2025, "pi-Flow", DX policy), order 1: many small Euler steps under one policy.
 
     An interval's ``extra`` is (time at its start, time at its end), before the shift.
@@ -72,14 +70,6 @@ class Piflow:
     shift: float
     substeps: int
     smallest: float
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """Nothing to remember."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:  # noqa: ARG002 - one seam
         """Roll the policy out over the interval."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from edgediff_runtimes.sampling.prediction import Velocity
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome
 from edgediff_runtimes.sampling.solvers.ipndm import ADAMS_BASHFORTH
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _RUNGE_KUTTA = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
 
 @final
 @dataclass(frozen=True, slots=True)
-class Pndm:
+class Pndm(OneCall):
     """PNDM (Liu et al. 2022, equations 11 to 13, algorithm 2), order 2 (its section 3.5), one call per interval.
 
     Every call of the network is an interval of its own. An interval's ``extra`` is the stage of a Runge-Kutta step (0
@@ -35,10 +35,6 @@ class Pndm:
 
     The state is (last outputs, newest last; sum of a Runge-Kutta step so far; its first sample; number of calls).
     """
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
 
     def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
         """No outputs, no sum, no sample, no calls."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgediff_runtimes.noise import NoiseSource
     from edgediff_runtimes.sampling.levels import Interval, Level
     from edgediff_runtimes.sampling.solver import Denoise, State
@@ -39,7 +37,7 @@ class TimestepBoundary:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Renoise:
+class Renoise(OneCall, Stateless):
     """Multistep consistency sampling (Song et al. 2023, algorithm 1), order 1, stochastic.
 
     Attributes:
@@ -47,14 +45,6 @@ class Renoise:
     """
 
     boundary: TimestepBoundary | None = None
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """Nothing to remember."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Jump to the clean sample and noise it to the end level."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ def _quadrature() -> tuple[Array, Array]:
 
 @final
 @dataclass(frozen=True, slots=True)
-class SaSolver:
+class SaSolver(OneCall):
     """SA-Solver (Xue et al. 2023, algorithm 1, equations 13 to 18), order of the corrector, stochastic, one call.
 
     The state is (history of (log SNR, answer), newest last; sample, noise and tau of the last step; steps made).
@@ -54,10 +54,6 @@ class SaSolver:
     data: bool = True
     lower_order_final: bool = True
     derived: bool = False
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
 
     def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
         """An empty history."""

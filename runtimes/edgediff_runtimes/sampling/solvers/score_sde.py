@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgediff_runtimes.noise import NoiseSource
     from edgediff_runtimes.sampling.levels import Interval, Level
     from edgediff_runtimes.sampling.solver import Denoise, State
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, slots=True)
-class PredictorCorrector:
+class PredictorCorrector(Stateless):
     """Song et al. 2021, algorithms 2 and 4 (variance exploding), order 1, stochastic.
 
     Langevin steps at the start's level, then the reverse diffusion to the end's. ``denoised`` is the predictor's mean.
@@ -37,10 +35,6 @@ class PredictorCorrector:
     def calls(self, interval: Interval) -> tuple[Level, ...]:
         """One call for each correction, and one for the prediction, all at the start."""
         return (interval.start,) * (self.corrections + 1)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """Nothing to remember."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Correct, then predict."""
@@ -61,19 +55,11 @@ def _mean_norm(array: Array) -> float:
 
 @final
 @dataclass(frozen=True, slots=True)
-class EulerMaruyama:
+class EulerMaruyama(OneCall, Stateless):
     """The reverse variance-preserving SDE (Song et al. 2021, equation 6 and appendix B), order 1, stochastic.
 
     An interval's ``extra`` is (beta, length of the step). ``denoised`` is the step's mean.
     """
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """Nothing to remember."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Drift, then diffuse."""
@@ -85,7 +71,7 @@ class EulerMaruyama:
 
 @final
 @dataclass(frozen=True, slots=True)
-class ChurnedHeun:
+class ChurnedHeun(Stateless):
     """Karras et al. 2022, algorithm 2, order 2, stochastic: noise up to ``via``, then Heun's step; two calls.
 
     Attributes:
@@ -97,10 +83,6 @@ class ChurnedHeun:
     def calls(self, interval: Interval) -> tuple[Level, ...]:
         """Two calls, at the raised level and at the end; one where the end is clean."""
         return (interval.via[0], interval.end) if interval.end.sigma > 0 else (interval.via[0],)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """Nothing to remember."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Raise the noise, take an Euler step, correct it by the slope at its end."""

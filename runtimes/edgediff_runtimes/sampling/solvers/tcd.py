@@ -6,32 +6,22 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgediff_runtimes.noise import NoiseSource
-    from edgediff_runtimes.sampling.levels import Interval, Level
+    from edgediff_runtimes.sampling.levels import Interval
     from edgediff_runtimes.sampling.solver import Denoise, State
     from edgediff_runtimes.tensors import Array
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Tcd:
+class Tcd(OneCall, Stateless):
     """Strategic stochastic sampling (Zheng et al. 2024, "Trajectory Consistency Distillation", algorithm 4), order 1.
 
     A DDIM step goes down to the interval's ``via``, below its end; noise then leads up to the end.
     """
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """Nothing to remember."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Down to the lower level, and up with noise."""

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgediff_runtimes.noise import NoiseSource
-    from edgediff_runtimes.sampling.levels import Interval, Level
+    from edgediff_runtimes.sampling.levels import Interval
     from edgediff_runtimes.sampling.solver import Denoise, State
     from edgediff_runtimes.tensors import Array, Floats
 
@@ -24,7 +22,7 @@ _TINY = np.float32(1e-20)
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class VqDiffusion:
+class VqDiffusion(OneCall, Stateless):
     """VQ-Diffusion (Gu et al. 2022, equations 8 and 11, "mask and replace"), order 1, stochastic.
 
     The network gives log-probabilities of the clean tokens, (batch, classes - 1, tokens); the last class is the mask.
@@ -36,14 +34,6 @@ class VqDiffusion:
 
     steps: Floats
     products: Floats
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """Nothing to remember."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Draw the tokens of the previous timestep from their posterior, by the Gumbel trick."""
@@ -75,7 +65,7 @@ class VqDiffusion:
 
 @final
 @dataclass(frozen=True, slots=True)
-class MaskedTokens:
+class MaskedTokens(OneCall, Stateless):
     """MaskGIT's decoding (Chang et al. 2022, section 3.2; Patil et al. 2024, "aMUSEd"), order 1, stochastic.
 
     The network gives logits (batch, tokens, classes), or (batch, classes, height, width) for tokens in two dimensions.
@@ -86,14 +76,6 @@ class MaskedTokens:
     """
 
     mask: int
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
-
-    def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
-        """Nothing to remember."""
-        return ()
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Draw all masked tokens, and mask those again that are least certain."""

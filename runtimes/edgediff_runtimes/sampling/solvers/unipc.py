@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, slots=True)
-class UniPc:
+class UniPc(OneCall):
     """UniPC (Zhao et al. 2023, algorithms 1 and 2, appendix for B(h)), order p and p + 1 when corrected, one call.
 
     The state is (history of (level, answer), newest last; the sample that the last step started from; its order).
@@ -41,10 +41,6 @@ class UniPc:
     data: bool = True
     lower_order_final: bool = True
     uncorrected: frozenset[int] = frozenset()
-
-    def calls(self, interval: Interval) -> tuple[Level, ...]:
-        """One call, at the start."""
-        return (interval.start,)
 
     def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
         """An empty history, no sample, no order."""

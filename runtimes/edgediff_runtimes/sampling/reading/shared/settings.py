@@ -34,6 +34,7 @@ BETAS: dict[str, Any] = {
     "trained_betas": None,
 }
 THRESHOLDING: dict[str, Any] = {"thresholding": False, "dynamic_thresholding_ratio": 0.995, "sample_max_value": 1.0}
+PREDICTIONS = ("epsilon", "sample", "v_prediction")
 GRID_SWITCHES: dict[str, Any] = {
     "use_karras_sigmas": False,
     "use_exponential_sigmas": False,
@@ -53,12 +54,16 @@ class Reading:
         build: Makes the sampler from complete settings: all fields and all of ``CALL``.
         takes: Which of ``timesteps``, ``sigmas``, ``mu`` and ``eta`` a caller may give.
         keywords: Arguments of the class's ``set_timesteps`` and ``step`` that a caller may give, with their defaults.
+        fractional: Whether its networks are told fractional timesteps, so that a grid by name needs no rounding.
+        both_grids: Whether it takes timesteps beside sigmas: what the network is told at these levels.
     """
 
     fields: Mapping[str, Any]
     build: Callable[[Settings], Sampler]
     takes: frozenset[str] = frozenset()
     keywords: Mapping[str, Any] = field(default_factory=dict)
+    fractional: bool = False
+    both_grids: bool = False
 
 
 def choose(settings: Settings, name: str, allowed: Iterable[Any]) -> Any:  # noqa: ANN401 - a field's value, whatever it is

@@ -1,9 +1,8 @@
-"""Flow samplers whose steps have parts: the stages of Helios, the policies of pi-Flow."""
+"""Helios: UniPC or Euler's method, in one stage or several."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +11,21 @@ import numpy as np
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.sampling.levels import chain, flowing
 from edgediff_runtimes.sampling.prediction import Flow
-from edgediff_runtimes.sampling.reading.flow import check_flow, dynamically_shifted, shifted
-from edgediff_runtimes.sampling.reading.settings import Reading, choose, steps_of
+from edgediff_runtimes.sampling.reading.shared.flow import check_flow, dynamically_shifted, shifted
+from edgediff_runtimes.sampling.reading.shared.settings import Reading, choose, steps_of
 from edgediff_runtimes.sampling.sampler import Sampler
 from edgediff_runtimes.sampling.solvers.ddim import Ddim
-from edgediff_runtimes.sampling.solvers.piflow import Piflow, PolicyFlow
 from edgediff_runtimes.sampling.solvers.unipc import UniPc
 
 if TYPE_CHECKING:
-    from edgediff_runtimes.sampling.reading.settings import Settings
+    from edgediff_runtimes.sampling.reading.shared.settings import Settings
     from edgediff_runtimes.tensors import Array
 
 # The clean end that keeps log(SNR) finite, as in the reference.
 _ALMOST_CLEAN = 1e-8
 
 
-def _helios(settings: Settings) -> Sampler:
+def _build(settings: Settings) -> Sampler:
     check_flow(settings)
     choose(settings, "prediction_type", ("flow_prediction",))
     choose(settings, "use_flow_sigmas", (True,))
@@ -98,33 +96,7 @@ def _staged(settings: Settings, steps: int) -> tuple[Array, Array]:
     return sigmas, timesteps
 
 
-def _piflow(settings: Settings) -> Sampler:
-    steps, few = steps_of(settings), 2
-    if settings["n_grid"] < few:
-        raise SamplerError("n_grid", got=settings["n_grid"], expected="at least 2 velocities per call")
-    for name in ("eps", "num_policy_substeps", "final_step_size_scale"):
-        if settings[name] <= 0:
-            raise SamplerError(name, got=settings[name], expected="a number above 0")
-    stride = 1.0 / (steps - (1.0 - settings["final_step_size_scale"]))
-    times = (1 - np.arange(steps, dtype=np.float32) * np.float32(stride)).astype(np.float32)
-    sigmas = shifted(times, float(settings["shift"]))
-    levels = [flowing(s * np.float32(settings["num_train_timesteps"]), float(s)) for s in (*sigmas, np.float32(0))]
-    ends = [*map(float, times[1:]), settings["eps"]]
-    intervals = tuple(replace(interval, extra=(float(times[i]), ends[i])) for i, interval in enumerate(chain(levels)))
-    network = PolicyFlow(settings["n_grid"])
-    solver = Piflow(network, float(settings["shift"]), settings["num_policy_substeps"], settings["eps"])
-    return Sampler(intervals, solver, network, like_sample=False, fractional_strength=True)
-
-
-_PIFLOW_FIELDS: dict[str, Any] = {
-    "num_train_timesteps": 1000,
-    "shift": 5.0,
-    "n_grid": 10,
-    "eps": 1e-6,
-    "final_step_size_scale": 0.5,
-    "num_policy_substeps": 128,
-}
-_HELIOS_FIELDS: dict[str, Any] = {
+_FIELDS: dict[str, Any] = {
     "num_train_timesteps": 1000,
     "shift": 1.0,
     "stages": 3,
@@ -144,7 +116,4 @@ _HELIOS_FIELDS: dict[str, Any] = {
     "time_shift_type": "exponential",
 }
 
-READINGS: dict[str, Reading] = {
-    "PiflowScheduler": Reading(_PIFLOW_FIELDS, _piflow),
-    "HeliosScheduler": Reading(_HELIOS_FIELDS, _helios, frozenset({"mu"}), {"stage_index": None}),
-}
+READING = Reading(_FIELDS, _build, frozenset({"mu"}), {"stage_index": None})

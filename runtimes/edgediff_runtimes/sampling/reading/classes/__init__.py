@@ -1,0 +1,1 @@
+"""One file for each class of diffusers whose configs are read, and for each of our own."""

@@ -1,0 +1,20 @@
+"""DPM-Solver++ (SDE) on CogVideoX's schedule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgediff_runtimes.sampling.reading.shared.cogvideox import COG_FIELDS, cogvideox
+from edgediff_runtimes.sampling.reading.shared.settings import Reading
+from edgediff_runtimes.sampling.solvers.dpm_multistep import DpmMultistep
+
+if TYPE_CHECKING:
+    from edgediff_runtimes.sampling.reading.shared.settings import Settings
+    from edgediff_runtimes.sampling.sampler import Sampler
+
+
+def _build(settings: Settings) -> Sampler:
+    return cogvideox(settings, DpmMultistep(kind="sde-dpmsolver++", lower_order_final=False, discards=True))
+
+
+READING = Reading(COG_FIELDS, _build)

@@ -1,0 +1,23 @@
+"""The table of classes whose configs are read."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from edgediff_runtimes.sampling.reading import classes
+from edgediff_runtimes.sampling.reading.table import READINGS
+
+
+def test_every_file_of_a_class_is_in_the_table():
+    files = [path.stem for path in Path(classes.__file__).parent.glob("*.py") if path.stem != "__init__"]
+    readings = [importlib.import_module(f"{classes.__name__}.{name}").READING for name in files]
+    assert len(files) > 40
+    assert {id(reading) for reading in readings} == {id(reading) for reading in READINGS.values()}
+
+
+def test_only_classes_that_are_the_same_share_a_file():
+    """diffusers' parallel classes differ from the others in how they are called, not in what they compute."""
+    ids = [id(reading) for reading in READINGS.values()]
+    shared = {name for name, reading in READINGS.items() if ids.count(id(reading)) > 1}
+    assert shared == {"DDIMScheduler", "DDIMParallelScheduler", "DDPMScheduler", "DDPMParallelScheduler"}
