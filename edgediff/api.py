@@ -68,7 +68,7 @@ def _fetched(name: str) -> Path:
     except HubError as error:
         raise BundleNotFoundError(name, shipped=shipped_models(), hub=error.reason, hint=error.hint) from error
     if not any(folder.glob("*/*.onnx")) and not any(folder.glob("*/*.xml")):
-        hint = f"`edgediff export {name} BUNDLE` makes a bundle of it"
+        hint = f'`edgediff.export("{name}", bundle)` makes a bundle of it'
         raise BundleNotFoundError(name, hub="that one has no graphs", hint=hint)
     return folder
 

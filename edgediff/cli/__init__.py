@@ -17,6 +17,7 @@ from typing import TextIO, final
 import click
 
 from edgediff.cli import streams
+from edgediff.cli.wording import as_options
 
 INTERRUPTED = 130
 _COMMANDS = ("export", "run", "inspect", "verify", "models", "devices", "samplers", "bench", "cache")
@@ -110,7 +111,7 @@ def _told(error: Exception) -> bool:
 def _show_error(sentence: str, *, hint: str | None) -> None:
     click.echo(f"{_painted('error:', 'red')} {sentence}", err=True)
     if hint is not None:
-        click.echo(f"{_painted('hint:', 'cyan')} {hint}", err=True)
+        click.echo(f"{_painted('hint:', 'cyan')} {as_options(hint, group)}", err=True)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -96,7 +96,7 @@ def _refuse(target: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise TargetError(
-            f"`{target.name}` exists: expected a place where nothing is", hint="give another name, or `--overwrite`"
+            f"`{target.name}` exists: expected a place where nothing is", hint="give another name, or `overwrite=True`"
         )
     if not _is_bundle(target):
         raise _no_bundle(target)
@@ -127,7 +127,7 @@ def _put_in_place(folder: Path, target: Path, *, overwrite: bool) -> None:
             return
     raise TargetError(
         f"`{target.name}` appeared while the export worked: it is left as it is, and the export is given up",
-        hint="give another name, or `--overwrite`",
+        hint="give another name, or `overwrite=True`",
     )
 
 

@@ -113,7 +113,7 @@ def plan_trials(options: TrialOptions, *, calibrated: bool, measured: bool, sear
             options,
             ("calibrate", "calibration_pictures"),
             "no component is calibrated",
-            "`--precision int8` is calibrated",
+            '`precision="int8"` is calibrated',
         )
     if not measured:
         names = ("evaluate", "evaluation_pictures", "trial_steps", "trial_size", "min_psnr", "min_ssim")
@@ -178,7 +178,7 @@ def _count(name: str, value: int | None, *, least: int) -> int | None:
 
 def _minutes(options: TrialOptions, *, searched: bool) -> float:
     if not searched:
-        _refuse(options, ("search_minutes",), "no component is `mixed`", "`--precision mixed` searches")
+        _refuse(options, ("search_minutes",), "no component is `mixed`", '`precision="mixed"` searches')
         return 0.0
     if options.evaluation_pictures == 0:
         raise SettingError(

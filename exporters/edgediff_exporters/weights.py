@@ -76,7 +76,7 @@ def _refuse_quantised(tensors: Mapping[str, torch.Tensor], *, names: str) -> Non
             raise SourceError(
                 f"`{names}` holds `{name}` in {str(tensor.dtype).removeprefix('torch.')} with scales beside it: "
                 "expected weights that are not quantised",
-                hint="get the edition of the model in half or single precision, and quantise with `--precision`",
+                hint="get the edition of the model in half or single precision, and quantise with `precision`",
             )
 
 

@@ -22,10 +22,10 @@ from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines import Engine, EngineOptions, Graph, Session, engine_for, other_engines
 from edgediff_runtimes.engines.forking import HomeProcess
 from edgediff_runtimes.errors import EngineError, NonFiniteError, SettingError
+from edgediff_runtimes.installing import install_line
 from edgediff_runtimes.tensors import Array, TensorSpec
 
 Residency: TypeAlias = Literal["resident", "sequential"]
-_MORE = "pip install 'edgediff[openvino]'"
 RESIDENCIES: tuple[Residency, ...] = ("resident", "sequential")
 
 
@@ -225,7 +225,8 @@ class Components:
         if self._strict:
             hint = f"{was}; without `strict` it is computed again in f32"
             return Loaded(graph.role, session, computed=known, hint=hint)
-        hint = f"{was}, and no engine here computes it in f32: export it with `--precision fp32`, or {_MORE}"
+        export = 'export it with `precision="fp32"`'
+        hint = f"{was}, and no engine here computes it in f32: {export}, or {install_line('openvino')}"
         return Loaded(graph.role, session, computed=known, rescue=lambda: self._rescue(graph, now.execution), hint=hint)
 
     def _rescue(self, graph: Graph, execution: str) -> Session | None:

@@ -11,7 +11,8 @@
     │   └── VerificationError        (ArithmeticError)     it is not as good as its manifest says
     ├── NotInstalledError            (ImportError)         an engine or the exporter lacks its packages
     ├── EngineError                  (RuntimeError)        an engine failed to load or run a graph
-    │   └── DeviceError              (ValueError)          it does not reach that device
+    │   ├── DeviceError              (ValueError)          it does not reach that device
+    │   └── OutOfMemoryError         (MemoryError)         there is not enough memory
     ├── SettingError                 (ValueError)          a setting of a run cannot be applied
     │   └── SamplerError                                   ... because of the sampler or its schedule
     ├── ImageError                   (ValueError)          a picture cannot be read or written
@@ -34,6 +35,8 @@ from __future__ import annotations
 import re
 import reprlib
 from typing import TYPE_CHECKING, Any
+
+from edgediff_runtimes.installing import install_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +73,8 @@ class EdgediffError(Exception):
 
     Attributes:
         sentence: What went wrong, in one sentence.
-        hint: What can be done about it, or None.
+        hint: What can be done about it, or None. Settings stand in it as a program gives them, in backticks
+            (```low_memory=True```); the command turns them into its options.
     """
 
     def __init__(self, sentence: str, *, hint: str | None = None) -> None:
@@ -109,7 +113,7 @@ class BundleNotFoundError(BundleError, FileNotFoundError):
             f"`{shown(bundle)}` is not a bundle: expected a directory with `edgediff.json` or `model_index.json`"
             + (f", or one of the shipped models: {names}" if names else "")
             + (f"; nor a model of the hub: {hub}" if hub else ""),
-            hint=hint or "make one with `edgediff export SOURCE BUNDLE`",
+            hint=hint or "make one with `edgediff.export(source, bundle)`",
         )
 
 
@@ -119,7 +123,7 @@ class ManifestError(BundleError, ValueError):
     def __init__(self, where: str, *, got: object, expected: str) -> None:
         super().__init__(
             f"the manifest's `{shown(where)}` is {quoted(got)}: expected {expected}",
-            hint="`edgediff.json` is written by `edgediff export`; export the bundle again",
+            hint="`edgediff.json` is written by the export: export the bundle again",
         )
 
 
@@ -172,7 +176,7 @@ class VerificationError(BundleError, ArithmeticError):
         super().__init__(
             f"the manifest claims {claimed} as {figure}: measured {measured}, expected at least {least}",
             hint="either the manifest was changed, or this machine computes the bundle worse than the one it was "
-            "exported on: `edgediff inspect` says what that was",
+            "exported on, which its manifest names",
         )
 
 
@@ -180,8 +184,7 @@ class NotInstalledError(EdgediffError, ImportError):
     """Something was asked for whose packages are not installed."""
 
     def __init__(self, what: str, *, extra: str | None, reason: ImportError) -> None:
-        package = "edgediff" if extra is None else f"edgediff[{extra}]"
-        super().__init__(f"{what} is not installed ({reason})", hint=f"pip install '{package}'")
+        super().__init__(f"{what} is not installed ({reason})", hint=install_line(extra))
 
 
 class EngineError(EdgediffError, RuntimeError):
@@ -196,6 +199,15 @@ class DeviceError(EngineError, ValueError):
             f"the device `{shown(device)}` is not available: expected one of {', '.join(available)}",
             hint=hint or "`edgediff devices` lists what this machine has",
         )
+
+
+class OutOfMemoryError(EngineError, MemoryError):
+    """There is not enough memory to load a graph, or to compute what was asked for."""
+
+    def __init__(self, problem: str, *, work: str | None = None, hint: str | None = None) -> None:
+        asked = "" if work is None else f", for {work}"
+        super().__init__(f"{problem}{asked}", hint=hint or "`low_memory=True` needs less, and so do other precisions")
+        self.problem = problem
 
 
 class SettingError(EdgediffError, ValueError):
@@ -221,7 +233,7 @@ class NonFiniteError(EdgediffError, ArithmeticError):
         where = "" if step is None else f" in step {step + 1}"
         super().__init__(
             f"the component `{shown(component)}` returned values that are not finite{where}",
-            hint=hint or "half precision overflows in some models: export that component with `--precision fp32`",
+            hint=hint or 'half precision overflows in some models: export that component with `precision="fp32"`',
         )
         self.component = component
         self.step = step
@@ -274,6 +286,6 @@ class QualityError(ExportError, ArithmeticError):
     def __init__(self, figure: str, *, got: str, asked: str, worst: str, cost: str) -> None:
         super().__init__(
             f"the {figure} is {got}: expected at least {asked}; the component that costs most is `{worst}` ({cost})",
-            hint=f"leave it in a higher precision, such as `--precision {worst}=fp32`",
+            hint=f'leave it in a higher precision, such as `precision={{"{worst}": "fp32"}}`',
         )
         self.worst = worst

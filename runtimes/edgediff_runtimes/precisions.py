@@ -86,7 +86,7 @@ _ROWS = (
         "asked for bfloat16, whose range is that of f32: so before float16",
         storage="float16",
         formats=("openvino",),
-        hint="`--format openvino` has it: it is a way of executing that ONNX Runtime's CPU has not",
+        hint='`format="openvino"` has it: it is a way of executing that the CPU of ONNX Runtime has not',
     ),
     Precision("w16", _EXACT, _STORED, storage="float16", straight=True, tolerance=1e-2),
     Precision("w8", _EXACT, _STORED, storage="int8", straight=True, tolerance=1e-1),

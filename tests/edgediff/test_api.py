@@ -20,6 +20,7 @@ from edgediff_runtimes.errors import (
     NotInstalledError,
     SettingError,
 )
+from edgediff_runtimes.installing import install_line
 
 
 @pytest.fixture
@@ -178,14 +179,14 @@ def test_without_the_exporter_the_install_line_is_given(monkeypatch, bundle, tmp
     for call in (lambda: edgediff.export(tmp_path, tmp_path / "x"), lambda: edgediff.verify(bundle, against=tmp_path)):
         with pytest.raises(NotInstalledError) as caught:
             call()
-        assert caught.value.hint == "pip install 'edgediff[export]'"
+        assert caught.value.hint == install_line("export")
 
 
 def test_devices_are_described(monkeypatch):
     report = api.describe_devices()
     assert report["engines"]["onnxruntime"]["devices"]["cpu"]
     monkeypatch.setattr(api, "get_engine", _no_engine)
-    assert api.describe_devices()["engines"]["onnxruntime"] == {"missing": "pip install 'edgediff'"}
+    assert api.describe_devices()["engines"]["onnxruntime"] == {"missing": install_line(None)}
 
 
 def _no_engine(name):

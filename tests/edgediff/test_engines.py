@@ -15,8 +15,10 @@ from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.compiled_cache import CompiledCache
 from edgediff_runtimes.engines import FakeEngine, get_engine
 from edgediff_runtimes.errors import DeviceError, NonFiniteError, NotInstalledError, SettingError
+from edgediff_runtimes.installing import install_line
 
 QUICK = {"seed": 0, "steps": 2}
+OPENVINO = install_line("openvino")
 
 
 @pytest.fixture
@@ -72,12 +74,15 @@ def test_a_missing_package_names_its_line(monkeypatch, bundle):
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(NotInstalledError, match="the engine `openvino` is not installed") as caught:
         edgediff.load(bundle, engine="openvino")
-    assert caught.value.hint == "pip install 'edgediff[openvino]'"
+    assert caught.value.hint == OPENVINO
     with edgediff.load(bundle, device="gpu") as pipeline, pytest.raises(DeviceError) as caught:
         pipeline("a red apple", **QUICK)
-    assert caught.value.hint == "`openvino` reaches more: pip install 'edgediff[openvino]'"
+    assert caught.value.hint == f"`openvino` reaches it where the machine has one of Intel's: {OPENVINO}"
+    with edgediff.load(bundle, device="cuda") as pipeline, pytest.raises(DeviceError) as caught:
+        pipeline("a red apple", **QUICK)
+    assert "openvino" not in caught.value.hint  # which reaches no such device either
     report = api.describe_devices()
-    assert report["engines"]["openvino"] == {"missing": "pip install 'edgediff[openvino]'"}
+    assert report["engines"]["openvino"] == {"missing": OPENVINO}
 
 
 def test_an_execution_that_is_none(bundle):

@@ -10,6 +10,7 @@ import pytest
 
 from edgediff import api
 from edgediff_runtimes.errors import BundleNotFoundError
+from edgediff_runtimes.installing import install_line
 
 USAGE = [
     (["draw"], "No such command 'draw'"),
@@ -216,7 +217,7 @@ def test_a_missing_exporter_has_its_install_line(command, monkeypatch, tmp_path)
     outcome = command("export", tmp_path, tmp_path / "out")
     assert outcome.code == 1
     assert outcome.err.splitlines()[0].startswith("error: the exporter is not installed")
-    assert outcome.err.splitlines()[1] == "hint: pip install 'edgediff[export]'"
+    assert outcome.err.splitlines()[1] == f"hint: {install_line('export')}"
 
 
 def test_an_export_that_cannot_be_is_one_sentence(tmp_path):

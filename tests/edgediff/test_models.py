@@ -87,4 +87,4 @@ def test_a_model_of_the_hub_that_is_no_bundle_is_to_be_exported(tmp_path, monkey
     monkeypatch.setattr(api, "snapshot", lambda _, *, allow: tmp_path)  # noqa: ARG005 - as above
     with pytest.raises(BundleNotFoundError) as caught:
         api.open_bundle("owner/model")
-    assert caught.value.hint == "`edgediff export owner/model BUNDLE` makes a bundle of it"
+    assert caught.value.hint == '`edgediff.export("owner/model", bundle)` makes a bundle of it'

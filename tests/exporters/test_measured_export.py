@@ -220,7 +220,7 @@ def test_a_precision_that_the_format_has_not_is_refused_with_a_hint(sd1, tmp_pat
         SettingError, match=r"`precision` is 'bf16': expected one of .*, which are those of `onnx`"
     ) as got:
         export(sd1, tmp_path / "bundle", precision=precision)
-    assert "--format openvino" in got.value.hint
+    assert '`format="openvino"`' in got.value.hint
     assert list(tmp_path.iterdir()) == []
 
 

@@ -107,7 +107,7 @@ def test_it_gives_the_same_graphs_as_the_directory(sd1, checkpoint, report, tmp_
 def test_without_configs_it_says_what_is_lacking(checkpoint, tmp_path):
     with pytest.raises(SourceError, match="holds weights only: expected a directory with its configs") as caught:
         export(checkpoint, tmp_path / "bundle")
-    assert "--config DIR" in str(caught.value.hint)
+    assert "`config=DIR`" in str(caught.value.hint)
 
 
 def test_another_layout_is_refused(sd1, tmp_path):

@@ -49,7 +49,7 @@ def test_an_existing_target_is_refused_and_untouched(tmp_path):
     make(tmp_path / "bundle", "old")
     with pytest.raises(TargetError, match="`bundle` exists") as caught:
         make(tmp_path / "bundle")
-    assert "--overwrite" in str(caught.value.hint)
+    assert "`overwrite=True`" in str(caught.value.hint)
     assert (tmp_path / "bundle" / "edgediff.json").read_text() == "old"
 
 

@@ -22,6 +22,7 @@ LEAVES = [
     errors.SettingError("steps", got=0, expected="more"),
     errors.NonFiniteError("unet", step=0),
     errors.Cancelled(),
+    errors.OutOfMemoryError("ONNX Runtime failed in `unet`", work="a picture of 8x8 pixels"),
     errors.ToleranceError("unet", error=0.1, tolerance=1e-4, shapes="(1, 4)"),
     errors.QualityError("mean PSNR against fp32", got="30.00 dB", asked="40 dB", worst="unet", cost="31.00 dB with it"),
 ]
@@ -68,12 +69,6 @@ def test_an_error_comes_whole_out_of_another_process(error):
 
 def test_the_shipped_models_are_named():
     assert "shipped models: emoji, faces" in errors.BundleNotFoundError("x", shipped=["faces", "emoji"]).sentence
-
-
-def test_the_install_line_names_the_extra():
-    reason = ImportError("no module")
-    assert errors.NotInstalledError("x", extra="export", reason=reason).hint == "pip install 'edgediff[export]'"
-    assert errors.NotInstalledError("x", extra=None, reason=reason).hint == "pip install 'edgediff'"
 
 
 class _Unprintable:

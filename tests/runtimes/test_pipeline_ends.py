@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgediff_runtimes.errors import Cancelled, EngineError, NonFiniteError
+from edgediff_runtimes.errors import Cancelled, EngineError, NonFiniteError, OutOfMemoryError
 from edgediff_runtimes.pipeline import Pipeline
 
 PATIENCE_S = 20  # how long a test that would hang waits before it fails
@@ -351,3 +351,27 @@ def test_the_result_of_a_run_that_failed_is_its_error(pipeline, answers):
     for _ in range(2):
         with pytest.raises(EngineError, match="no text"):
             _ = run.result
+
+
+@pytest.mark.parametrize("raised", [MemoryError("Unable to allocate 149. GiB"), OutOfMemoryError("`unet` failed")])
+@pytest.mark.parametrize(("images", "pictures"), [(1, "a picture"), (2, "2 pictures at a time")])
+def test_too_little_memory_names_what_was_asked_for_and_what_needs_less(pipeline, answers, raised, images, pictures):
+    def hungry(_feeds):
+        raise raised
+
+    answers["unet"] = hungry
+    with pytest.raises(OutOfMemoryError, match=rf", for {pictures} of 24x16 pixels\n") as caught:
+        pipeline("a cat", seed=0, images=images, width=24, height=16)
+    assert isinstance(caught.value, MemoryError)
+    assert getattr(raised, "problem", str(raised)) in caught.value.sentence
+    assert "a smaller `width` and `height`" in caught.value.hint
+    assert ("`images`" in caught.value.hint) == (images > 1)
+
+
+def test_too_little_memory_for_a_picture_from_another_one(pipeline, answers):
+    def hungry(_feeds):
+        raise MemoryError
+
+    answers["vae_encoder"] = hungry
+    with pytest.raises(OutOfMemoryError, match=r"a picture of 16x24 pixels from another picture"):
+        pipeline("a cat", seed=0, image=Image.new("RGB", (16, 24)), width=16, height=24)

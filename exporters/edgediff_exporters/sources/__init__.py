@@ -51,7 +51,7 @@ def _open_file(path: Path, config: str | Path | None) -> Source:
     if config is None:
         raise SourceError(
             f"`{path.name}` holds weights only: expected a directory with its configs and tokenizer as well",
-            hint="add `--config DIR`: any Stable Diffusion 1.x directory in diffusers' layout, or its hub name; "
+            hint="add `config=DIR`: any Stable Diffusion 1.x directory in diffusers' layout, or its hub name; "
             "its weights are not read",
         )
     folder = Path(config).expanduser()

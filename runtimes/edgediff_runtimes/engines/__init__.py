@@ -30,6 +30,8 @@ ENGINES: dict[str, tuple[str, str, str | None]] = {
 }
 # format -> engines that read it, the default first
 _ENGINES_OF_FORMAT = {"onnx": ("onnxruntime", "openvino"), "openvino": ("openvino",)}
+# What an engine that is not installed would reach, where the machine has it.
+_WOULD_REACH = {"openvino": ("gpu", "npu", "auto-plugin")}
 
 
 def get_engine(name: str) -> Engine:
@@ -68,7 +70,8 @@ def engine_for(format_: str, device: str = "auto") -> Engine:
         try:
             other = get_engine(name)
         except NotInstalledError as error:
-            hint = f"`{name}` reaches more: {error.hint}"
+            if device.partition(".")[0] in _WOULD_REACH.get(name, ()):
+                hint = f"`{name}` reaches it where the machine has one of Intel's: {error.hint}"
             continue
         if _reaches(other, device):
             return other

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines.base import Device, EngineOptions, Graph, Session
+from edgediff_runtimes.engines.failing import failed
 from edgediff_runtimes.engines.forking import HomeProcess, keep_in_forks
 from edgediff_runtimes.engines.onnxruntime_library import ort
 from edgediff_runtimes.errors import Cancelled, DeviceError, EngineError, SettingError
@@ -72,7 +73,7 @@ class OnnxRuntimeEngine:
                 providers=["CPUExecutionProvider"],
             )
         except Exception as error:  # its exceptions share no base class but Exception
-            raise EngineError(f"ONNX Runtime cannot load `{graph.role}`: {_first_line(error)}") from error
+            raise failed(f"ONNX Runtime cannot load `{graph.role}`", _first_line(error), error) from error
         loaded = _OnnxRuntimeSession(graph, session)
         _checked(loaded.execution, graph, options)  # again: a derived manifest knows less than the graph
         return loaded
@@ -110,7 +111,7 @@ class _OnnxRuntimeSession(Session):
         except Exception as error:
             if cancel is not None and cancel.cancelled:
                 raise Cancelled from None
-            raise EngineError(f"ONNX Runtime failed in `{self._role}`: {_first_line(error)}") from error
+            raise failed(f"ONNX Runtime failed in `{self._role}`", _first_line(error), error) from error
         return dict(zip(names, results, strict=True))
 
     def close(self) -> None:
@@ -124,7 +125,7 @@ def _checked(execution: str, graph: Graph, options: EngineOptions) -> str:
             "execution",
             got=options.execution,
             expected=f"{execution}, because `{OnnxRuntimeEngine.name}` computes `{graph.role}` as it was exported",
-            hint="`--engine openvino` chooses what it computes in, as far as the device can",
+            hint='`engine="openvino"` chooses what it computes in, as far as the device can',
         )
     return execution
 

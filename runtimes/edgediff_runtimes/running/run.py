@@ -8,7 +8,7 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import Any, final
 
-from edgediff_runtimes.errors import Cancelled
+from edgediff_runtimes.errors import Cancelled, OutOfMemoryError
 from edgediff_runtimes.results import Result, Step
 from edgediff_runtimes.running.awaiting import in_thread
 from edgediff_runtimes.running.stage import StageRun
@@ -110,10 +110,28 @@ class Run:
     def _work(self) -> Generator[Step, None, None]:
         drawing = self._drawing
         began = time.perf_counter()
-        for step in drawing.steps():
-            latents = step.latents
-            yield step
-        images = drawing.result(latents)
+        try:
+            for step in drawing.steps():
+                latents = step.latents
+                yield step
+            images = drawing.result(latents)
+        except MemoryError as error:
+            raise _out_of_memory(error, drawing.settings) from error
         drawing.cancel.check()
         drawing.timings.total_s = time.perf_counter() - began
         self._result = Result(images, latents, drawing.settings, drawing.timings, self._provenance, drawing.computed)
+
+
+def _out_of_memory(error: MemoryError, settings: Settings) -> OutOfMemoryError:
+    """What was asked for, beside what the engine or NumPy says."""
+    if isinstance(error, OutOfMemoryError):
+        problem = error.problem
+    else:
+        problem = "there is not enough memory" + (f" ({error})" if str(error) else "")
+    count = len(settings.seeds)
+    pictures = "a picture" if count == 1 else f"{count} pictures at a time"
+    start = "" if settings.strength is None else " from another picture"
+    less = "a smaller `width` and `height`" + ("" if count == 1 else ", fewer `images`") + " and `low_memory=True`"
+    return OutOfMemoryError(
+        problem, work=f"{pictures} of {settings.width}x{settings.height} pixels{start}", hint=f"{less} need less"
+    )

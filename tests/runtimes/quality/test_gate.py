@@ -41,7 +41,7 @@ def test_what_is_not_is_one_sentence_with_got_asked_and_the_worst_component(repo
         f"the mean {figure.upper()} against fp32 is {got}: expected at least {asked}; "
         f"the component that costs most is `unet` ({got} with it alone)"
     )
-    assert caught.value.hint == "leave it in a higher precision, such as `--precision unet=fp32`"
+    assert caught.value.hint == 'leave it in a higher precision, such as `precision={"unet": "fp32"}`'
     assert isinstance(caught.value, ExportError | ArithmeticError)
 
 

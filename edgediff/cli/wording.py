@@ -1,0 +1,69 @@
+"""Hints as the command says them: written once, in Python's words, and turned into options here.
+
+An error's hint names a setting as a program would give it, in backticks: ```low_memory=True```. Of the command it is
+```--low-memory```. What is no option of any subcommand, such as a sampler's field, stays as it is.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import click
+
+_QUOTED = re.compile(r"`([^`]+)`")
+_SETTING = re.compile(r"(\w+)(?:=(.+))?")
+_CALL = re.compile(r"edgediff\.(\w+)\(([^()]*)\)")
+
+
+def as_options(hint: str, group: click.Group) -> str:
+    """A hint with its settings as options and its calls as commands.
+
+    Args:
+        hint: As an error has it.
+        group: The command whose subcommands have the options.
+    """
+    context = click.Context(group)
+    commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    found = [param for command in commands.values() if command is not None for param in command.params]
+    options = {
+        name: max(param.opts, key=len)
+        for param in found
+        if isinstance(param, click.Option)
+        for name in (str(param.name), max(param.opts, key=len).lstrip("-").replace("-", "_"))
+    }
+
+    def worded(quoted: re.Match[str]) -> str:
+        text = quoted[1]
+        call, setting = _CALL.fullmatch(text), _SETTING.fullmatch(text)
+        if call is not None and call[1] in commands:
+            words = [_argument(word.strip(), options) for word in call[2].split(",")]
+            return f"`{' '.join(['edgediff', call[1], *words])}`"
+        if setting is not None and setting[1] in options:
+            return f"`{_option(setting[1], setting[2], options)}`"
+        return quoted[0]
+
+    return _QUOTED.sub(worded, hint)
+
+
+def _argument(word: str, options: dict[str, str]) -> str:
+    """``source`` becomes ``SOURCE``, ``"name"`` its text, ``overwrite=True`` an option."""
+    name, found, value = word.partition("=")
+    if found and name in options:
+        return _option(name, value, options)
+    return word.upper() if word.isidentifier() else _text(word)
+
+
+def _option(name: str, value: str | None, options: dict[str, str]) -> str:
+    return options[name] if value in (None, "True") else f"{options[name]} {_text(str(value))}"
+
+
+def _text(literal: str) -> str:
+    """A Python value as it is typed after an option: no quotes, and NAME=VALUE for a dict."""
+    try:
+        value = ast.literal_eval(literal)
+    except (ValueError, SyntaxError):
+        return literal
+    if isinstance(value, dict):
+        return " ".join(f"{key}={each}" for key, each in value.items())
+    return str(value)

@@ -1,0 +1,88 @@
+"""One hint, said in options by the command and in keywords by Python."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from edgediff.cli import group
+from edgediff.cli.wording import as_options
+from edgediff_runtimes.errors import BundleNotFoundError, NonFiniteError, OutOfMemoryError, QualityError
+
+SAID = [
+    ("raise `guidance`", "raise `--guidance`"),
+    ("`low_memory=True` needs less", "`--low-memory` needs less"),
+    ('export it with `precision="fp32"`', "export it with `--precision fp32`"),
+    ('such as `precision={"unet": "fp32"}`', "such as `--precision unet=fp32`"),
+    ('`engine="openvino"` chooses', "`--engine openvino` chooses"),
+    ('`format="openvino"` has it', "`--format openvino` has it"),
+    ("give another name, or `overwrite=True`", "give another name, or `--overwrite`"),
+    ("add `config=DIR`: any", "add `--config DIR`: any"),
+    ("name another with `execution`", "name another with `--execution`"),
+    ("make one with `edgediff.export(source, bundle)`", "make one with `edgediff export SOURCE BUNDLE`"),
+    ('`edgediff.export("me/model", bundle)` makes', "`edgediff export me/model BUNDLE` makes"),
+    ("`edgediff.export(source, bundle, overwrite=True)`", "`edgediff export SOURCE BUNDLE --overwrite`"),
+]
+LEFT = [
+    "take `timestep_spacing=leading`",  # a sampler's field
+    "`edgediff devices` lists what this machine has",
+    "`edgediff.json` is written by the export",
+    "`int8` needs none",
+    "pip install 'openvino>=2026.2'",
+    "--overwrite replaces it; {seed} in the name makes another",
+    "`",
+]
+
+
+@pytest.mark.parametrize(("python", "command"), SAID)
+def test_settings_become_options(python, command):
+    assert as_options(python, group) == command
+
+
+@pytest.mark.parametrize("hint", LEFT)
+def test_what_is_no_setting_of_ours_stays(hint):
+    assert as_options(hint, group) == hint
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BundleNotFoundError("x"),
+        NonFiniteError("unet"),
+        OutOfMemoryError("x"),
+        QualityError("PSNR", got="1", asked="2", worst="unet", cost="1"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_python_hears_no_options_and_the_command_no_keywords(error):
+    assert "--" not in error.hint
+    assert "=True" not in as_options(error.hint, group)
+    assert not re.search(r"edgediff\.\w+\(", as_options(error.hint, group))
+
+
+def test_no_hint_below_the_command_names_an_option(root):
+    """What they say is turned into options by the command alone."""
+    found = [
+        (path.name, line.strip())
+        for package in ("runtimes", "exporters")
+        for path in (root / package).rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(r"[\"'].*`--\w", line)
+    ]
+    assert found == []
+
+
+def test_the_command_says_it_its_way(command, bundle, tmp_path):
+    outcome = command("run", "a", "-m", tmp_path)
+    assert outcome.err.splitlines()[1] == "hint: make one with `edgediff export SOURCE BUNDLE`"
+    outcome = command("run", "a", "-m", bundle, "--execution", "bf16")
+    assert outcome.err.splitlines()[1].startswith("hint: `--engine openvino` chooses what it computes in")
+
+
+@pytest.fixture
+def root(pytestconfig):
+    root = pytestconfig.rootpath
+    if not (root / "runtimes").is_dir():
+        pytest.skip("the wheel is tested apart from the checkout")
+    return root
