@@ -19,16 +19,17 @@ from edgediff_exporters.component_export import export_component
 from edgediff_exporters.families import ComponentPlan, plans_of
 from edgediff_exporters.measuring import measure_candidate
 from edgediff_exporters.openvino_tokenizer import write_openvino_tokenizer
-from edgediff_exporters.precision import calibrated, precision_by_role, precision_options, searched, straight
+from edgediff_exporters.precision import calibrated, precision_by_role, precision_options, searched, straight, tools
 from edgediff_exporters.preview import can_preview, fit_preview, result_graph
 from edgediff_exporters.progress import ExportProgress, OnProgress, ignore
 from edgediff_exporters.provenance import provenance
 from edgediff_exporters.sources import open_source
-from edgediff_exporters.sources.base import MODEL_INDEX, Source, read_json
+from edgediff_exporters.sources.base import MODEL_INDEX, Source
+from edgediff_exporters.sources.files import refusing_oddities
 from edgediff_exporters.staging import staged
 from edgediff_exporters.tokenizers import write_tokenizer
 from edgediff_exporters.trials import TrialOptions, plan_trials
-from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle, Defaults, Manifest, Tokenizer
+from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle, Defaults, Manifest, Provenance, Tokenizer
 from edgediff_runtimes.engines import EngineOptions, engine_for
 from edgediff_runtimes.errors import BundleError, ManifestError, SettingError, SourceError, TargetError
 from edgediff_runtimes.families import family_of
@@ -37,6 +38,7 @@ from edgediff_runtimes.recipe import Recipe
 
 # Inside the staging folder, so that whatever ends an export removes it too.
 _WORK = ".work"
+_SCHEDULER = "scheduler_config.json"
 
 
 @final
@@ -100,7 +102,8 @@ def export(
         raise TargetError(f"`{target.name}` holds the source itself: expected another place")
     with staged(target, overwrite=overwrite) as folder:
         words = [*_options(format, precision, config, defaults), *trials.words()]
-        described = _described(opened, target, folder, format_=format, defaults=recommended, words=words)
+        origin = provenance(opened.source, target, folder, words, tools=tools(format, precisions.values()))
+        described = _described(opened, folder, format_=format, defaults=recommended, origin=origin)
         order = Order(opened.source, opened.plans, format, precisions, planned)
         if planned.evaluation or not straight(format, precisions.values()):
             manifest = _beside_fp32(order, folder, described, on_progress)
@@ -110,10 +113,8 @@ def export(
     return ExportReport(target.absolute(), manifest)
 
 
-def _described(
-    opened: _Opened, target: Path, folder: Path, *, format_: str, defaults: Defaults, words: list[str]
-) -> Manifest:
-    """The manifest of ``target`` without components; what stands beside them is written into ``folder``."""
+def _described(opened: _Opened, folder: Path, *, format_: str, defaults: Defaults, origin: Provenance) -> Manifest:
+    """The manifest without components; what stands beside them is written into ``folder``."""
     return Manifest(
         family=opened.family,
         recipe=opened.recipe,
@@ -121,7 +122,7 @@ def _described(
         scheduler=_copy_configs(opened.source, folder),
         tokenizers=tuple(_tokenizer(opened.source, name, folder, format_) for name in opened.recipe.tokenizers),
         defaults=defaults,
-        provenance=provenance(opened.source, target, folder, words),
+        provenance=origin,
     )
 
 
@@ -167,10 +168,11 @@ class _Opened:
 def _opened(source: str | Path, config: str | Path | None) -> _Opened:
     model = open_source(source, config=config)
     try:
-        configs = model.configs()
-        family = family_of(configs.class_name)
-        plans = plans_of(family.name, model)
-        recipe, defaults = family.recipe(configs), family.defaults(configs)
+        with refusing_oddities(f"a config of `{model.name}`"):
+            configs = model.configs()
+            family = family_of(configs.class_name)
+            plans = plans_of(family.name, model)
+            recipe, defaults = family.recipe(configs), family.defaults(configs)
     except BundleError as error:  # a family reads configs as the runtime does
         raise SourceError(f"`{model.name}` cannot be exported: {error.sentence}", hint=error.hint) from error
     for plan in plans:
@@ -188,17 +190,18 @@ def _tokenizer(model: Source, name: str, folder: Path, format_: str) -> Tokenize
 
 def _copy_configs(source: Source, folder: Path) -> dict[str, object]:
     """Copy what optimum and diffusers want to see beside the graphs; give back the scheduler's config."""
-    scheduler = source.folder / "scheduler" / "scheduler_config.json"
-    if not scheduler.is_file():
-        raise SourceError(
-            f"the component `scheduler` is missing from `{source.name}`: expected `scheduler/scheduler_config.json`"
-        )
+    scheduler = source.read("scheduler", _SCHEDULER, infinities=True)
     (folder / "scheduler").mkdir()
-    shutil.copyfile(scheduler, folder / "scheduler" / scheduler.name)
+    _copy(source, f"scheduler/{_SCHEDULER}", folder)
     (folder / MODEL_INDEX).write_text(json.dumps(source.index, indent=2) + "\n", encoding="utf-8")
     for licence in sorted(source.folder.glob("LICENSE*")):
-        shutil.copyfile(licence, folder / licence.name)
-    return read_json(scheduler)
+        _copy(source, licence.name, folder)
+    return scheduler
+
+
+def _copy(source: Source, relative: str, folder: Path) -> None:
+    if (path := source.find(relative)) is not None:
+        shutil.copyfile(path, folder / relative)
 
 
 def _with_preview(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Manifest:

@@ -69,6 +69,13 @@ def searched(precisions: Iterable[str]) -> bool:
     return any(precision_of(name).searched for name in precisions)
 
 
+def tools(format_: str, precisions: Iterable[str]) -> tuple[str, ...]:
+    """Packages that make such graphs, beside those that take part in every export."""
+    if format_ != "openvino":
+        return ()
+    return ("openvino", "openvino-tokenizers", *(("nncf",) if calibrated(precisions) else ()))
+
+
 def precision_options(precision: str | Mapping[str, str]) -> list[str]:
     """The same as options of the command."""
     if isinstance(precision, str):

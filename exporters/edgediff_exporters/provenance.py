@@ -8,6 +8,7 @@ import platform
 import re
 import shlex
 import shutil
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,7 +20,9 @@ _VOCABULARY = "vocabulary.txt"
 _TOOLS = ("edgediff", "torch", "diffusers", "transformers", "onnx", "onnxscript", "onnx-ir", "onnxruntime")
 
 
-def provenance(source: Source, bundle: Path, folder: Path, options: list[str]) -> Provenance:
+def provenance(
+    source: Source, bundle: Path, folder: Path, options: list[str], *, tools: Iterable[str] = ()
+) -> Provenance:
     """The provenance of a bundle that is being written, and its model card, if the source has one.
 
     Args:
@@ -27,14 +30,15 @@ def provenance(source: Source, bundle: Path, folder: Path, options: list[str]) -
         bundle: Where it goes; only its name is kept.
         folder: Where it is being written.
         options: What the command line would say after its two arguments, without paths.
+        tools: Packages that take part in this export and not in every one.
     """
     return Provenance(
         source=source.name,
         source_sha256=source_hash(source),
-        tools={**{name: version(name) for name in _TOOLS}, "python": platform.python_version()},
+        tools={**{name: version(name) for name in (*_TOOLS, *tools)}, "python": platform.python_version()},
         command=shlex.join(["edgediff", "export", source.name, bundle.name, *options]),
         date=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
-        licence=_licence(source.folder / _CARD),
+        licence=_licence(source.find(_CARD)),
         card=_copied(source, folder, _CARD),
         vocabulary=_copied(source, folder, _VOCABULARY),
     )
@@ -42,9 +46,9 @@ def provenance(source: Source, bundle: Path, folder: Path, options: list[str]) -
 
 def _copied(source: Source, folder: Path, name: str) -> FileEntry | None:
     """A file that tells of the model, copied; None where the source has none, or has it of other weights."""
-    path = source.folder / name
+    path = source.find(name)
     ours = all(file.is_relative_to(source.folder) for file in source.files)  # or of the configs' own weights
-    if not (ours and path.is_file()):
+    if path is None or not ours:
         return None
     shutil.copyfile(path, folder / name)
     return FileEntry(name, path.stat().st_size, sha256_of(path))
@@ -62,9 +66,9 @@ def source_hash(source: Source) -> str:
     return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in lines).encode()).hexdigest()
 
 
-def _licence(card: Path) -> str | None:
+def _licence(card: Path | None) -> str | None:
     """The licence that a model card's front matter states."""
-    if not card.is_file():
+    if card is None:
         return None
     front = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
     stated = re.search(r"^license:\s*(\S.*?)\s*$", front[1], re.MULTILINE) if front else None

@@ -6,7 +6,6 @@ A file that is whole and something else is named as what it is; no pickle is eve
 
 from __future__ import annotations
 
-import json
 import math
 import mmap
 import stat
@@ -16,7 +15,9 @@ from typing import Any, BinaryIO, final
 
 import torch
 
-from edgediff_runtimes.errors import SourceError
+from edgediff_exporters.git_lfs import refuse_pointer
+from edgediff_runtimes.errors import SourceError, shown
+from edgediff_runtimes.untrusted.documents import parse_json
 
 _DTYPES = {
     "F64": torch.float64,
@@ -45,11 +46,6 @@ _LONGEST_AXIS = 2**40
 _DAMAGED = "download or save the model again; the file is damaged or was not fully copied"
 # What lies under the name of weights and is something else, by its first bytes.
 _OTHER_FILES = (
-    (
-        b"version https://git-lfs",
-        "is a pointer of git-lfs: the weights themselves were not downloaded",
-        "run `git lfs pull` in the model's directory, or download the file from where the model is published",
-    ),
     (
         b"PK\x03\x04",
         "is a pickle by another name, which can run any code: expected a safetensors file",
@@ -95,6 +91,7 @@ def map_file(path: Path) -> tuple[mmap.mmap, dict[str, TensorEntry]]:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
             raise SourceError(f"`{path.name}` is no regular file: expected a safetensors file")
+        refuse_pointer(path)
         with path.open("rb") as file:
             header, start, size = _read_header(path, file)
             # A private copy-on-write mapping: torch wants writable memory, and the file itself must never change.
@@ -115,11 +112,9 @@ def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int, int]:
         file.seek(0)
         raise _other_file(path, file.read(64)) or _damaged(path, f"it has {size:,} bytes and its header says {start:,}")
     try:
-        header = json.loads(file.read(header_bytes))
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, "its header is not JSON") from error
-    if not isinstance(header, dict):
-        raise _damaged(path, "its header is not a JSON object")
+        header = parse_json(file.read(header_bytes).decode())
+    except ValueError as error:
+        raise _damaged(path, f"its header is not understood ({error})") from error
     header.pop("__metadata__", None)
     return header, start, size
 
@@ -136,21 +131,22 @@ def _entry(path: Path, name: str, entry: Any, *, start: int, size: int) -> Tenso
         case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [begin, end]}:
             pass
         case _:
-            raise _damaged(path, f"the entry of `{name}` in its header is not understood")
+            raise _damaged(path, f"the entry of `{shown(name)}` in its header is not understood")
     if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
-        raise _damaged(path, f"the entry of `{name}` in its header has numbers that are no lengths")
+        raise _damaged(path, f"the entry of `{shown(name)}` in its header has numbers that are no lengths")
     if len(shape) > _MOST_AXES or any(length > _LONGEST_AXIS for length in shape):
-        raise _damaged(path, f"`{name}` has a shape that no tensor has")
+        raise _damaged(path, f"`{shown(name)}` has a shape that no tensor has")
     if dtype not in _DTYPES:
         raise SourceError(
-            f"`{path.name}` holds `{name}` as `{dtype}`, which is not read here: expected one of {', '.join(_DTYPES)}",
+            f"`{path.name}` holds `{shown(name)}` as `{shown(dtype)}`, which is not read here: expected one "
+            f"of {', '.join(_DTYPES)}",
             hint="get an edition of the model in half or single precision",
         )
     expected = math.prod(shape) * _DTYPES[dtype].itemsize
     if end - begin != expected:
-        raise _damaged(path, f"`{name}` has {end - begin:,} bytes, expected {expected:,}")
+        raise _damaged(path, f"`{shown(name)}` has {end - begin:,} bytes, expected {expected:,}")
     if start + end > size:
-        raise _damaged(path, f"it has {size:,} bytes and `{name}` ends at {start + end:,}")
+        raise _damaged(path, f"it has {size:,} bytes and `{shown(name)}` ends at {start + end:,}")
     return TensorEntry(_DTYPES[dtype], tuple(shape), start + begin)
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from transformers import CLIPTokenizer
 
-from edgediff_exporters.sources.base import Source, read_json
+from edgediff_exporters.sources.base import Source
+from edgediff_exporters.sources.files import read_json, refusing_oddities
 from edgediff_runtimes.bundle import FileEntry, Tokenizer, sha256_of
-from edgediff_runtimes.errors import SourceError
+from edgediff_runtimes.errors import SourceError, quoted, shown
 
 _FILES = (
     "tokenizer.json",
@@ -32,23 +33,38 @@ def write_tokenizer(source: Source, origin: str, folder: Path) -> Tokenizer:
     Raises:
         SourceError: There is no tokenizer, or it cannot be read.
     """
-    there, here = source.folder / origin, folder / origin
-    if not (there / "tokenizer_config.json").is_file():
+    here = folder / origin
+    if source.find(f"{origin}/tokenizer_config.json") is None:
         raise SourceError(f"the component `{origin}` is missing: expected `{origin}/tokenizer_config.json`")
     here.mkdir()
     for name in _FILES:
-        if (there / name).is_file():
-            shutil.copyfile(there / name, here / name)
+        if (there := source.find(f"{origin}/{name}")) is not None:
+            shutil.copyfile(there, here / name)
     if not (here / "tokenizer.json").is_file():
-        try:
-            tokenizer = CLIPTokenizer.from_pretrained(here, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise SourceError(f"the tokenizer in `{origin}` cannot be read: {str(error).splitlines()[0]}") from error
-        tokenizer.backend_tokenizer.save(str(here / "tokenizer.json"))
+        _write_fast(here, origin)
     # No prompt can be longer than the text encoder has positions.
-    limit = source.config(origin.replace("tokenizer", "text_encoder"))["max_position_embeddings"]
-    stated = read_json(here / "tokenizer_config.json").get("model_max_length")
+    limit = source.config(origin.replace("tokenizer", "text_encoder")).get("max_position_embeddings")
+    if type(limit) is not int or limit < 1:
+        raise SourceError(
+            f"`max_position_embeddings` of the encoder of `{origin}` is {quoted(limit)}: expected a whole "
+            "number above 0"
+        )
+    stated = read_json(folder, f"{origin}/tokenizer_config.json").get("model_max_length")  # 1e30 where none was set
+    if not (isinstance(stated, int | float) and 1 <= stated <= limit):
+        stated = limit
     files = tuple(
         FileEntry(f"{origin}/{path.name}", path.stat().st_size, sha256_of(path)) for path in sorted(here.iterdir())
     )
-    return Tokenizer(origin, min(int(stated), limit) if isinstance(stated, int | float) else limit, files)
+    return Tokenizer(origin, int(stated), files)
+
+
+def _write_fast(here: Path, origin: str) -> None:
+    """Write ``tokenizer.json`` from vocabulary and merges."""
+    with refusing_oddities(f"the tokenizer in `{origin}`"):
+        try:
+            tokenizer = CLIPTokenizer.from_pretrained(here, local_files_only=True)
+        except OSError as error:  # transformers' word for files that are missing or damaged
+            raise SourceError(
+                f"the tokenizer in `{origin}` cannot be read: {shown(str(error).splitlines()[0])}"
+            ) from error
+        tokenizer.backend_tokenizer.save(str(here / "tokenizer.json"))

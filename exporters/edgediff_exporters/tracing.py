@@ -23,6 +23,7 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from edgediff_exporters.families import ComponentPlan
 from edgediff_exporters.families.base import Config, Outputs
+from edgediff_exporters.sources.files import refusing_oddities
 
 OPSET = 21  # the newest whose graphs every runtime here was checked with; GroupNormalization is whole from 21 on
 _PREFIX = "module."
@@ -46,8 +47,12 @@ class Traced:
 
 
 def empty_module(plan: ComponentPlan, config: Config) -> torch.nn.Module:
-    """The module with its parameters on the meta device; buffers that no checkpoint holds are real."""
-    with init_empty_weights(include_buffers=False):
+    """The module with its parameters on the meta device; buffers that no checkpoint holds are real.
+
+    Raises:
+        SourceError: The config makes no module.
+    """
+    with refusing_oddities(f"the config of `{plan.origin}`"), init_empty_weights(include_buffers=False):
         module = plan.build(config)
     return module.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
 
@@ -59,6 +64,9 @@ def trace(plan: ComponentPlan, config: Config, *, dtype: torch.dtype) -> Traced:
         plan: What to trace.
         config: The component's config.
         dtype: What the graph computes in. Its inputs and outputs stay float32.
+
+    Raises:
+        SourceError: The config makes no module, or one that cannot compute.
     """
     module = empty_module(plan, config)
     with _quiet():
@@ -72,7 +80,7 @@ def trace(plan: ComponentPlan, config: Config, *, dtype: torch.dtype) -> Traced:
                 fake = torch.empty(parameter.shape, dtype=parameter.dtype)
                 part.register_parameter(name, torch.nn.Parameter(fake, requires_grad=False))
         examples = tuple(torch.zeros(item.sizes(plan.traced), dtype=item.dtype) for item in plan.inputs)
-    with _quiet():
+    with refusing_oddities(f"the config of `{plan.origin}`"), _quiet():
         program = torch.onnx.export(
             _Flat(plan, module, dtype).eval(),
             examples,

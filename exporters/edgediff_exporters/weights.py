@@ -20,7 +20,7 @@ from typing import final
 import torch
 
 from edgediff_exporters.safetensors_file import map_file
-from edgediff_runtimes.errors import SourceError
+from edgediff_runtimes.errors import SourceError, shown
 
 # What quantisers call the tensors of scales beside a layer's `weight`, or beside its `weight._data`.
 _SCALES = frozenset({
@@ -74,7 +74,7 @@ def _refuse_quantised(tensors: Mapping[str, torch.Tensor], *, names: str) -> Non
     for name, tensor in tensors.items():
         if tensor.dtype.itemsize == 1 and tensor.dtype != torch.bool and name.rpartition(".")[0] in scaled:
             raise SourceError(
-                f"`{names}` holds `{name}` in {str(tensor.dtype).removeprefix('torch.')} with scales beside it: "
+                f"`{names}` holds `{shown(name)}` in {str(tensor.dtype).removeprefix('torch.')} with scales beside it: "
                 "expected weights that are not quantised",
                 hint="get the edition of the model in half or single precision, and quantise with `precision`",
             )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from edgediff_exporters.precision import tools
 from edgediff_exporters.provenance import provenance
 from edgediff_exporters.sources import open_source
 from edgediff_runtimes.bundle import FileEntry
@@ -49,3 +51,15 @@ def test_a_source_without_a_card(sd1, tmp_path):
     found, folder = made_from(sd1, tmp_path)
     assert (found.card, found.licence) == (None, None)
     assert list(folder.iterdir()) == []
+
+
+def test_tools_that_take_part_only_now_and_then_are_named(sd1, tmp_path):
+    usual = made_from(sd1, tmp_path)[0].tools
+    assert {"openvino", "nncf"}.isdisjoint(usual)
+    assert tools("onnx", ["int8"]) == ()
+    assert tools("openvino", ["fp32"]) == ("openvino", "openvino-tokenizers")
+    assert tools("openvino", ["w8", "int8"]) == ("openvino", "openvino-tokenizers", "nncf")
+    named = tools("openvino", ["int8"])
+    (tmp_path / "second").mkdir()
+    found = provenance(open_source(sd1), Path("bundle"), tmp_path / "second", [], tools=named).tools
+    assert found == {**usual, **{name: version(name) for name in named}}

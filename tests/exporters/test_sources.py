@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import huggingface_hub
@@ -9,9 +10,11 @@ import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
-from edgediff_exporters import export
+from edgediff_exporters import export, exporting
 from edgediff_exporters.families import plans_of
 from edgediff_exporters.sources import open_source
+from edgediff_exporters.tokenizers import write_tokenizer
+from edgediff_exporters.tracing import empty_module
 from edgediff_runtimes.errors import SettingError, SourceError
 
 
@@ -101,6 +104,152 @@ def test_a_missing_and_a_misshapen_tensor_are_named(copy):
     refused(copy, f"`text_encoder` are not complete: expected a tensor `{name}`")
     save_file({**tensors, key: torch.zeros(3)}, path)
     refused(copy, f"the tensor `{name}` of `text_encoder` has shape")
+
+
+HIDDEN = "-----BEGIN PRIVATE KEY-----"
+
+
+@pytest.mark.usefixtures("traced_already")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LICENSE",
+        "LICENSE-2",
+        "README.md",
+        "model_index.json",
+        "scheduler/scheduler_config.json",
+        "tokenizer/added_tokens.json",
+        "tokenizer/tokenizer_config.json",
+        "text_encoder/config.json",
+        "text_encoder/model.safetensors",
+        "unet",
+    ],
+)
+def test_a_link_that_leads_out_is_refused(copy, name):
+    (copy.parent / "secret").write_text(HIDDEN)
+    path = copy / name
+    if path.exists():
+        (copy.parent / "secret").unlink()
+        path.rename(copy.parent / "secret")
+    path.symlink_to(copy.parent / "secret")
+    refused(copy, f"`{name}.*` leads out of the model's directory through a link")
+
+
+def test_a_link_in_a_circle_is_refused(copy):
+    (copy / "LICENSE").symlink_to("LICENSE")
+    with pytest.raises(SourceError, match=r"`LICENSE` cannot be (followed|read)"):
+        open_source(copy).find("LICENSE")
+
+
+def test_a_link_inside_the_source_is_followed(copy):
+    (copy / "unet" / "diffusion_pytorch_model.safetensors").rename(copy / "weights.safetensors")
+    (copy / "unet" / "diffusion_pytorch_model.safetensors").symlink_to("../weights.safetensors")
+    source = open_source(copy)
+    assert source.weights("unet").tensors
+    assert copy / "unet" / "diffusion_pytorch_model.safetensors" in source.files  # its name is hashed, not the target's
+
+
+@pytest.mark.usefixtures("traced_already")
+def test_a_source_in_the_hubs_cache_is_exported_by_its_folder(sd1, tmp_path):
+    snapshot = tmp_path / "models--owner--model" / "snapshots" / ("1" * 40)
+    blobs = snapshot.parents[1] / "blobs"
+    blobs.mkdir(parents=True)
+    for number, path in enumerate(sorted(path for path in sd1.rglob("*") if path.is_file())):
+        blob = blobs / f"{number:064x}"
+        shutil.copyfile(path, blob)
+        link = snapshot / path.relative_to(sd1)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(os.path.relpath(blob, link.parent))
+    made = export(snapshot, tmp_path / "bundle")
+    assert open_source(snapshot).files
+    assert not any(path.is_symlink() for path in made.path.rglob("*"))
+    assert (made.path / "tokenizer" / "vocab.json").read_bytes() == (sd1 / "tokenizer" / "vocab.json").read_bytes()
+
+
+def edit(path, **fields):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+@pytest.mark.parametrize(
+    ("part", "fields"),
+    [
+        ("unet", {"in_channels": None}),
+        ("unet", {"in_channels": "four"}),
+        ("unet", {"cross_attention_dim": [1, 2, 3]}),
+        ("unet", {"block_out_channels": []}),
+        ("unet", {"block_out_channels": 5}),
+        ("unet", {"norm_num_groups": 0}),
+        ("unet", {"down_block_types": ["NoBlock", "NoBlock"]}),
+        ("unet", {"attention_head_dim": 0}),
+        ("unet", {"sample_size": "large"}),
+        ("unet", {"sample_size": [1, 2, 3]}),
+        ("vae", {"latent_channels": None}),
+        ("vae", {"latent_channels": {}}),
+        ("vae", {"block_out_channels": None}),
+        ("vae", {"act_fn": "none"}),
+        ("text_encoder", {"vocab_size": "many"}),
+        ("text_encoder", {"max_position_embeddings": None}),
+        ("text_encoder", {"num_attention_heads": 0}),
+        ("text_encoder", {"hidden_act": "none"}),
+        ("text_encoder", {"num_attention_heads": 3}),
+    ],
+)
+def test_an_odd_config_is_one_sentence(copy, part, fields):
+    edit(copy / part / "config.json", **fields)
+    with pytest.raises(SourceError) as caught:
+        build_all(copy)
+    assert "\n" not in caught.value.sentence
+
+
+def build_all(folder):
+    """Read a source and build its modules, as the first steps of an export do."""
+    opened = exporting._opened(folder, None)
+    for plan in opened.plans:
+        empty_module(plan, opened.source.config(plan.origin))
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("text_encoder", "max_position_embeddings", 10**12),
+        ("text_encoder", "num_hidden_layers", 10**6),
+        ("unet", "layers_per_block", 10**9),
+        ("unet", "layers_per_block", [1, 10**9]),
+        ("unet", "block_out_channels", [8, 10**12]),
+        ("vae", "block_out_channels", [8] * 100_000),
+    ],
+)
+def test_a_number_that_no_model_has_is_refused_before_it_becomes_memory(copy, part, field, value):
+    edit(copy / part / "config.json", **{field: value})
+    error = refused(copy, f"`{field}` of `{part}/config.json`")
+    assert len(error.sentence) < 200
+
+
+def test_a_config_deep_as_a_well(copy):
+    (copy / "unet" / "config.json").write_text("[" * 100_000)
+    refused(copy, "`model/unet/config.json` cannot be read as JSON")
+
+
+@pytest.mark.parametrize(
+    "name", ["model_index.json", "tokenizer/vocab.json", "scheduler/scheduler_config.json", "unet/config.json"]
+)
+def test_a_pointer_of_git_lfs_is_named(copy, name):
+    (copy / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")
+    error = refused(copy, f"`{name.rpartition('/')[2]}` is a pointer of git-lfs: the file itself was not downloaded")
+    assert "git lfs pull" in error.hint
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[]", b"null", b'{"a": 1e999}', b'{"a": "\\ud800"}', b'{"a": NaN}'])
+def test_odd_json_is_one_sentence(copy, content):
+    (copy / "unet" / "config.json").write_bytes(content)
+    refused(copy, r"`model/unet/config.json` cannot be read as (JSON|text)")
+
+
+@pytest.mark.parametrize("stated", [1e30, -5, 0, False, "77", None, {}])
+def test_an_odd_prompt_limit_is_the_text_encoders(copy, tmp_path, stated):
+    edit(copy / "tokenizer" / "tokenizer_config.json", model_max_length=stated)
+    (tmp_path / "bundle").mkdir()
+    assert write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle").max_tokens == 24
 
 
 def test_an_unknown_format_is_refused(sd1, tmp_path):

@@ -104,10 +104,6 @@ def test_an_unknown_dtype_is_not_called_damage(path, dtype):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (
-            b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 492265168\n",
-            "`model.safetensors` is a pointer of git-lfs: the weights themselves were not downloaded",
-        ),
         (b"PK\x03\x04" + bytes(60), "is a pickle by another name, which can run any code"),
         (b"GGUF" + bytes(60), "is a GGUF file, whose weights are quantised"),
         (b"\n<!DOCTYPE html><html></html>" + bytes(60), "is a web page"),
@@ -116,6 +112,12 @@ def test_an_unknown_dtype_is_not_called_damage(path, dtype):
 def test_another_kind_of_file_is_named(path, content, words):
     path.write_bytes(content)
     assert refused(path, words).hint
+
+
+def test_a_pointer_of_git_lfs_is_named(path):
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 492265168\n")
+    error = refused(path, "`model.safetensors` is a pointer of git-lfs: the file itself was not downloaded")
+    assert "git lfs pull" in error.hint
 
 
 ENTRY = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}

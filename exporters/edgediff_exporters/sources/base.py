@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+from edgediff_exporters.sources.files import find_file, names_in, read_json
 from edgediff_exporters.weights import Weights
-from edgediff_runtimes.errors import SourceError
+from edgediff_runtimes.errors import SourceError, shown
 from edgediff_runtimes.families import Configs
 
 MODEL_INDEX = "model_index.json"
+
+# Lengths in a config become tensors and layers: no model has longer ones, and a larger number would take the memory,
+# or the time, before the weights show that it is wrong.
+_LONGEST = 2**24
+_MOST_LAYERS = 256
 
 
 @final
@@ -34,36 +39,53 @@ class Source:
     weights: Callable[[str], Weights]
     files: tuple[Path, ...]
 
-    def config(self, origin: str) -> dict[str, Any]:
-        """The config of one component.
+    def find(self, relative: str) -> Path | None:
+        """A file by its path in the directory; None where there is no regular file.
+
+        Raises:
+            SourceError: A link leads out of the directory.
+        """
+        return find_file(self.folder, relative)
+
+    def read(self, origin: str, name: str, *, infinities: bool = False) -> dict[str, Any]:
+        """A JSON object that describes a component.
+
+        Args:
+            origin: The component's directory.
+            name: The file's name in it.
+            infinities: As of ``edgediff_runtimes.untrusted.documents.parse_json``.
 
         Raises:
             SourceError: There is none, or it is not JSON.
         """
-        path = self.folder / origin / "config.json"
-        if not path.is_file():
+        if self.find(f"{origin}/{name}") is None:
             raise SourceError(
-                f"the component `{origin}` is missing from `{self.name}`: expected `{origin}/config.json`",
+                f"the component `{origin}` is missing from `{self.name}`: expected `{origin}/{name}`",
                 hint="a source is the whole directory that diffusers' `save_pretrained` writes",
             )
-        return read_json(path)
+        return read_json(self.folder, f"{origin}/{name}", infinities=infinities)
+
+    def config(self, origin: str) -> dict[str, Any]:
+        """The config that a component's module is made from.
+
+        Raises:
+            SourceError: There is none, it is not JSON, or it has a number that no model has.
+        """
+        values = self.read(origin, "config.json")
+        for field, value in values.items():
+            _check_lengths(f"{origin}/config.json", field, value)
+        return values
 
     def configs(self) -> Configs:
         """The configs of all components, for the model's family."""
-        found = {path.parent.name: read_json(path) for path in sorted(self.folder.glob("*/config.json"))}
-        return Configs(self.index, found)
+        parts = [name for name in names_in(self.folder) if self.find(f"{name}/config.json") is not None]
+        return Configs(self.index, {part: self.config(part) for part in parts})
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        SourceError: It is not one.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SourceError(f"`{path.parent.name}/{path.name}` cannot be read as JSON ({error})") from error
-    if not isinstance(values, dict):
-        raise SourceError(f"`{path.parent.name}/{path.name}` is not a JSON object")
-    return values
+def _check_lengths(path: str, field: str, value: object) -> None:
+    most = _MOST_LAYERS if "layers" in field else _LONGEST
+    for number in value if isinstance(value, list) else (value,):
+        if isinstance(number, int) and number > most:
+            raise SourceError(f"`{shown(field)}` of `{path}` is too large: expected {most:,} at most")
+    if isinstance(value, list) and len(value) > _MOST_LAYERS:
+        raise SourceError(f"`{shown(field)}` of `{path}` has {len(value):,} entries: expected {_MOST_LAYERS} at most")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from edgediff_exporters.sources.base import MODEL_INDEX, Source, read_json
+from edgediff_exporters.sources.base import MODEL_INDEX, Source
+from edgediff_exporters.sources.files import find_file, names_in, read_json
 from edgediff_exporters.sources.weight_files import find_weight_files, weight_files
 from edgediff_exporters.weights import map_weights
 from edgediff_runtimes.errors import SourceError
@@ -21,18 +22,19 @@ def open_directory(folder: Path, *, name: str | None = None) -> Source:
     Raises:
         SourceError: It is no such directory, or holds its weights only as pickles.
     """
-    name = name or folder.resolve().name
-    if not (folder / MODEL_INDEX).is_file():
+    folder = folder.resolve()
+    name = name or folder.name
+    if find_file(folder, MODEL_INDEX) is None:
         raise SourceError(
             f"`{name}` is not a model directory: expected `{MODEL_INDEX}` in it",
             hint="give the directory that diffusers' `save_pretrained` writes, not one of its subdirectories",
         )
-    index = read_json(folder / MODEL_INDEX)
+    index = read_json(folder, MODEL_INDEX)
     if not isinstance(index.get("_class_name"), str):
         raise SourceError(f"`{MODEL_INDEX}` of `{name}` does not say which pipeline it is: expected `_class_name`")
-    parts = sorted(path for path in folder.iterdir() if path.is_dir() and (path / "config.json").is_file())
     files: list[Path] = []
-    for part in parts:
+    for part in names_in(folder):
         with contextlib.suppress(SourceError):  # raised where its weights are asked for; some parts nobody asks for
-            files += find_weight_files(part)
+            if find_file(folder, f"{part}/config.json") is not None:
+                files += find_weight_files(folder, part)
     return Source(name, folder, index, lambda origin: map_weights(weight_files(folder, origin)), tuple(files))

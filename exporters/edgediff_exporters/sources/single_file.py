@@ -15,7 +15,7 @@ from diffusers.loaders.single_file_utils import (
     convert_ldm_vae_checkpoint,
 )
 
-from edgediff_exporters.sources.base import Source, read_json
+from edgediff_exporters.sources.base import Source
 from edgediff_exporters.sources.directory import open_directory
 from edgediff_exporters.weights import Weights, map_weights
 from edgediff_runtimes.errors import SourceError
@@ -43,10 +43,12 @@ def open_checkpoint(path: Path, configs: Path) -> Source:
                 hint="load it with diffusers' `from_single_file`, and export what `save_pretrained` writes",
             )
 
+    described = open_directory(configs, name=path.name)
+
     def converted(origin: str) -> Weights:
         weights = map_weights([path])
         tensors = dict(weights.tensors)
-        config = read_json(configs / origin / "config.json")
+        config = described.config(origin)
         if origin == "unet":
             tensors = convert_ldm_unet_checkpoint(tensors, config)
         elif origin == "vae":
@@ -55,4 +57,4 @@ def open_checkpoint(path: Path, configs: Path) -> Source:
             tensors = convert_ldm_clip_checkpoint(tensors)
         return Weights(tensors, weights.maps)
 
-    return replace(open_directory(configs, name=path.name), weights=converted, files=(path,))
+    return replace(described, weights=converted, files=(path,))

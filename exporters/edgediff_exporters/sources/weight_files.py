@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edgediff_exporters.sources.base import read_json
-from edgediff_runtimes.errors import SourceError
+from edgediff_exporters.sources.files import find_file, names_in, read_json
+from edgediff_runtimes.errors import SourceError, shown
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 _PREFERRED = ("", "fp32", "fp16", "bf16")
@@ -28,80 +28,82 @@ def weight_files(folder: Path, origin: str) -> list[Path]:
     """The ``.safetensors`` files of a component, shards included.
 
     Raises:
-        SourceError: There are none, a shard is missing, or there are several variants and none is preferred.
+        SourceError: There are none, a shard is missing, a link leads out of the folder, or there are several variants
+            and none is preferred.
     """
-    part = folder / origin
-    if files := find_weight_files(part):
+    if files := find_weight_files(folder, origin):
         return files
-    there = sorted(path.name for path in part.iterdir() if path.suffix != ".json") if part.is_dir() else []
+    there = [name for name in names_in(folder / origin) if not name.endswith(".json")]
     if pickles := [name for name in there if Path(name).suffix in PICKLES and not _is_ir(name, there)]:
         raise SourceError(
-            f"the weights of `{origin}` are there only as a pickle (`{pickles[0]}`), which can run any code: expected "
-            "`.safetensors`",
+            f"the weights of `{origin}` are there only as a pickle (`{shown(pickles[0])}`), which can run any code: "
+            "expected `.safetensors`",
             hint="load the model with diffusers where you trust it and save it with "
             "`save_pretrained(..., safe_serialization=True)`",
         )
     raise SourceError(
         f"the component `{origin}` has no weights: expected a `.safetensors` file such as "
         f"`{origin}/diffusion_pytorch_model.safetensors`"
-        + (f"; it holds {', '.join(f'`{name}`' for name in there[:_NAMED_AT_MOST])}" if there else "")
+        + (f"; it holds {', '.join(f'`{shown(name)}`' for name in there[:_NAMED_AT_MOST])}" if there else "")
     )
 
 
-def find_weight_files(part: Path) -> list[Path]:
+def find_weight_files(folder: Path, origin: str) -> list[Path]:
     """The files of the best variant in a component's directory; none where there are no weights.
 
     Raises:
         SourceError: As ``weight_files``.
     """
-    variants = _variants(part)
+    variants = _variants(folder, origin)
     for variant in _PREFERRED:
         if variant in variants:
             return variants[variant]
     others = {name: files for name, files in variants.items() if name != _LAST} or variants
     if len(others) > 1:
         raise SourceError(
-            f"the weights of `{part.name}` are there as {', '.join(f'`{name}`' for name in sorted(others))}: expected "
+            f"the weights of `{origin}` are there as {', '.join(f'`{name}`' for name in sorted(others))}: expected "
             "one of them, or a file without such a name",
             hint="move the others away",
         )
     return next(iter(others.values()), [])
 
 
-def _variants(part: Path) -> dict[str, list[Path]]:
+def _variants(folder: Path, origin: str) -> dict[str, list[Path]]:
     """The files of each variant, by its name; the plain one's is empty."""
-    names = sorted(path.name for path in part.iterdir()) if part.is_dir() else []
+    names = names_in(folder / origin)
     single: dict[str, list[Path]] = {}
     shards: dict[str, list[Path]] = {}
     counts: dict[str, int] = {}
     for name in names:
-        if (match := _NAME.fullmatch(name)) is None or not (part / name).is_file():
+        if (match := _NAME.fullmatch(name)) is None or (path := find_file(folder, f"{origin}/{name}")) is None:
             continue
         variant = match["variant"] or match["before"] or match["after"] or ""
         if match["shard"] is None:
-            single[variant] = [part / name]
+            single[variant] = [path]
         else:
-            shards.setdefault(variant, []).append(part / name)
+            shards.setdefault(variant, []).append(path)
             counts[variant] = max(counts.get(variant, 0), int(match["shards"]))
     complete = {variant: files for variant, files in shards.items() if len(files) == counts[variant]}
-    indexed = {match["variant"] or "": _indexed(part, name) for name in names if (match := _INDEX.fullmatch(name))}
+    indexed = {
+        match["variant"] or "": _indexed(folder, origin, name) for name in names if (match := _INDEX.fullmatch(name))
+    }
     return {**complete, **indexed, **single}
 
 
-def _indexed(part: Path, index: str) -> list[Path]:
-    shards = read_json(part / index).get("weight_map")
+def _indexed(folder: Path, origin: str, index: str) -> list[Path]:
+    shards = read_json(folder, f"{origin}/{index}").get("weight_map")
     if not (isinstance(shards, dict) and shards and all(isinstance(shard, str) for shard in shards.values())):
         raise SourceError(
-            f"`{part.name}/{index}` does not say which file holds which tensor: expected names by name in `weight_map`"
+            f"`{origin}/{index}` does not say which file holds which tensor: expected names by name in `weight_map`"
         )
-    # Only the name counts: a shard lies beside its index.
-    files = [part / Path(shard).name for shard in sorted(set(shards.values()))]
-    for file in files:
-        if not file.is_file():
+    files = []
+    for name in sorted({Path(shard).name for shard in shards.values()}):  # a shard lies beside its index
+        if (path := find_file(folder, f"{origin}/{name}")) is None:
             raise SourceError(
-                f"the weights of `{part.name}` are not complete: `{file.name}` is missing",
+                f"the weights of `{origin}` are not complete: `{shown(name)}` is missing",
                 hint="download the model again, or the file that is missing",
             )
+        files.append(path)
     return files
 
 
