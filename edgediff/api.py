@@ -167,7 +167,8 @@ def export(
         format: ``onnx`` or ``openvino``.
         precision: ``fp32``, ``fp16``, ``bf16``, ``w16``, ``w8``, ``w4``, ``int8`` or ``mixed`` for all components, or
             by component; ``*`` stands for all others.
-        config: For a single-file checkpoint: a diffusers directory whose configs and tokenizer describe it.
+        config: For a single-file checkpoint whose tensors do not tell which model it is: a diffusers directory whose
+            configs and tokenizer describe it, or ``sd1``, ``sd2`` or ``sd2-v``.
         defaults: ``steps``, ``guidance``, ``width``, ``height`` that the bundle recommends; else the family's.
         overwrite: Replace an existing bundle, once the new one is complete.
         on_progress: Told every step.

@@ -40,7 +40,9 @@ BUNDLE = Section(
             help="What the bundle recommends: steps, guidance, width or height.  [default: the family's]",
         ),
         click.Option(
-            ["--config"], metavar="DIR", help="For a single-file SOURCE: a diffusers directory with its configs."
+            ["--config"],
+            metavar="DIR",
+            help="For a single-file SOURCE of unusual shape: a diffusers directory with its configs.",
         ),
         click.Option(["--overwrite"], is_flag=True, help="Replace BUNDLE if it exists."),
     ),
@@ -153,9 +155,14 @@ def command(
         )
 
 
+_ALIKE = 0.1  # medians of five calls scatter by that much on a machine that does something else as well
+
+
 def _latency(precision: str, ratio: float) -> str:
     """What quantising did to speed, here: engines have fast integer arithmetic only where the processor has."""
     text = f"On this CPU one call of the {precision} network takes {ratio:.2f} times as long as fp32's in ONNX Runtime"
+    if abs(ratio - 1) <= _ALIKE:
+        return f"{text}: no faster and no slower, as far as a few calls tell."
     return f"{text}: it is slower." if ratio > 1 else f"{text}."
 
 

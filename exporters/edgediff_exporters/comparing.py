@@ -6,15 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
 
-from edgediff_exporters.families import ComponentPlan, plans_of
+from edgediff_exporters.families import ComponentPlan
+from edgediff_exporters.opening import open_model
 from edgediff_exporters.quantization import quantiser_for
-from edgediff_exporters.sources import open_source
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.verification import measure
 from edgediff_runtimes.bundle import Bundle, Component
 from edgediff_runtimes.engines import Engine, engine_for
 from edgediff_runtimes.errors import ManifestError, SourceError
-from edgediff_runtimes.families import family_of
 
 _SAME_IN_EVERY_FORMAT = ("fp32", "w16", "fp16")
 
@@ -59,14 +58,15 @@ def compare(
         NotInstalledError: A graph's engine, or what counts its operators, is not installed.
         ToleranceError: A graph strays too far from its module, or returns what is not finite.
     """
-    model = open_source(source, config=config)
-    family = family_of(model.configs().class_name)
-    if bundle.derived or family.name != bundle.manifest.family:
+    opened = open_model(source, config=config)
+    model = opened.source
+    if bundle.derived or opened.family.name != bundle.manifest.family:
         raise SourceError(
-            f"`{bundle.path.name}` was not exported by edgediff from a `{family.name}` model: expected one that was"
+            f"`{bundle.path.name}` was not exported by edgediff from a `{opened.family.name}` model: expected one that "
+            "was"
         )
     compared = {}
-    for plan in plans_of(family.name, model):
+    for plan in opened.plans:
         component = bundle.manifest.components.get(plan.role)
         if component is not None:
             _check_operators(bundle, plan.role, component)

@@ -35,7 +35,6 @@ def export_component(
         on_progress: Told every step.
 
     Raises:
-        SourceError: A tensor is missing or has another shape.
         ToleranceError: The graph strays too far from its module.
     """
     config = source.config(plan.origin)
@@ -45,7 +44,7 @@ def export_component(
     simplify(traced.model, traced.symbols)
     on_progress(ExportProgress(plan.role, "trace", 1, 1))
     tensors = {**weights.tensors, **traced.constants}
-    attach_weights(traced.model, tensors, storage=stored_as(precision), where=plan.role)
+    attach_weights(traced.model, tensors, storage=stored_as(precision))
     part = folder / plan.role
     part.mkdir()
 

@@ -10,35 +10,30 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from edgediff_exporters.candidate import Order, make_candidate
 from edgediff_exporters.component_export import export_component
-from edgediff_exporters.families import ComponentPlan, plans_of
 from edgediff_exporters.measuring import measure_candidate
+from edgediff_exporters.opening import OpenedModel, open_model
 from edgediff_exporters.openvino_tokenizer import write_openvino_tokenizer
 from edgediff_exporters.precision import calibrated, precision_by_role, precision_options, searched, straight, tools
 from edgediff_exporters.preview import can_preview, fit_preview, result_graph
 from edgediff_exporters.progress import ExportProgress, OnProgress, ignore
 from edgediff_exporters.provenance import provenance
-from edgediff_exporters.sources import open_source
 from edgediff_exporters.sources.base import MODEL_INDEX, Source
-from edgediff_exporters.sources.files import refusing_oddities
 from edgediff_exporters.staging import staged
 from edgediff_exporters.tokenizers import write_tokenizer
 from edgediff_exporters.trials import TrialOptions, plan_trials
 from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle, Defaults, Manifest, Provenance, Tokenizer
 from edgediff_runtimes.engines import EngineOptions, engine_for
-from edgediff_runtimes.errors import BundleError, ManifestError, SettingError, SourceError, TargetError
-from edgediff_runtimes.families import family_of
-from edgediff_runtimes.fields import Fields
+from edgediff_runtimes.errors import TargetError
 from edgediff_runtimes.recipe import Recipe
 
 # Inside the staging folder, so that whatever ends an export removes it too.
 _WORK = ".work"
-_SCHEDULER = "scheduler_config.json"
 
 
 @final
@@ -69,11 +64,12 @@ def export(
 
     Args:
         source: A directory that diffusers' ``save_pretrained`` wrote, one ``.safetensors`` checkpoint in the original
-            Stable Diffusion 1.x layout, or the name of a model on the Hugging Face hub.
+            Stable Diffusion 1.x or 2.x layout, or the name of a model on the Hugging Face hub.
         bundle: The directory to make. It appears complete or not at all.
         format: The graphs' format: ``onnx`` or ``openvino``.
         precision: See ``edgediff_exporters.precision``, for all components or by component (``*``: all others).
-        config: For a single checkpoint: a diffusers directory or hub name with the configs and tokenizer it lacks.
+        config: For a single checkpoint that does not tell which model it is: a diffusers directory or hub name with the
+            configs and tokenizer it lacks, or the name of a layout that is shipped.
         defaults: ``steps``, ``guidance``, ``width`` and ``height`` that the bundle recommends; else the family's.
         trials: What is drawn to calibrate and to measure, and the least quality that is asked for.
         overwrite: Replace a bundle that is there, once the new one is complete.
@@ -87,7 +83,7 @@ def export(
         QualityError: The bundle draws worse than was asked for.
         NotInstalledError: A package that writes the format is missing.
     """
-    opened = _opened(source, config)
+    opened = open_model(source, config=config)
     precisions = precision_by_role(precision, opened.recipe.duties, format_=format)
     used = {*precisions.values()}
     planned = plan_trials(
@@ -96,14 +92,15 @@ def export(
         measured=format != "onnx" or used != {"fp32"},
         searched=searched(used),
     )
-    recommended = _recommended(opened.defaults, defaults or {})
+    recommended = opened.recommended(defaults or {})
+    scheduler = opened.scheduler(steps=recommended.steps)
     target = Path(bundle)
     if opened.source.folder.resolve().is_relative_to(target.resolve()):
         raise TargetError(f"`{target.name}` holds the source itself: expected another place")
     with staged(target, overwrite=overwrite) as folder:
         words = [*_options(format, precision, config, defaults), *trials.words()]
         origin = provenance(opened.source, target, folder, words, tools=tools(format, precisions.values()))
-        described = _described(opened, folder, format_=format, defaults=recommended, origin=origin)
+        described = _described(opened, scheduler, folder, format_=format, defaults=recommended, origin=origin)
         order = Order(opened.source, opened.plans, format, precisions, planned)
         if planned.evaluation or not straight(format, precisions.values()):
             manifest = _beside_fp32(order, folder, described, on_progress)
@@ -113,13 +110,22 @@ def export(
     return ExportReport(target.absolute(), manifest)
 
 
-def _described(opened: _Opened, folder: Path, *, format_: str, defaults: Defaults, origin: Provenance) -> Manifest:
+def _described(
+    opened: OpenedModel,
+    scheduler: dict[str, Any],
+    folder: Path,
+    *,
+    format_: str,
+    defaults: Defaults,
+    origin: Provenance,
+) -> Manifest:
     """The manifest without components; what stands beside them is written into ``folder``."""
+    _write_configs(opened.source, scheduler, folder)
     return Manifest(
-        family=opened.family,
+        family=opened.family.name,
         recipe=opened.recipe,
         components={},
-        scheduler=_copy_configs(opened.source, folder),
+        scheduler=scheduler,
         tokenizers=tuple(_tokenizer(opened.source, name, folder, format_) for name in opened.recipe.tokenizers),
         defaults=defaults,
         provenance=origin,
@@ -153,33 +159,6 @@ def _beside_fp32(order: Order, folder: Path, described: Manifest, on_progress: O
     return manifest
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A source, and what its family says of it."""
-
-    source: Source
-    family: str
-    recipe: Recipe
-    defaults: Defaults
-    plans: tuple[ComponentPlan, ...]
-
-
-def _opened(source: str | Path, config: str | Path | None) -> _Opened:
-    model = open_source(source, config=config)
-    try:
-        with refusing_oddities(f"a config of `{model.name}`"):
-            configs = model.configs()
-            family = family_of(configs.class_name)
-            plans = plans_of(family.name, model)
-            recipe, defaults = family.recipe(configs), family.defaults(configs)
-    except BundleError as error:  # a family reads configs as the runtime does
-        raise SourceError(f"`{model.name}` cannot be exported: {error.sentence}", hint=error.hint) from error
-    for plan in plans:
-        model.weights(plan.origin)  # nothing is read yet, but what is missing or damaged shows now, not in ten minutes
-    return _Opened(model, family.name, recipe.only([plan.role for plan in plans]), defaults, plans)
-
-
 def _tokenizer(model: Source, name: str, folder: Path, format_: str) -> Tokenizer:
     tokenizer = write_tokenizer(model, name, folder)
     if format_ != "openvino":
@@ -188,20 +167,14 @@ def _tokenizer(model: Source, name: str, folder: Path, format_: str) -> Tokenize
     return replace(tokenizer, files=(*tokenizer.files, *graph))
 
 
-def _copy_configs(source: Source, folder: Path) -> dict[str, object]:
-    """Copy what optimum and diffusers want to see beside the graphs; give back the scheduler's config."""
-    scheduler = source.read("scheduler", _SCHEDULER, infinities=True)
+def _write_configs(source: Source, scheduler: dict[str, Any], folder: Path) -> None:
+    """Write what optimum and diffusers want to see beside the graphs."""
     (folder / "scheduler").mkdir()
-    _copy(source, f"scheduler/{_SCHEDULER}", folder)
-    (folder / MODEL_INDEX).write_text(json.dumps(source.index, indent=2) + "\n", encoding="utf-8")
+    for path, values in (("scheduler/scheduler_config.json", scheduler), (MODEL_INDEX, source.index)):
+        (folder / path).write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     for licence in sorted(source.folder.glob("LICENSE*")):
-        _copy(source, licence.name, folder)
-    return scheduler
-
-
-def _copy(source: Source, relative: str, folder: Path) -> None:
-    if (path := source.find(relative)) is not None:
-        shutil.copyfile(path, folder / relative)
+        if (found := source.find(licence.name)) is not None:
+            shutil.copyfile(found, folder / licence.name)
 
 
 def _with_preview(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Manifest:
@@ -217,16 +190,6 @@ def _with_preview(manifest: Manifest, folder: Path, on_progress: OnProgress) -> 
     on_progress(ExportProgress(graph.role, "preview", 1, 1))
     stages = (*manifest.recipe.stages[:-1], replace(stage, space=space))
     return replace(manifest, recipe=Recipe(stages))
-
-
-def _recommended(defaults: Defaults, given: Mapping[str, float]) -> Defaults:
-    values = asdict(defaults)
-    try:
-        if unknown := sorted(given.keys() - values.keys()):
-            raise SettingError("defaults", got=unknown[0], expected=f"one of {', '.join(values)}")
-        return Defaults.read(Fields({**values, **given}, "defaults"))
-    except ManifestError as error:
-        raise SettingError("defaults", got=dict(given), expected="a number for guidance and whole ones else") from error
 
 
 def _options(

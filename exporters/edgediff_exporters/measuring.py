@@ -15,8 +15,9 @@ from edgediff_runtimes.engines import EngineOptions
 from edgediff_runtimes.quality import Reference, Runner, attribute, gate, make_reference, measure
 from edgediff_runtimes.text import PromptTruncationWarning
 
-# Calls of each network, in turns: five, but after two no more than this takes.
-_MOST_CALLS, _FEWEST_CALLS, _MOST_SECONDS = 5, 2, 60.0
+# Calls of each network, in turns: more while they are quick; what fewer give is chance, and no figure.
+_MOST_CALLS, _FEWEST_CALLS = 15, 5
+_QUICK_SECONDS, _MOST_SECONDS = 10.0, 300.0
 
 
 def measure_candidate(
@@ -56,8 +57,11 @@ def measure_candidate(
     return report
 
 
-def latency_ratio(fp32: Runner, candidate: Runner, reference: Reference) -> float:
-    """Time of one call of the candidate's network over that of fp32's: medians of calls made in turns, two digits."""
+def latency_ratio(fp32: Runner, candidate: Runner, reference: Reference) -> float | None:
+    """Time of one call of the candidate's network over that of fp32's: medians of calls made in turns, two digits.
+
+    None where five calls of each would take too long.
+    """
     probe = next(probe for probe in reference.probes if probe.timestep is not None)
     role = probe.role
     began = time.perf_counter()
@@ -71,7 +75,9 @@ def latency_ratio(fp32: Runner, candidate: Runner, reference: Reference) -> floa
                 network.run(probe.feeds, [probe.output])
                 marks.append(time.perf_counter())
             seconds.append((marks[1] - marks[0], marks[2] - marks[1]))
-            if len(seconds) >= _FEWEST_CALLS and marks[-1] - began > _MOST_SECONDS:
+            if marks[-1] - began > (_QUICK_SECONDS if len(seconds) >= _FEWEST_CALLS else _MOST_SECONDS):
                 break
+    if len(seconds) < _FEWEST_CALLS:
+        return None
     expected, got = (float(statistics.median(column)) for column in zip(*seconds, strict=True))
     return round(got / expected, 2)

@@ -40,6 +40,7 @@ _DTYPES = {
     "BOOL": torch.bool,
 }
 _LENGTH_BYTES = 8
+_METADATA = "__metadata__"
 _HEADER_LIMIT = 100_000_000  # the format's own library refuses longer ones
 _MOST_AXES = 16  # more than any layer has
 _LONGEST_AXIS = 2**40
@@ -98,7 +99,16 @@ def map_file(path: Path) -> tuple[mmap.mmap, dict[str, TensorEntry]]:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     except OSError as error:
         raise SourceError(f"`{path.name}` cannot be read: {(error.strerror or str(error)).lower()}") from error
+    header.pop(_METADATA, None)
     return mapped, {name: _entry(path, name, entry, start=start, size=size) for name, entry in header.items()}
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What the header of a file that was mapped already says beside its tensors: texts by name."""
+    with path.open("rb") as file:
+        header, _, _ = _read_header(path, file)
+    stated = header.get(_METADATA)
+    return {k: v for k, v in stated.items() if isinstance(v, str)} if isinstance(stated, dict) else {}
 
 
 def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int, int]:
@@ -115,7 +125,6 @@ def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int, int]:
         header = parse_json(file.read(header_bytes).decode())
     except ValueError as error:
         raise _damaged(path, f"its header is not understood ({error})") from error
-    header.pop("__metadata__", None)
     return header, start, size
 
 

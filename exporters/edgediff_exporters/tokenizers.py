@@ -40,6 +40,8 @@ def write_tokenizer(source: Source, origin: str, folder: Path) -> Tokenizer:
     for name in _FILES:
         if (there := source.find(f"{origin}/{name}")) is not None:
             shutil.copyfile(there, here / name)
+    if source.write_vocabulary is not None:
+        source.write_vocabulary(here)
     if not (here / "tokenizer.json").is_file():
         _write_fast(here, origin)
     # No prompt can be longer than the text encoder has positions.

@@ -9,9 +9,8 @@ import pytest
 
 from edgediff_exporters import export
 from edgediff_exporters.component_export import _public
-from edgediff_exporters.sources import open_source
+from edgediff_exporters.opening import open_model
 from edgediff_runtimes.errors import SettingError
-from edgediff_runtimes.families import family_of
 
 
 @pytest.mark.parametrize(
@@ -34,14 +33,13 @@ def test_defaults_stand_in_the_manifest_and_in_its_command(sd1, tmp_path):
     assert str(manifest.provenance.command).endswith("--default guidance=3 --default steps=8")
 
 
-@pytest.mark.parametrize(("scheduler", "expected"), [("DDIMScheduler", (20, 7.5)), ("LCMScheduler", (4, 1.0))])
+@pytest.mark.parametrize(
+    ("scheduler", "expected"), [("DDIMScheduler", (20, 7.5)), ("LCMScheduler", (4, 1.0)), ("TCDScheduler", (4, 1.0))]
+)
 def test_a_plain_pipeline_with_a_distilled_sampler_is_drawn_in_few_steps(sd1, tmp_path, scheduler, expected):
-    shutil.copytree(sd1, tmp_path / "model")
-    path = tmp_path / "model" / "model_index.json"
-    index = json.loads(path.read_text())
-    path.write_text(json.dumps({**index, "scheduler": ["diffusers", scheduler]}))
-    source = open_source(tmp_path / "model", config=None)
-    defaults = family_of(source.configs().class_name).defaults(source.configs())
+    path = shutil.copytree(sd1, tmp_path / "model") / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps({"_class_name": scheduler}))
+    defaults = open_model(tmp_path / "model", config=None).recommended({})
     assert (defaults.steps, defaults.guidance) == expected
 
 

@@ -64,7 +64,7 @@ LAYER = plan()
 def graph(weights, *, storage="as computed", traced_as=LAYER):
     traced = trace(traced_as, {}, dtype=torch.float32)
     simplify(traced.model, traced.symbols)
-    attach_weights(traced.model, {**traced.constants, **weights.tensors}, storage=storage, where="layer")
+    attach_weights(traced.model, {**traced.constants, **weights.tensors}, storage=storage)
     return traced.model
 
 

@@ -1,14 +1,28 @@
-"""A checkpoint in the original layout gives the very graphs that its directory gives, byte for byte."""
+"""A checkpoint in the original layout gives the very graphs that its directory gives, byte for byte.
+
+Which model a lone checkpoint is, is shown at the published models' shapes: with headers, and files full of holes.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+import warnings
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from edgediff_exporters import export
+from edgediff_exporters.families import plans_of
+from edgediff_exporters.opening import open_model
+from edgediff_exporters.sources import open_source
+from edgediff_exporters.sources.directory import open_directory
+from edgediff_exporters.sources.layouts import LAYOUTS, write_clip_vocabulary
+from edgediff_exporters.tokenizers import write_tokenizer
+from edgediff_exporters.tracing import empty_module
 from edgediff_runtimes.errors import SourceError
+from edgediff_runtimes.text import ClipTokenizer
 
 LAYERS = 1  # of the tiny U-Net
 BLOCKS = 2
@@ -43,11 +57,12 @@ VAE = {
 }
 
 
-def original_unet_name(name):
+def original_unet_name(name, layers=LAYERS, plain_up=()):
+    """`plain_up`: which blocks on the way up have no attention."""
     is_resnet = ".resnets." in name
     for new, old in UNET_ENDS.items():
         name = re.sub(rf"^{re.escape(new)}\.", f"{old}.", name)
-    per = LAYERS + 1
+    per = layers + 1
     if match := re.match(r"down_blocks\.(\d+)\.(resnets|attentions)\.(\d+)\.", name):
         place = 1 + int(match[1]) * per + int(match[3])
         name = name.replace(match[0], f"input_blocks.{place}.{int(match[2] == 'attentions')}.")
@@ -57,20 +72,21 @@ def original_unet_name(name):
         place = int(match[1]) * per + int(match[3])
         name = name.replace(match[0], f"output_blocks.{place}.{int(match[2] == 'attentions')}.")
     if match := re.match(r"up_blocks\.(\d+)\.upsamplers\.0\.", name):
-        name = name.replace(match[0], f"output_blocks.{int(match[1]) * per + LAYERS}.2.")  # after an attention
+        after = 1 if int(match[1]) in plain_up else 2  # modules: a convolution, and an attention
+        name = name.replace(match[0], f"output_blocks.{int(match[1]) * per + layers}.{after}.")
     if is_resnet:
         for new, old in RESNET.items():
             name = name.replace(f".{new}.", f".{old}.")
     return f"model.diffusion_model.{name}"
 
 
-def original_vae_name(name):
+def original_vae_name(name, blocks=BLOCKS):
     for new, old in VAE.items():
         name = name.replace(new, old)
     name = re.sub(r"encoder\.down_blocks\.(\d+)\.resnets\.(\d+)", r"encoder.down.\1.block.\2", name)
     name = re.sub(r"encoder\.down_blocks\.(\d+)\.downsamplers\.0", r"encoder.down.\1.downsample", name)
     if match := re.match(r"decoder\.up_blocks\.(\d+)", name):
-        name = name.replace(match[0], f"decoder.up.{BLOCKS - 1 - int(match[1])}")
+        name = name.replace(match[0], f"decoder.up.{blocks - 1 - int(match[1])}")
         name = re.sub(r"\.resnets\.(\d+)", r".block.\1", name).replace("upsamplers.0", "upsample")
     return f"first_stage_model.{name}"
 
@@ -105,11 +121,181 @@ def test_it_gives_the_same_graphs_as_the_directory(sd1, checkpoint, report, tmp_
 
 
 def test_without_configs_it_says_what_is_lacking(checkpoint, tmp_path):
-    with pytest.raises(SourceError, match="holds weights only: expected a directory with its configs") as caught:
+    with pytest.raises(SourceError, match="weights only, and not those of a model whose configs are known") as caught:
         export(checkpoint, tmp_path / "bundle")
     assert "`config=DIR`" in str(caught.value.hint)
 
 
 def test_another_layout_is_refused(sd1, tmp_path):
-    with pytest.raises(SourceError, match=r"has no U-Net of the Stable Diffusion 1.x layout"):
+    with pytest.raises(SourceError, match=r"has no U-Net of the Stable Diffusion 1.x or 2.x layout"):
         export(sd1 / "unet" / "diffusion_pytorch_model.safetensors", tmp_path / "bundle", config=sd1)
+
+
+OPEN_CLIP = {
+    "embeddings.token_embedding.weight": "token_embedding.weight",
+    "embeddings.position_embedding.weight": "positional_embedding",
+    "final_layer_norm": "ln_final",
+    "encoder.layers": "transformer.resblocks",
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+    "self_attn.out_proj": "attn.out_proj",
+}
+
+
+def original_open_clip(tensors):
+    """The text encoder as Stable Diffusion 2.x checkpoints hold it: queries, keys and values in one tensor."""
+    made = {}
+    for name, tensor in tensors.items():
+        old = name.removeprefix("text_model.")
+        for theirs, ours in OPEN_CLIP.items():
+            old = old.replace(theirs, ours)
+        if match := re.fullmatch(r"(.*)\.self_attn\.q_proj\.(weight|bias)", old):
+            thirds = [tensors[name.replace("q_proj", f"{letter}_proj")] for letter in "qkv"]
+            made[f"cond_stage_model.model.{match[1]}.attn.in_proj_{match[2]}"] = torch.cat(thirds)
+        elif ".self_attn." not in old:
+            made[f"cond_stage_model.model.{old}"] = tensor
+    return made
+
+
+def test_open_clips_text_encoder_is_renamed_value_by_value(pipelines, tmp_path):
+    folder = pipelines["sd2"]
+    text = load_file(folder / "text_encoder" / "model.safetensors")
+    tensors = original_open_clip(text)
+    tensors["cond_stage_model.model.transformer.resblocks.2.ln_1.bias"] = torch.ones(16)  # the layer that nothing reads
+    for origin, old_name in (("unet", original_unet_name), ("vae", original_vae_name)):
+        for name, tensor in load_file(folder / origin / "diffusion_pytorch_model.safetensors").items():
+            tensors[old_name(name)] = original_tensor(old_name(name), tensor)
+    save_file(tensors, tmp_path / "sd2.safetensors")
+    source = open_source(tmp_path / "sd2.safetensors", config=folder)
+    got = source.weights("text_encoder").tensors
+    assert got.keys() == {name.removeprefix("text_model.") for name in text}
+    for name, tensor in text.items():
+        torch.testing.assert_close(got[name.removeprefix("text_model.")], tensor, rtol=0, atol=0)
+    assert source.unread == ("cond_stage_model.model.transformer.resblocks.2.ln_1.bias",)
+
+
+# As counted of the published models.
+PARAMETERS = {
+    "sd1": {"text_encoder": 123_060_480, "unet": 859_520_964, "vae": 83_653_863},
+    "sd2": {"text_encoder": 340_387_840, "unet": 865_910_724, "vae": 83_653_863},
+    "sd2-v": {"text_encoder": 340_387_840, "unet": 865_910_724, "vae": 83_653_863},
+}
+
+
+def modules_of(layout):
+    source = open_directory(LAYOUTS / layout)
+    plans = plans_of("stable-diffusion", source)
+    return {plan.origin: empty_module(plan, source.config(plan.origin)) for plan in plans}
+
+
+@pytest.fixture(scope="module")
+def shapes():
+    """The tensors of the published checkpoints, by layout, without memory."""
+    made = {}
+    for layout in ("sd1", "sd2"):
+        parts = modules_of(layout)
+        tensors = {original_unet_name(name, 2, (0,)): value for name, value in parts["unet"].state_dict().items()}
+        for name, value in parts["vae"].state_dict().items():
+            tensors[original_vae_name(name, 4)] = original_tensor(original_vae_name(name, 4), value)
+        text = parts["text_encoder"].state_dict()
+        if layout == "sd2":
+            tensors |= original_open_clip(text)
+        else:
+            tensors |= {f"cond_stage_model.transformer.text_model.{name}": value for name, value in text.items()}
+        made[layout] = {name: list(value.shape) for name, value in tensors.items()}
+    return made
+
+
+def write_header(path, shapes, **metadata):
+    """A checkpoint in half precision that takes no room: all its values are holes in the file."""
+    entries, end = {"__metadata__": metadata}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 2 * torch.Size(shape).numel()
+        entries[name] = {"dtype": "F16", "shape": shape, "data_offsets": [begin, end]}
+    header = json.dumps(entries).encode()
+    with path.open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(file.tell() + end)
+    return path
+
+
+@pytest.mark.parametrize("layout", PARAMETERS)
+def test_the_configs_that_are_shipped_make_the_published_models(layout):
+    parts = modules_of(layout)
+    assert {o: sum(p.numel() for p in module.parameters()) for o, module in parts.items()} == PARAMETERS[layout]
+
+
+def test_a_lone_checkpoint_of_stable_diffusion_1_is_known_by_its_tensors(shapes, tmp_path):
+    training = {"alphas_cumprod": [1000], "model_ema.decay": [1], "first_stage_model.loss.logvar": [1]}
+    path = write_header(tmp_path / "mine.safetensors", shapes["sd1"] | training)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what training left behind is no reason to say anything
+        opened = open_model(path, config=None)
+    defaults = opened.recommended({})
+    assert (defaults.steps, defaults.guidance, defaults.width, defaults.height) == (20, 7.5, 512, 512)
+    assert opened.scheduler(steps=20)["_class_name"] == "PNDMScheduler"
+    assert opened.source.name == "mine.safetensors"
+    tokenizer = write_tokenizer(opened.source, "tokenizer", tmp_path)
+    assert (tokenizer.max_tokens, len(tokenizer.files)) == (77, 5)
+    assert ClipTokenizer(tmp_path / "tokenizer", max_tokens=77).encode(["a cat"])[0, :5].tolist() == [
+        49406, 320, 2368, 49407, 49407
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metadata", "config", "size", "prediction"),
+    [
+        ({"modelspec.architecture": "stable-diffusion-v2-768-v"}, None, 768, "v_prediction"),
+        ({"modelspec.prediction_type": "epsilon"}, None, 512, "epsilon"),
+        ({}, "sd2-v", 768, "v_prediction"),
+        ({}, "sd2", 512, "epsilon"),
+    ],
+)
+def test_stable_diffusion_2_is_known_by_its_metadata_or_by_a_word(shapes, tmp_path, metadata, config, size, prediction):
+    opened = open_model(write_header(tmp_path / "two.safetensors", shapes["sd2"], **metadata), config=config)
+    assert opened.recommended({}).width == size
+    assert opened.scheduler(steps=20)["prediction_type"] == prediction
+
+
+def test_what_tensors_cannot_tell_is_asked(shapes, tmp_path):
+    path = write_header(tmp_path / "two.safetensors", shapes["sd2"])
+    with pytest.raises(SourceError, match="neither its tensors nor its metadata tell which") as caught:
+        open_model(path, config=None)
+    assert "`--config sd2-v` is Stable Diffusion 2.x (768x768, predicts v)" in str(caught.value.hint)
+
+
+def test_additions_inside_a_checkpoint_are_refused_as_what_they_are(shapes, tmp_path):
+    unet = "model.diffusion_model.input_blocks.0.0.weight"
+    path = tmp_path / "other.safetensors"
+    write_header(path, shapes["sd1"] | {"lora_unet_mid_block_attentions_0_proj_in.lora_up.weight": [320, 4]})
+    with pytest.raises(SourceError, match=r"`other.safetensors` holds a LoRA that is not merged"):
+        open_model(path, config=None)
+    write_header(path, shapes["sd1"] | {"v_pred": [0]})
+    with pytest.raises(SourceError, match="holds a mark that it predicts v"):
+        open_model(path, config=None)
+    write_header(path, shapes["sd1"] | {unet: [320, 9, 3, 3]})
+    with pytest.raises(SourceError, match="not those of a model whose configs are known"):
+        open_model(path, config=None)
+    write_header(path, {name: shape for name, shape in shapes["sd1"].items() if not name.endswith("out.2.bias")})
+    with pytest.raises(SourceError, match=r"`unet` are not complete: expected a tensor `conv_out.bias`"):
+        open_model(path, config=None)
+
+
+# As published with CLIP: the ids that OpenAI's own tokenizer gives.
+@pytest.mark.parametrize(
+    ("prompt", "ids"),
+    [
+        ("a photo of a cat", [320, 1125, 539, 320, 2368]),
+        ("a photo of an astronaut riding a horse on mars", [320, 1125, 539, 550, 18376, 6765, 320, 4558, 525, 7496]),
+        ("hello world!", [3306, 1002, 256]),
+        ("a diagram", [320, 22697]),
+        ("a dog", [320, 1929]),
+    ],
+)
+def test_the_vocabulary_that_is_shipped_is_clips(tmp_path, prompt, ids):
+    write_clip_vocabulary(tmp_path)
+    assert len(json.loads((tmp_path / "vocab.json").read_text(encoding="utf-8"))) == 49408
+    row = ClipTokenizer(tmp_path, max_tokens=77).encode([prompt])[0].tolist()
+    assert row[: len(ids) + 2] == [49406, *ids, 49407]

@@ -1,19 +1,25 @@
-"""Plans of the graphs of each family. A new one is one file here and one line below."""
+"""Plans of the graphs of each family. A new one is one file here and its two lines below."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from edgediff_exporters.families import stable_diffusion, stable_diffusion_xl
+from edgediff_exporters.families.admitted import Admitted
 from edgediff_exporters.families.base import ComponentPlan, GraphInput
 from edgediff_exporters.sources.base import Source
 
-__all__ = ["PLANS", "ComponentPlan", "GraphInput", "plans_of"]
+__all__ = ["ADMITTED", "PLANS", "Admitted", "ComponentPlan", "GraphInput", "plans_of"]
 
 # By the family's name on the runtime's side.
 PLANS: dict[str, Callable[[Source], tuple[ComponentPlan, ...]]] = {
     "stable-diffusion": stable_diffusion.plans,
     "stable-diffusion-xl": stable_diffusion_xl.plans,
+}
+# Likewise: what is taken of a source.
+ADMITTED: dict[str, Admitted] = {
+    "stable-diffusion": stable_diffusion.ADMITTED,
+    "stable-diffusion-xl": stable_diffusion_xl.ADMITTED,
 }
 
 

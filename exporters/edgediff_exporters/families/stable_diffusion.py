@@ -10,6 +10,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from edgediff_exporters.families.admitted import Admitted
 from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
 from edgediff_exporters.sources.base import Source
 from edgediff_runtimes.errors import SourceError
@@ -19,6 +20,63 @@ _TRAIN_TIMESTEPS = 1000
 
 # The VAE's attention had other names before diffusers 0.17; SD1.x checkpoints still carry them.
 _OLD_ATTENTION = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
+
+_OTHER_CHANNELS = {
+    5: "a depth-guided one",
+    7: "an upscaler's",
+    8: "one that edits pictures (InstructPix2Pix)",
+    9: "an inpainting one",
+}
+_RGB = 3
+
+
+def _check(source: Source) -> None:
+    """Whether the channels of the components meet."""
+    unet, vae, text = (source.config(name) for name in ("unet", "vae", "text_encoder"))
+    latent = vae.get("latent_channels", 4)
+    takes, gives = unet.get("in_channels", 4), unet.get("out_channels", 4)
+    if takes != latent or gives != latent:
+        kind = f", as {_OTHER_CHANNELS[takes]} does" if takes in _OTHER_CHANNELS else ""
+        raise SourceError(
+            f"the U-Net takes {takes} channels and gives {gives}{kind}: expected {latent}, the channels of its VAE's "
+            "latents"
+        )
+    for name in ("in_channels", "out_channels"):
+        if (channels := vae.get(name, _RGB)) != _RGB:
+            raise SourceError(f"the VAE's `{name}` is {channels}: expected {_RGB}, for red, green and blue")
+    if (wanted := unet.get("cross_attention_dim")) != (given := text.get("hidden_size")):
+        raise SourceError(
+            f"the U-Net's `cross_attention_dim` is {wanted}: expected {given}, the text encoder's `hidden_size`"
+        )
+
+
+ADMITTED = Admitted(
+    classes={
+        "text_encoder": ("CLIPTextModel",),
+        "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
+        "unet": ("UNet2DConditionModel",),
+        "vae": ("AutoencoderKL",),
+    },
+    unread={
+        "safety_checker": "it looks at pictures and does not draw",
+        "feature_extractor": "it feeds the safety checker",
+        "image_encoder": "it feeds an IP-Adapter, whose tensors would stand in the U-Net",
+    },
+    leftovers={
+        r"^model_ema\.": "the running mean of training, a second copy of the U-Net",
+        r"^(betas|alphas_cumprod|sqrt_|log_one_minus_|posterior_|lvlb_weights|logvar$|scale_factor$|denoiser\.)": (
+            "the noise schedule, which the scheduler's config says"
+        ),
+        r"^(global_step|global_epoch|num_updates|decay)$": "counters of training",
+        r"^first_stage_model\.(loss|model_ema)\.": "what the VAE was trained with",
+        r"^cond_stage_model\.model\.transformer\.resblocks\.23\.": (
+            "OpenCLIP's last layer: Stable Diffusion 2.x takes the one before"
+        ),
+        r"(^|\.)(logit_scale|text_projection(\.weight)?|attn_mask)$": "what CLIP compares texts and pictures with",
+        r"^(vision_model|visual_projection)\.": "CLIP's other half, for pictures",
+    },
+    check=_check,
+)
 
 
 def plans(source: Source) -> tuple[ComponentPlan, ...]:

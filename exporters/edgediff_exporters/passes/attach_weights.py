@@ -14,40 +14,23 @@ import onnx_ir as ir
 import torch
 
 from edgediff_exporters.passes.store_smaller import attach_stored
-from edgediff_runtimes.errors import SourceError
 from edgediff_runtimes.precisions import Storage
 
 
-def attach_weights(model: ir.Model, tensors: Mapping[str, torch.Tensor], *, storage: Storage, where: str) -> None:
+def attach_weights(model: ir.Model, tensors: Mapping[str, torch.Tensor], *, storage: Storage) -> None:
     """Attach values in place.
 
     Args:
         model: The graph; its valueless initialisers are the parameters.
-        tensors: Values by parameter name.
+        tensors: Values by parameter name, all of them there, see ``completeness``.
         storage: How matrices of float32 are stored.
-        where: The component, for errors.
-
-    Raises:
-        SourceError: A parameter is missing, has another number of elements, or is not of floats where it should be.
     """
     for value in list(model.graph.initializers.values()):
         if value.const_value is not None:
             continue
         name, shape = str(value.name), _lengths(value)
-        tensor = tensors.get(name)
-        if tensor is None:
-            raise SourceError(f"the weights of `{where}` are not complete: expected a tensor `{name}`")
-        if tensor.numel() != torch.Size(shape).numel():
-            raise SourceError(
-                f"the tensor `{name}` of `{where}` has shape {tuple(tensor.shape)}: its config says {tuple(shape)}"
-            )
-        if (value.dtype or ir.DataType.FLOAT).is_floating_point() and not tensor.is_floating_point():
-            raise SourceError(
-                f"the tensor `{name}` of `{where}` holds {str(tensor.dtype).removeprefix('torch.')}: expected floats",
-                hint="quantised weights are not read; get the edition of the model in half or single precision",
-            )
         # A 1x1 convolution of an old checkpoint is a linear layer today: same values, fewer axes.
-        target, stored = _without_transposes(model, value, tensor.reshape(shape))
+        target, stored = _without_transposes(model, value, tensors[name].reshape(shape))
         attach_stored(model, target, stored, storage)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.sources.directory import open_directory
 from edgediff_exporters.sources.hub import fetch
+from edgediff_exporters.sources.layouts import KNOWN, LAYOUTS
 from edgediff_exporters.sources.single_file import open_checkpoint
 from edgediff_exporters.sources.weight_files import PICKLES
 from edgediff_runtimes.errors import SettingError, SourceError
@@ -19,8 +20,10 @@ def open_source(source: str | Path, *, config: str | Path | None = None) -> Sour
     """Open whatever a user calls a model.
 
     Args:
-        source: A directory in diffusers' layout, a ``.safetensors`` checkpoint of the SD1.x layout, or a hub name.
-        config: For a checkpoint alone: a directory in diffusers' layout, or a hub name, with configs and tokenizer.
+        source: A directory in diffusers' layout, a ``.safetensors`` checkpoint of the SD1.x or SD2.x layout, or a hub
+            name.
+        config: For a checkpoint that does not tell which model it is: a directory in diffusers' layout or a hub name,
+            with configs and tokenizer, or a name in ``layouts.KNOWN``.
 
     Raises:
         SettingError: ``config`` is given for a source that has its own.
@@ -49,12 +52,10 @@ def _open_file(path: Path, config: str | Path | None) -> Source:
     if path.suffix != ".safetensors":
         raise SourceError(f"`{path.name}` is no model: expected a directory or a `.safetensors` file")
     if config is None:
-        raise SourceError(
-            f"`{path.name}` holds weights only: expected a directory with its configs and tokenizer as well",
-            hint="add `config=DIR`: any Stable Diffusion 1.x directory in diffusers' layout, or its hub name; "
-            "its weights are not read",
-        )
+        return open_checkpoint(path, None)
     folder = Path(config).expanduser()
-    if not folder.is_dir() and is_hub_name(str(config)):
+    if not folder.is_dir() and str(config) in (layout.name for layout in KNOWN):
+        folder = LAYOUTS / str(config)
+    elif not folder.is_dir() and is_hub_name(str(config)):
         folder = fetch(str(config), with_weights=False)
     return open_checkpoint(path, folder)

@@ -31,6 +31,8 @@ class Source:
         index: The content of ``model_index.json``.
         weights: Maps the weights of one component, by its directory's name.
         files: The files that hold weights, for the source's hash.
+        unread: Names of tensors in these files that belong to no component.
+        write_vocabulary: Writes a tokenizer's ``vocab.json`` and ``merges.txt`` where the directory lacks them.
     """
 
     name: str
@@ -38,6 +40,12 @@ class Source:
     index: dict[str, Any]
     weights: Callable[[str], Weights]
     files: tuple[Path, ...]
+    unread: tuple[str, ...] = ()
+    write_vocabulary: Callable[[Path], None] | None = None
+
+    def scheduler(self) -> dict[str, Any]:
+        """The scheduler's config; an infinity is the text ``inf`` or ``-inf``."""
+        return self.read("scheduler", "scheduler_config.json", infinities=True)
 
     def find(self, relative: str) -> Path | None:
         """A file by its path in the directory; None where there is no regular file.
@@ -79,7 +87,7 @@ class Source:
     def configs(self) -> Configs:
         """The configs of all components, for the model's family."""
         parts = [name for name in names_in(self.folder) if self.find(f"{name}/config.json") is not None]
-        return Configs(self.index, {part: self.config(part) for part in parts})
+        return Configs(self.index, {part: self.config(part) for part in parts}, self.scheduler())
 
 
 def _check_lengths(path: str, field: str, value: object) -> None:

@@ -1,60 +1,90 @@
-"""One ``.safetensors`` checkpoint in the original Stable Diffusion 1.x layout as a source.
+"""One ``.safetensors`` checkpoint in the original Stable Diffusion 1.x or 2.x layout as a source.
 
 Such a file holds weights and nothing else: no configs and no tokenizer. Those come from a directory in diffusers'
-layout (``config``). The tensors are renamed by diffusers' own single-file conversion, on views of the mapped file.
+layout: one that the user names, or one of ours (``layouts``) where the tensors tell which model it is. U-Net and VAE
+are renamed by diffusers' own single-file conversion, on views of the mapped file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import torch
 from diffusers.loaders.single_file_utils import (
     convert_ldm_clip_checkpoint,
     convert_ldm_unet_checkpoint,
     convert_ldm_vae_checkpoint,
 )
 
+from edgediff_exporters.safetensors_file import read_metadata
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.sources.directory import open_directory
+from edgediff_exporters.sources.layouts import LAYOUTS, recognise, write_clip_vocabulary
+from edgediff_exporters.sources.open_clip import PREFIX, convert_open_clip
 from edgediff_exporters.weights import Weights, map_weights
 from edgediff_runtimes.errors import SourceError
 
-_UNET = "model.diffusion_model."
-_TEXT = "cond_stage_model.transformer."
-_VAE = "first_stage_model."
+_PREFIXES = {
+    "unet": ("model.diffusion_model.",),
+    "text_encoder": ("cond_stage_model.transformer.", PREFIX),
+    "vae": ("first_stage_model.",),
+}
+_WHAT = {"unet": "U-Net", "text_encoder": "CLIP text encoder", "vae": "VAE"}
 
 
-def open_checkpoint(path: Path, configs: Path) -> Source:
+def open_checkpoint(path: Path, configs: Path | None) -> Source:
     """Open a checkpoint.
 
     Args:
         path: The file.
-        configs: A directory in diffusers' layout of the same architecture. Its weights are not read.
+        configs: A directory in diffusers' layout of the same architecture, whose weights are not read; None to find out
+            from the checkpoint's tensors.
 
     Raises:
-        SourceError: The file is damaged or of another layout.
+        SourceError: The file is damaged or of another layout, or does not tell which model it is.
     """
-    names = map_weights([path]).tensors
-    for prefix, part in ((_UNET, "U-Net"), (_TEXT, "CLIP text encoder"), (_VAE, "VAE")):
-        if not any(name.startswith(prefix) for name in names):
+    tensors = map_weights([path]).tensors
+    for origin, prefixes in _PREFIXES.items():
+        if not any(name.startswith(prefixes) for name in tensors):
             raise SourceError(
-                f"`{path.name}` has no {part} of the Stable Diffusion 1.x layout: expected tensors `{prefix}...`",
+                f"`{path.name}` has no {_WHAT[origin]} of the Stable Diffusion 1.x or 2.x layout: expected tensors "
+                f"`{prefixes[0]}...`",
                 hint="load it with diffusers' `from_single_file`, and export what `save_pretrained` writes",
             )
-
-    described = open_directory(configs, name=path.name)
+    folder = configs or recognise(tensors, read_metadata(path), name=path.name)
+    described = open_directory(folder, name=path.name)
 
     def converted(origin: str) -> Weights:
         weights = map_weights([path])
-        tensors = dict(weights.tensors)
-        config = described.config(origin)
-        if origin == "unet":
-            tensors = convert_ldm_unet_checkpoint(tensors, config)
-        elif origin == "vae":
-            tensors = convert_ldm_vae_checkpoint(tensors, config)
-        else:
-            tensors = convert_ldm_clip_checkpoint(tensors)
-        return Weights(tensors, weights.maps)
+        return Weights(_convert(weights.tensors, origin, described.config(origin)), weights.maps)
 
-    return replace(described, weights=converted, files=(path,))
+    read = {
+        tensor.data_ptr()
+        for origin in _PREFIXES
+        for tensor in _convert(tensors, origin, described.config(origin)).values()
+    }
+    return replace(
+        described,
+        weights=converted,
+        files=(path,),
+        unread=tuple(name for name, tensor in tensors.items() if tensor.data_ptr() not in read),
+        write_vocabulary=write_clip_vocabulary if folder.is_relative_to(LAYOUTS) else None,
+    )
+
+
+def _convert(tensors: Mapping[str, torch.Tensor], origin: str, config: dict[str, Any]) -> Mapping[str, torch.Tensor]:
+    """The tensors of one component by diffusers' names, as views."""
+    converted: Mapping[str, torch.Tensor]
+    part = {name: tensor for name, tensor in tensors.items() if name.startswith(_PREFIXES[origin])}
+    if origin == "unet":
+        converted = convert_ldm_unet_checkpoint(part, config)
+    elif origin == "vae":
+        converted = convert_ldm_vae_checkpoint(part, config)
+    elif any(name.startswith(PREFIX) for name in part):
+        converted = convert_open_clip(part, layers=config["num_hidden_layers"])
+    else:
+        converted = convert_ldm_clip_checkpoint(part)
+    return converted

@@ -6,6 +6,7 @@ from them. What only an export can know (hashes, measured errors, shapes of inpu
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ def derive_manifest(root: Path) -> Manifest:
         BundleError: The family is unknown or a component is missing.
         ManifestError: A config is not what it should be.
     """
-    configs = Configs(_read_config(root, "model_index.json").values, dict(_configs(root)))
+    index = _read_config(root, "model_index.json").values
+    scheduler = _read_config(root, "scheduler/scheduler_config.json", infinities=True)
+    configs = Configs(index, dict(_configs(root)), scheduler.values)
     family = family_of(configs.class_name)
     whole = family.recipe(configs)
     found = {use.role: _derive_component(root, use.role) for use in whole.graphs()}
@@ -39,8 +42,12 @@ def derive_manifest(root: Path) -> Manifest:
         if use.role not in components:
             files = " or ".join(f"`{use.role}/{name}`" for name in GRAPH_FILES.values())
             raise BundleError(f"`{use.role}` is missing: expected {files}")
-    scheduler = _read_config(root, "scheduler/scheduler_config.json", infinities=True)
     scheduler.string("_class_name")
+    if (doubt := family.doubts(configs)) is not None:
+        warnings.warn(
+            f"the configs of `{root.name}` do not tell how many steps it takes: {doubt}; give steps and guidance",
+            stacklevel=2,
+        )
     return Manifest(
         family=family.name,
         recipe=recipe,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from edgediff_runtimes.families.configs import Configs
@@ -21,9 +21,11 @@ class Family:
         pipelines: The ``_class_name`` values of ``model_index.json`` that it covers.
         recipe: What is done with its graphs, from a model's configs.
         defaults: What a run uses where the caller says nothing.
+        doubts: Why the configs do not tell the steps and guidance among the defaults; None where they do.
     """
 
     name: str
     pipelines: tuple[str, ...]
     recipe: Callable[[Configs], Recipe]
     defaults: Callable[[Configs], Defaults]
+    doubts: Callable[[Configs], str | None] = field(default=lambda _: None)

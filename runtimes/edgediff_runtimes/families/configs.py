@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 from edgediff_runtimes.errors import BundleError
@@ -21,10 +21,12 @@ class Configs:
     Attributes:
         index: ``model_index.json``.
         by_name: The config of each of its folders.
+        scheduler: The scheduler's.
     """
 
     index: Mapping[str, Any]
     by_name: Mapping[str, Mapping[str, Any]]
+    scheduler: Mapping[str, Any] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:
         """Whether there is a folder of that name with a config."""

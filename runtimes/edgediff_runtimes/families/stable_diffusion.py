@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
+from edgediff_runtimes.families.few_steps import doubts, steps_and_guidance
 from edgediff_runtimes.families.latents import picture_result, picture_tasks
 from edgediff_runtimes.recipe.declarations import Graph, Sinusoid, Tokens
 from edgediff_runtimes.recipe.defaults import Defaults
@@ -48,11 +49,7 @@ def defaults(configs: Configs) -> Defaults:
     """The size it was trained at; few steps for distilled models, and no guidance where it was distilled away."""
     height, width = configs.sample_size("unet", default=_SAMPLE_SIZE)
     factor = configs.vae_factor()
-    steps, guidance = 20, 7.5
-    if configs.of("unet").values.get("time_cond_proj_dim"):
-        steps, guidance = 4, 8.5
-    elif configs.class_name.startswith("LatentConsistency") or "LCMScheduler" in str(configs.index.get("scheduler")):
-        steps, guidance = 4, 1.0
+    steps, guidance = steps_and_guidance(configs, "unet", usual=(20, 7.5))
     return Defaults(steps=steps, guidance=guidance, width=width * factor, height=height * factor)
 
 
@@ -66,4 +63,5 @@ STABLE_DIFFUSION = Family(
     ),
     recipe=recipe,
     defaults=defaults,
+    doubts=lambda configs: doubts(configs, "unet"),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
+from edgediff_runtimes.families.few_steps import doubts, steps_and_guidance
 from edgediff_runtimes.families.latents import picture_result, picture_tasks
 from edgediff_runtimes.recipe.declarations import Graph, Join, Sinusoid, Sizes, Tokens
 from edgediff_runtimes.recipe.defaults import Defaults
@@ -68,11 +69,7 @@ def defaults(configs: Configs) -> Defaults:
     """The size it was trained at; few steps where a sampler of distilled models comes with it."""
     height, width = configs.sample_size("unet", default=_SAMPLE_SIZE)
     factor = configs.vae_factor()
-    steps, guidance = 30, 5.0
-    if configs.of("unet").values.get("time_cond_proj_dim"):
-        steps, guidance = 4, 8.0
-    elif "LCMScheduler" in str(configs.index.get("scheduler")):
-        steps, guidance = 4, 1.0
+    steps, guidance = steps_and_guidance(configs, "unet", usual=(30, 5.0))
     return Defaults(steps=steps, guidance=guidance, width=width * factor, height=height * factor)
 
 
@@ -81,4 +78,5 @@ STABLE_DIFFUSION_XL = Family(
     pipelines=("StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline"),
     recipe=recipe,
     defaults=defaults,
+    doubts=lambda configs: doubts(configs, "unet"),
 )

@@ -107,3 +107,14 @@ def test_a_wrong_config_is_named(optimum_dir, file, values, name):
 def test_an_endless_prompt_limit_is_clips(optimum_dir):
     _write(optimum_dir / "tokenizer" / "tokenizer_config.json", {"model_max_length": 10**30})
     assert Bundle.open(optimum_dir).manifest.tokenizers[0].max_tokens == 77
+
+
+def test_steps_that_the_configs_do_not_tell_are_asked_for(optimum_dir):
+    path = optimum_dir / "scheduler" / "scheduler_config.json"
+    _write(path, {"_class_name": "EulerDiscreteScheduler", "timestep_spacing": "trailing"})
+    with pytest.warns(UserWarning, match="do not tell how many steps it takes"):
+        defaults = Bundle.open(optimum_dir).manifest.defaults
+    assert (defaults.steps, defaults.guidance) == (20, 7.5)
+    _write(path, {"_class_name": "LCMScheduler"})
+    defaults = Bundle.open(optimum_dir).manifest.defaults
+    assert (defaults.steps, defaults.guidance) == (4, 1.0)

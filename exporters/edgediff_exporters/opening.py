@@ -1,0 +1,98 @@
+"""A model opened and looked at: all that can be known to fail is known before the first graph is traced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, final
+
+from edgediff_exporters.completeness import check_tensors
+from edgediff_exporters.families import ADMITTED, ComponentPlan, plans_of
+from edgediff_exporters.families.admitted import check_classes
+from edgediff_exporters.scheduler import bundle_scheduler
+from edgediff_exporters.sources import open_source
+from edgediff_exporters.sources.base import Source
+from edgediff_exporters.sources.files import refusing_oddities
+from edgediff_runtimes.bundle import Defaults
+from edgediff_runtimes.errors import BundleError, ManifestError, SettingError, SourceError
+from edgediff_runtimes.families import Family, family_of
+from edgediff_runtimes.fields import Fields
+from edgediff_runtimes.recipe import Recipe
+
+_ASKED = {"steps", "guidance"}  # what the configs of a distilled model may leave open
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class OpenedModel:
+    """A model that can be exported.
+
+    Attributes:
+        source: Where it is.
+        family: What it is of.
+        recipe: What a bundle of it does.
+        defaults: What its family recommends.
+        plans: Its components.
+    """
+
+    source: Source
+    family: Family
+    recipe: Recipe
+    defaults: Defaults
+    plans: tuple[ComponentPlan, ...]
+
+    def recommended(self, given: Mapping[str, float]) -> Defaults:
+        """What its bundle recommends: the family's numbers, replaced by those that were asked for.
+
+        Raises:
+            SettingError: There is no such number, or it has an impossible value.
+            SourceError: The configs do not tell steps and guidance, and neither does ``given``.
+        """
+        values = asdict(self.defaults)
+        if unknown := sorted(given.keys() - values.keys()):
+            raise SettingError("defaults", got=unknown[0], expected=f"one of {', '.join(values)}")
+        if not given.keys() >= _ASKED and (doubt := self.family.doubts(self.source.configs())) is not None:
+            raise SourceError(
+                f"the configs of `{self.source.name}` do not tell how many steps it takes: {doubt}; expected defaults "
+                "for steps and guidance",
+                hint="`--default steps=1 --default guidance=1` for SD-Turbo, what its card says for another distilled "
+                "model, `--default steps=20 --default guidance=7.5` for one that was not distilled",
+            )
+        try:
+            return Defaults.read(Fields({**values, **given}, "defaults"))
+        except ManifestError as error:
+            raise SettingError(
+                "defaults", got=dict(given), expected="a number for guidance and whole ones else"
+            ) from error
+
+    def scheduler(self, *, steps: int) -> dict[str, Any]:
+        """Its scheduler's config as the bundle holds it, see ``bundle_scheduler``."""
+        return bundle_scheduler(self.source.scheduler(), steps=steps, name=self.source.name)
+
+
+def open_model(source: str | Path, *, config: str | Path | None) -> OpenedModel:
+    """Open a model and compare its classes, channels and tensors with what its family takes.
+
+    Args:
+        source: As in ``export``.
+        config: As in ``export``.
+
+    Raises:
+        SettingError: ``config`` is given for a source that has its own.
+        SourceError: It is no model that can be exported.
+    """
+    model = open_source(source, config=config)
+    try:
+        configs = model.configs()
+        family = family_of(configs.class_name)
+        admitted = ADMITTED[family.name]
+        with refusing_oddities(f"a config of `{model.name}`"):
+            check_classes(model, admitted)
+            admitted.check(model)
+            plans = plans_of(family.name, model)
+            recipe, defaults = family.recipe(configs), family.defaults(configs)
+    except BundleError as error:  # a family reads configs as the runtime does
+        raise SourceError(f"`{model.name}` cannot be exported: {error.sentence}", hint=error.hint) from error
+    check_tensors(model, plans, leftovers=admitted.leftovers)
+    return OpenedModel(model, family, recipe.only([plan.role for plan in plans]), defaults, plans)

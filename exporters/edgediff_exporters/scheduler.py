@@ -1,0 +1,40 @@
+"""The scheduler's config of a bundle: one that the runtime can make a sampler from, in JSON that everybody reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from edgediff_runtimes.errors import SamplerError, SourceError
+from edgediff_runtimes.sampling import build_sampler
+from edgediff_runtimes.sampling.reading.table import READINGS
+
+_INFINITIES = {"inf": math.inf, "-inf": -math.inf}  # as they are read
+
+
+def bundle_scheduler(config: Mapping[str, Any], *, steps: int, name: str) -> dict[str, Any]:
+    """A scheduler's config as a bundle holds it.
+
+    Standard JSON has no infinities. diffusers writes one where a field is infinite by default (``-Infinity`` as
+    ``lambda_min_clipped`` of the DPM-Solvers); such a field is left out, because every reader takes the default then.
+    As a text, ``"-inf"``, diffusers could not use it.
+
+    Args:
+        config: As the source has it.
+        steps: What the bundle recommends.
+        name: The source, for errors.
+
+    Raises:
+        SourceError: No sampler can be made from it.
+    """
+    try:
+        build_sampler(config, steps=steps)
+    except SamplerError as error:
+        raise SourceError(f"the scheduler of `{name}` cannot be used: {error.sentence}", hint=error.hint) from error
+    defaults = READINGS[config["_class_name"]].fields
+    return {
+        field: value
+        for field, value in config.items()
+        if not (isinstance(value, str) and value in _INFINITIES and defaults.get(field) in (value, _INFINITIES[value]))
+    }

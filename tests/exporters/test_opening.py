@@ -1,0 +1,211 @@
+"""What can be known to fail is known before the first graph is traced: classes, channels, tensors, the scheduler."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+
+import pytest
+import torch
+from diffusers import AutoencoderTiny, DPMSolverMultistepScheduler, EulerDiscreteScheduler
+from safetensors.torch import load_file, save_file
+
+from edgediff_exporters.leftovers import UnreadTensorsWarning
+from edgediff_exporters.opening import open_model
+from edgediff_runtimes.errors import SettingError, SourceError
+from edgediff_runtimes.sampling import build_sampler
+
+UNET = "unet/diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture
+def copy(sd1, tmp_path):
+    """A copy of ``sd1`` to spoil."""
+    return shutil.copytree(sd1, tmp_path / "model")
+
+
+def change(path, **fields):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def change_tensors(path, changed):
+    save_file(changed(load_file(path)), path)
+
+
+def refused(folder, words):
+    with pytest.raises(SourceError, match=words) as caught:
+        open_model(folder, config=None)
+    assert "\n" not in caught.value.sentence
+    return caught.value
+
+
+def test_a_model_as_diffusers_saves_it_is_taken_without_a_word(pipelines):
+    for folder in pipelines.values():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert open_model(folder, config=None).plans
+
+
+def test_another_autoencoder_is_refused_by_its_name(copy):
+    shutil.rmtree(copy / "vae")
+    AutoencoderTiny(
+        encoder_block_out_channels=(16,) * 4, decoder_block_out_channels=(16,) * 4, num_encoder_blocks=(1,) * 4
+    ).save_pretrained(copy / "vae")
+    refused(copy, "`vae` is of the class `AutoencoderTiny`: expected AutoencoderKL")  # the config tells
+    change(copy / "model_index.json", vae=["diffusers", "AutoencoderTiny"])
+    refused(copy, "`vae` is of the class `AutoencoderTiny`: expected AutoencoderKL")  # the index tells
+
+
+@pytest.mark.parametrize(
+    ("component", "file", "fields", "got"),
+    [
+        ("text_encoder", "config.json", {"architectures": ["T5EncoderModel"]}, "T5EncoderModel"),
+        ("text_encoder", "config.json", {"architectures": ["CLIPTextModelWithProjection"]}, "CLIPTextModelWithProj"),
+        ("unet", "config.json", {"_class_name": "UNetFlatConditionModel"}, "UNetFlatConditionModel"),
+        ("tokenizer", "tokenizer_config.json", {"tokenizer_class": "T5Tokenizer"}, "T5Tokenizer"),
+    ],
+)
+def test_other_classes_are_refused_by_their_names(copy, component, file, fields, got):
+    change(copy / component / file, **fields)
+    refused(copy, f"the component `{component}` is of the class `{got}")
+
+
+def test_a_component_that_nothing_reads_is_refused_and_a_safety_checker_is_not(copy):
+    path = copy / "model_index.json"
+    change(path, safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"], requires_safety_checker=True)
+    change(path, feature_extractor=["transformers", "CLIPImageProcessor"], image_encoder=[None, None])
+    open_model(copy, config=None)
+    change(path, controlnet=["diffusers", "ControlNetModel"])
+    refused(copy, r"has a component `controlnet` \(`ControlNetModel`\) that nothing here reads")
+
+
+@pytest.mark.parametrize(
+    ("channels", "kind"), [(9, "an inpainting one"), (8, "InstructPix2Pix"), (5, "depth-guided"), (6, "expected 4")]
+)
+def test_a_unet_with_other_channels_is_refused_as_what_it_is(copy, channels, kind):
+    change(copy / "unet" / "config.json", in_channels=channels)
+    refused(copy, rf"the U-Net takes {channels} channels and gives 4.*{kind}")
+
+
+def test_channels_that_do_not_meet_are_refused(copy):
+    change(copy / "unet" / "config.json", out_channels=8)
+    refused(copy, "takes 4 channels and gives 8: expected 4")
+    change(copy / "unet" / "config.json", out_channels=4, cross_attention_dim=24)
+    refused(copy, "`cross_attention_dim` is 24: expected 16, the text encoder's `hidden_size`")
+    change(copy / "unet" / "config.json", cross_attention_dim=16)
+    change(copy / "vae" / "config.json", out_channels=4)
+    refused(copy, "the VAE's `out_channels` is 4: expected 3")
+
+
+def with_lora(tensors, down, up, *, base=""):
+    """Beside every query's weight, or around it, a LoRA of rank 2."""
+    made = dict(tensors)
+    for name in [name for name in tensors if name.endswith("to_q.weight")]:
+        stem = name.removesuffix("weight")
+        made[f"{stem}{down}.weight"] = torch.ones(2, tensors[name].shape[1])
+        made[f"{stem}{up}.weight"] = torch.ones(tensors[name].shape[0], 2)
+        if base:
+            made[f"{stem}{base}.weight"] = made.pop(name)
+    assert len(made) > len(tensors)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("down", "up", "base"),
+    [
+        ("lora_layer.down", "lora_layer.up", ""),
+        ("lora_A.default_0", "lora_B.default_0", "base_layer"),
+        ("processor.to_q_lora.down", "processor.to_q_lora.up", ""),
+    ],
+    ids=["diffusers 0.20", "peft", "diffusers 0.14"],
+)
+def test_a_lora_that_is_not_merged_is_refused(copy, down, up, base):
+    change_tensors(copy / UNET, lambda tensors: with_lora(tensors, down, up, base=base))
+    error = refused(copy, "`unet` holds a LoRA that is not merged into the weights, which would be lost")
+    assert "fuse_lora" in str(error.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("down_blocks.0.attentions.0.transformer_blocks.0.attn2.processor.to_k_ip.0.weight", "an IP-Adapter"),
+        ("encoder_hid_proj.image_projection_layers.0.image_embeds.weight", "an IP-Adapter"),
+        ("down_blocks.0.motion_modules.0.norm.weight", "a motion module"),
+        ("controlnet_cond_embedding.conv_in.weight", "a ControlNet"),
+    ],
+)
+def test_other_additions_are_refused_as_what_they_are(copy, name, what):
+    change_tensors(copy / UNET, lambda tensors: {**tensors, name: torch.ones(1)})
+    refused(copy, f"`unet` holds {what}, which would be lost: expected no tensors such as `{name}`")
+
+
+def test_what_is_not_known_is_warned_of_and_what_is_known_is_not(copy):
+    change_tensors(copy / "text_encoder/model.safetensors", lambda old: {**old, "logit_scale": torch.ones(1)})
+    change_tensors(copy / UNET, lambda old: {**old, **{f"extra.{index}": torch.ones(1) for index in range(5)}})
+    words = r"`unet` holds tensors that no part of the model reads.*: `extra.0`, `extra.1`, `extra.2` and 2 more"
+    with pytest.warns(UnreadTensorsWarning, match=words) as caught:
+        open_model(copy, config=None)
+    assert len(caught) == 1
+
+
+def test_minus_infinity_in_a_scheduler_is_read_and_left_out(copy):
+    scheduler = DPMSolverMultistepScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    scheduler.save_pretrained(copy / "scheduler")
+    path = copy / "scheduler" / "scheduler_config.json"
+    assert "-Infinity" in path.read_text()
+    written = open_model(copy, config=None).scheduler(steps=5)
+    # Standard JSON, which diffusers reads as what it wrote.
+    path.write_text(json.dumps(written, allow_nan=False))
+    again = DPMSolverMultistepScheduler.from_pretrained(copy / "scheduler")
+    assert set(scheduler.config) - set(written) == {"_use_default_values", "lambda_min_clipped"}
+    assert all(again.config[field] == value for field, value in scheduler.config.items() if field[0] != "_")
+    assert (
+        build_sampler(written, steps=5).timesteps.tolist()
+        == build_sampler(dict(scheduler.config), 5).timesteps.tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"_class_name": "MyScheduler"}, "the scheduler of `model` cannot be used: `_class_name` is 'MyScheduler'"),
+        ({"beta_end": float("inf")}, "`beta_end` is inf"),
+        ({"beta_schedule": "squared"}, "`beta_schedule` is 'squared'"),
+        ({"_class_name": None}, "`_class_name` is None"),
+    ],
+)
+def test_a_scheduler_that_cannot_be_used_is_refused_before_the_work(copy, fields, words):
+    change(copy / "scheduler" / "scheduler_config.json", **fields)
+    with pytest.raises(SourceError, match=words):
+        open_model(copy, config=None).scheduler(steps=20)
+
+
+@pytest.fixture
+def turbo(copy):
+    """SD-Turbo's scheduler, in a folder whose name tells nothing."""
+    shutil.rmtree(copy / "scheduler")
+    EulerDiscreteScheduler(timestep_spacing="trailing").save_pretrained(copy / "scheduler")
+    return copy.rename(copy.with_name("b261bac6fd2cf515557d5d0707481eafa0485ec2"))
+
+
+def test_configs_that_do_not_tell_the_steps_ask_for_them(turbo):
+    opened = open_model(turbo, config=None)
+    for given in ({}, {"steps": 1}, {"guidance": 1.0}):
+        with pytest.raises(SourceError, match=r"do not tell how many steps it takes.*trailing") as caught:
+            opened.recommended(given)
+        assert "--default steps=1 --default guidance=1" in str(caught.value.hint)
+    told = opened.recommended({"steps": 1, "guidance": 1})
+    assert (told.steps, told.guidance, told.width) == (1, 1.0, 16)
+    with pytest.raises(SettingError, match="'stepz'"):
+        opened.recommended({"stepz": 1})
+
+
+@pytest.mark.parametrize(
+    "fields", [{"prediction_type": "v_prediction"}, {"rescale_betas_zero_snr": True}, {"timestep_spacing": "leading"}]
+)
+def test_a_folders_name_tells_nothing(turbo, fields):
+    change(turbo / "scheduler" / "scheduler_config.json", **fields)
+    named = turbo.rename(turbo.with_name("my-turbo"))
+    defaults = open_model(named, config=None).recommended({})
+    assert (defaults.steps, defaults.guidance) == (20, 7.5)
