@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,30 @@ def first_start(tmp_path):
         return Started(done.returncode, written, done.stderr.startswith("guarded"))
 
     return first_start
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """``shared(name, make) -> Path``: a directory that one test process makes and all of this run read.
+
+    ``make`` fills the empty directory that it is given. Who asks meanwhile waits; nothing is kept for another run.
+    """
+    from filelock import FileLock  # noqa: PLC0415 - the wheel's environment, whose tests share nothing, is without
+
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    root.mkdir(exist_ok=True)
+
+    def shared(name, make):
+        place = root / name
+        with FileLock(root / f"{name}.lock"):  # let go also by a process that dies
+            if not place.is_dir():
+                part = Path(tempfile.mkdtemp(dir=root))
+                make(part)
+                part.rename(place)
+        return place
+
+    return shared
 
 
 @pytest.fixture

@@ -10,6 +10,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+_IMPORT_ALL = """
+import importlib, pkgutil
+for name in {packages}:
+    package = importlib.import_module(name)
+    for module in pkgutil.walk_packages(package.__path__, name + "."):
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError as error:
+            if error.name not in {without}:
+                raise
+"""
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +42,12 @@ def loaded_after():
         return set(json.loads(done.stdout.splitlines()[-1]))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def import_all():
+    """``import_all(*packages, without=())``: code that imports every module but what needs one of ``without``."""
+    return lambda *packages, without=(): _IMPORT_ALL.format(packages=packages, without=without)
 
 
 @pytest.fixture(scope="session")

@@ -16,14 +16,6 @@ PACKAGES = ("edgediff", "exporters/edgediff_exporters", "runtimes/edgediff_runti
 CONTRACTS = read_configuration(str(ROOT / "pyproject.toml"))["contracts_options"]
 FORBIDDEN, EXTRA = (contract["forbidden_modules"] for contract in CONTRACTS if contract["type"] == "forbidden")
 
-IMPORT_ALL = """
-import importlib, pkgutil
-for name in {packages}:
-    package = importlib.import_module(name)
-    for module in pkgutil.walk_packages(package.__path__, name + "."):
-        importlib.import_module(module.name)
-"""
-
 
 def test_the_contract_forbids_all_that_is_or_brings_torch():
     assert set(FORBIDDEN) >= {"torch", "diffusers", "transformers", "optimum", "onnx", "onnxscript", "safetensors"}
@@ -81,8 +73,8 @@ def test_ruff_lets_the_exporter_have_torch():
     assert _ruff("import torch\n", "exporters/edgediff_exporters/planted.py").returncode == 0
 
 
-def test_importing_every_module_loads_none_of_it(loaded_after):
-    loaded = loaded_after(IMPORT_ALL.format(packages=("edgediff_runtimes", "edgediff")))
+def test_importing_every_module_loads_none_of_it(loaded_after, import_all):
+    loaded = loaded_after(import_all("edgediff_runtimes", "edgediff"))
     assert {"edgediff_runtimes", "onnxruntime", "numpy"} <= loaded
     assert not loaded & set(FORBIDDEN)
 

@@ -16,6 +16,19 @@ from edgediff.api import shipped_models
 pytestmark = pytest.mark.slow
 
 TESTS = ("runtimes", "edgediff", "golden")
+# What of them is run each time: whole pictures, samplers and text held against goldens, both engines' tests (those of
+# the one that is not there are skipped), a bundle measured, the commands. All of them: .ci/nightly.
+SAMPLE = (
+    "runtimes/test_pipeline.py",
+    "runtimes/test_pipeline_golden.py",
+    "runtimes/test_text.py",
+    "runtimes/engines",
+    "runtimes/noise",
+    "runtimes/quality/test_measuring.py",
+    "runtimes/sampling/test_goldens.py",
+    "edgediff/test_command.py",
+    "edgediff/test_verify.py",
+)
 TEST_TOOLS = ("pytest", "hypothesis")
 LARGEST_MB = (
     220  # the goal is 200; of what it was in November 2026, onnxruntime is 73, numpy 61, pillow 23, tokenizers 40
@@ -100,12 +113,20 @@ def test_the_command_draws_with_the_shipped_model(environment, tmp_path):
     assert (tmp_path / report["files"][0]).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_runtime_tests_pass(environment, root, tmp_path, figure):
+def test_every_module_imports(environment, loaded_after, import_all):
+    code = import_all("edgediff_runtimes", "edgediff", without=("openvino",))
+    loaded = loaded_after(code, python=environment.python)
+    assert not loaded & TORCH
+
+
+@pytest.mark.parametrize("chosen", [SAMPLE, pytest.param(TESTS, marks=pytest.mark.nightly)], ids=["sample", "all"])
+def test_the_runtime_tests_pass(environment, root, tmp_path, figure, chosen):
     """Copied elsewhere, with the same settings, so that the checkout cannot be what they import."""
     environment.install(*TEST_TOOLS)
     for name in TESTS:
         shutil.copytree(root / "tests" / name, tmp_path / "tests" / name)
     shutil.copy(root / "tests" / "conftest.py", tmp_path / "tests")
     shutil.copy(root / "pyproject.toml", tmp_path)
-    printed = environment.run("python", "-I", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=tmp_path)
+    paths = [f"tests/{name}" for name in chosen]
+    printed = environment.run("python", "-I", "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths, cwd=tmp_path)
     figure(f"the runtime's tests from the wheel, without torch: {printed.splitlines()[-1]}")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
+import pickle
 import shutil
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,11 +19,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for a hub
 
 torch = pytest.importorskip("torch")
 
+import onnx_ir as ir  # noqa: E402 - after the skip
 from diffusers import AutoencoderKL, DDIMScheduler, LCMScheduler, UNet2DConditionModel  # noqa: E402 - after the skip
 from transformers import CLIPTextConfig, CLIPTextModel  # noqa: E402 - after the skip
 
-from edgediff_exporters import candidate, export, exporting, mixing  # noqa: E402 - after the skip
+from edgediff_exporters import candidate, component_export, export, exporting, mixing  # noqa: E402 - after the skip
 from edgediff_exporters.quantization.search import Budget  # noqa: E402 - after the skip
+from edgediff_exporters.tracing import Traced, trace  # noqa: E402 - after the skip
 
 WIDTH = 16
 UNETS = {
@@ -108,11 +115,81 @@ def build_pipeline(folder, kind):
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _traced_once(shared):
+    """Each component is traced once in a run, whatever precision or layout it is then exported from and to.
+
+    Tracing is nine tenths of the export of a tiny model; all after it is done anew. Processes that tests start trace.
+    """
+
+    def traced(plan, config, *, dtype):
+        functions = [f"{one.__module__}.{one.__qualname__}" for one in (plan.build, plan.forward)]
+        facts = (plan.role, plan.inputs, plan.outputs, sorted(plan.traced.items()), functions, str(dtype))
+        key = _digest(facts, json.dumps(config, sort_keys=True, default=repr))
+        return _read_trace(
+            shared(f"trace-{key}", lambda folder: _write_trace(folder, trace(plan, config, dtype=dtype)))
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(component_export, "trace", traced)
+        yield
+
+
+def _digest(*facts):
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def _write_trace(folder, traced):
+    for value in traced.model.graph.initializers.values():
+        if value.const_value is None:  # a parameter; ONNX has no initialiser without a value
+            nowhere = ir.ExternalTensor("nowhere", None, None, value.dtype, shape=value.shape, name=value.name)
+            value.const_value = nowhere
+    ir.save(traced.model, folder / "traced.onnx")
+    (folder / "rest.pickle").write_bytes(pickle.dumps((traced.constants, traced.symbols)))
+
+
+def _read_trace(folder):
+    model = ir.load(folder / "traced.onnx")
+    for value in model.graph.initializers.values():
+        if isinstance(value.const_value, ir.ExternalTensor):
+            value.const_value = None
+    return Traced(model, *pickle.loads((folder / "rest.pickle").read_bytes()))  # noqa: S301 - of this run
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export that was made: where, the manifest that it reported, everything that it told on its way."""
+
+    path: Path
+    manifest: Any
+    events: list[Any]
+
+
 @pytest.fixture(scope="session")
-def pipelines(tmp_path_factory):
+def pipelines(shared):
     """Sources by kind: ``sd1``, ``sd2`` (v-prediction, linear projections) and ``lcm`` (guidance embedding)."""
-    root = tmp_path_factory.mktemp("pipelines")
-    return {kind: build_pipeline(root / kind, kind) for kind in UNETS}
+    return {
+        kind: shared(f"source-{kind}", lambda at, kind=kind: build_pipeline(at / kind, kind)) / kind for kind in UNETS
+    }
+
+
+@pytest.fixture(scope="session")
+def exported(pipelines, shared):
+    """``exported(kind, **options) -> Exported``: an export that every test of a run may read, and none write to.
+
+    Ask for it wherever the bundle matters and not how it was made; the options are those of ``export``.
+    """
+
+    def exported(kind, **options):
+        def make(folder):
+            events = []
+            made = export(pipelines[kind], folder / kind, on_progress=events.append, **options)
+            (folder / "told.pickle").write_bytes(pickle.dumps((made.manifest, events)))
+
+        folder = shared(f"{kind}-{_digest(sorted(options.items()))}", make)
+        return Exported(folder / kind, *pickle.loads((folder / "told.pickle").read_bytes()))  # noqa: S301 - of this run
+
+    return exported
 
 
 @pytest.fixture(scope="session")
@@ -121,15 +198,15 @@ def sd1(pipelines):
 
 
 @pytest.fixture(scope="session")
-def events():
-    """Everything the export of ``report`` said while it worked."""
-    return []
+def report(exported):
+    """The fp32 export of ``sd1``."""
+    return exported("sd1")
 
 
 @pytest.fixture(scope="session")
-def report(sd1, events, tmp_path_factory):
-    """The fp32 export of ``sd1``."""
-    return export(sd1, tmp_path_factory.mktemp("bundles") / "sd1", on_progress=events.append)
+def events(report):
+    """Everything the export of ``report`` said while it worked."""
+    return report.events
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from diffusers import AutoencoderKL, LatentConsistencyModelImg2ImgPipeline, UNet
 from PIL import Image
 
 import edgediff
-from edgediff_exporters import export
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.recipe.declarations import Affine
 
@@ -120,15 +119,16 @@ def draws_from_a_picture_as_diffusers(source, bundle):
 
 
 @pytest.mark.parametrize("kind", ["sd2", "lcm"])
-def test_other_kinds_of_the_family(pipelines, tmp_path, kind):
-    manifest = export(pipelines[kind], tmp_path / "bundle").manifest
+def test_other_kinds_of_the_family(pipelines, exported, kind):
+    made = exported(kind)
+    manifest = made.manifest
     assert manifest.recipe.first.schedule.strength == ("whole" if kind == "lcm" else "tail")
     assert all(check.error < 1e-5 for part in manifest.components.values() for check in part.checks)
     if kind == "lcm":
         assert [i.name for i in manifest.components["unet"].inputs][-1] == "timestep_cond"
         assert manifest.components["unet"].inputs[-1].shape == ("batch", 12)
         assert manifest.defaults.steps == 4
-        draws_from_a_picture_as_diffusers(pipelines[kind], tmp_path / "bundle")
+        draws_from_a_picture_as_diffusers(pipelines[kind], made.path)
     else:
         assert manifest.scheduler["prediction_type"] == "v_prediction"
 

@@ -15,9 +15,8 @@ FLOAT, HALF, INT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.Tenso
 
 
 @pytest.fixture(scope="module")
-def mixed(sd1, tmp_path_factory):
-    precision = {"unet": "fp16", "vae_decoder": "w16"}
-    return export(sd1, tmp_path_factory.mktemp("mixed") / "bundle", precision=precision, trials=UNMEASURED)
+def mixed(exported):
+    return exported("sd1", precision={"unet": "fp16", "vae_decoder": "w16"}, trials=UNMEASURED)
 
 
 def initialisers(made, role):
@@ -86,8 +85,8 @@ def test_half_the_bytes(mixed, report):
 
 
 @pytest.fixture(scope="module")
-def eighth(sd1, tmp_path_factory):
-    return export(sd1, tmp_path_factory.mktemp("eighth") / "bundle", precision="w8", trials=UNMEASURED)
+def eighth(exported):
+    return exported("sd1", precision="w8", trials=UNMEASURED)
 
 
 ROLES = ("text_encoder", "unet", "vae_decoder", "vae_encoder")
