@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgediff.bench.charts import label
 from edgediff.bench.reporting import COMPARED, Report
 from edgediff_runtimes.errors import SettingError
 
@@ -28,6 +29,22 @@ def compare(old: Report, new: Report) -> list[dict[str, Any]]:
         names = [", ".join(sorted({case["name"] for case in report["cases"]})) for report in (old, new)]
         raise SettingError("compare", got=" and ".join(names), expected="reports with a case and settings in common")
     return rows
+
+
+def grown(rows: list[dict[str, Any]], *, percent: float) -> list[dict[str, Any]]:
+    """The rows of ``compare`` that grew by more: the median did, and even the smallest new value is above every old."""
+    return [row for row in rows if row["ratio"]["median"] > 1 + percent / 100 and row["ratio"]["min"] > 1]
+
+
+def missing(old: Report, new: Report) -> list[str]:
+    """What the old report has measured and the new one has not, so that nobody takes it for as good as before."""
+    found = {(case["name"], _key(work)) for case in new["cases"] for work in case["works"] if work["summary"]}
+    return [
+        label(case, work)
+        for case in old["cases"]
+        for work in case["works"]
+        if work["summary"] and (case["name"], _key(work)) not in found
+    ]
 
 
 def differing_conditions(old: Report, new: Report) -> list[str]:

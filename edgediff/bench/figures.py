@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from edgediff.bench.charts import label
 from edgediff.bench.reporting import Report
+from edgediff.bench.trust import is_beyond_peak
 
 Row: TypeAlias = tuple[str, ...]
 
@@ -75,7 +76,7 @@ def component_rows(case: dict[str, Any], work: dict[str, Any]) -> list[Row]:
                 *(_median("_bytes", part[f"{name}_rss_bytes"]) for name in ("load_peak", "peak", "steady")),
                 NOT_AVAILABLE if part["flops_per_call"] is None else f"{part['flops_per_call'] / 1e9:.3g}",
                 NOT_AVAILABLE if part["gflops"] is None else f"{part['gflops']:.3g}",
-                NOT_AVAILABLE if share is None else f"{100 * share:.0f} %",
+                NOT_AVAILABLE if share is None else f"{100 * share:.0f} %" + " (see the notes)" * is_beyond_peak(part),
                 "not measured" if error is None else f"{error:.1e}",
             )
         )
@@ -118,6 +119,13 @@ def comparison_rows(rows: list[dict[str, Any]]) -> list[Row]:
     return told
 
 
+def growth(row: dict[str, Any]) -> str:
+    """A row of ``comparing.compare`` that grew, in words."""
+    old, new = (quantity(row["metric"], row[key]) for key in ("old", "new"))
+    what = f"{label({'name': row['case']}, row)}: {NAMES[row['metric']]}"
+    return f"{what} grew from {old} to {new}, by {100 * (row['ratio']['median'] - 1):.1f} %"
+
+
 COMPARISON_COLUMNS = ("what", "figure", "old", "new", "new / old", "range")
 
 
@@ -127,13 +135,14 @@ def condition_lines(report: Report) -> list[Row]:
     peaks = {name: max(by.values(), default=None) for name, by in report["matmul_peak_gflops"].items()}
     known = [f"{value:.0f} GFLOP/s in {name}" for name, value in peaks.items() if value is not None]
     gigabytes = None if machine["memory_bytes"] is None else f"{machine['memory_bytes'] / 1e9:.0f} GB"
-    load = machine["load_at_start"]
+    load, others = machine["load_at_start"], machine.get("others_share")
     return [
         ("processor", f"{machine['cpu']}, {machine['cores']} cores usable, {gigabytes or NOT_AVAILABLE}"),
         ("system", f"{machine['system']}, {machine['architecture']}, Python {machine['python']}"),
         ("packages", ", ".join(f"{name} {version}" for name, version in machine["packages"].items())),
         ("governor", machine["governor"] or NOT_AVAILABLE),
         ("load at start", NOT_AVAILABLE if load is None else f"{load:.2f}"),
+        ("other programs", NOT_AVAILABLE if others is None else f"took {others:.0%} of the processors"),
         ("threads", "the engine's own choice" if protocol["threads"] is None else str(protocol["threads"])),
         ("matrix products", ", ".join(known) or NOT_AVAILABLE),
         (

@@ -23,6 +23,7 @@ def describe_machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),
         "governor": _governor(),
+        "others_share": None,  # known when something was measured
         "load_at_start": os.getloadavg()[0] if sys.platform != "win32" else None,
         "python": platform.python_version(),
         "packages": {name: found for name in _PACKAGES if (found := _version(name)) is not None},

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, final
 
+from edgediff.bench.busy import ProcessorTime, others_share, processor_time
 from edgediff.bench.machine import describe_machine
 from edgediff.bench.reporting import FORMAT, FORMAT_VERSION, Report, finish
 from edgediff.bench.request import PROMPT, SEED, Case, Request, resolve
@@ -66,6 +67,7 @@ class _Session:
     on_report: Callable[[Report], None]
     report: Report = field(default_factory=dict)
     done: int = 0
+    processors: ProcessorTime | None = field(default_factory=processor_time)
 
     def run(self) -> None:
         began = time.perf_counter()
@@ -84,6 +86,7 @@ class _Session:
 
     def _told(self, began: float) -> None:
         self.report["seconds"] = time.perf_counter() - began
+        self.report["machine"]["others_share"] = others_share(self.processors, processor_time())
         finish(self.report)
         self.on_report(self.report)
 

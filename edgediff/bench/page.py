@@ -19,6 +19,7 @@ from edgediff.bench.figures import (
     ratio_rows,
 )
 from edgediff.bench.reporting import Report
+from edgediff.bench.trust import doubts
 from edgediff.svg import STYLE, stacked
 from edgediff.targets import write_whole
 
@@ -71,6 +72,7 @@ def page(report: Report) -> str:
     body.append(f'<p class="soft">Measured by edgediff on {escape(report["machine"]["date"])}</p>')
     if report["partial"]:
         body.append('<p class="warn">Partial: the measurement was ended before it was done.</p>')
+    body += [f'<p class="warn">Note: {escape(doubt)}.</p>' for doubt in doubts(report)]
     body += [f"<figure>{figure}</figure>" for figure in charts(report)]
     for index, _ in enumerate(report["cases"][0]["works"]):
         for case in report["cases"]:

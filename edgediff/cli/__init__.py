@@ -62,8 +62,10 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"] or ["--help"]
     try:
-        group.main(args=arguments, prog_name="edgediff", standalone_mode=False)
+        code = group.main(args=arguments, prog_name="edgediff", standalone_mode=False)
         streams.flush()
+        if code:  # what a command ended its context with
+            sys.exit(code)
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
         _show_error(error.format_message(), hint=None if context is None else f"see `{context.command_path} --help`")

@@ -10,12 +10,13 @@ import click
 
 from edgediff.cli import completion
 from edgediff.cli.command import Command
-from edgediff.cli.sizes import sizes
+from edgediff.cli.sizes import byte_count, sizes
 
 if TYPE_CHECKING:
     from edgediff.bench.measuring import Progress
     from edgediff.bench.reporting import Report
     from edgediff.bench.request import Request
+    from edgediff.bench.verdict import Limits
 
 _TARGETS: dict[str, tuple[str, ...]] = {"json": (".json",), "html": (".html", ".htm"), "plot": (".svg",)}
 _STDOUT = Path("-")
@@ -28,7 +29,9 @@ _STDOUT = Path("-")
         "edgediff bench emoji-lcm",
         "edgediff bench fp32 int8 --steps 4 --steps 8 --html cost.html",
         "edgediff bench emoji --engine onnxruntime --engine openvino --json cost.json",
+        "edgediff bench fp32 int8 mixed --min-psnr 35 --max-memory 2GB  # which is the fastest of those",
         "edgediff bench --compare old.json new.json",
+        "edgediff bench --compare old.json new.json --fail-above 10  # exit code 1 above 10 % more",
     ),
 )
 @click.argument("bundles", nargs=-1, metavar="[BUNDLE]...", shell_complete=completion.models)
@@ -78,12 +81,33 @@ _STDOUT = Path("-")
     metavar="OLD.json NEW.json",
     help="Show what changed from one JSON report to another; goes alone.",
 )
+@click.option(
+    "--fail-above",
+    type=click.FloatRange(min=0),
+    metavar="PERCENT",
+    help="With --compare: exit code 1 where a time or memory grew by more, beyond its spread.",
+)
+@click.option(
+    "--max-memory",
+    metavar="BYTES",
+    callback=byte_count,
+    help="The verdict is on bundles whose peak is at most this, such as 2GB; exit code 1 where none is left.",
+)
+@click.option(
+    "--min-psnr",
+    type=float,
+    metavar="DB",
+    help="The verdict is on bundles of at least this mean PSNR in their manifests; exit code 1 where none is left.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
     /,
     *,
     compare: tuple[Path, Path] | None,
+    fail_above: float | None,
+    max_memory: int | None,
+    min_psnr: float | None,
     json: Path | None,
     html: Path | None,
     plot: Path | None,
@@ -94,18 +118,23 @@ def command(
     BUNDLE is a directory or the name of a shipped model. Several bundles, devices or engines are measured in turns.
     """
     if compare is not None:
-        _compare(ctx, *compare)
+        _compare(ctx, *compare, fail_above=fail_above)
         return
     from edgediff.bench.request import Request
+    from edgediff.bench.verdict import Limits
 
+    if fail_above is not None:
+        raise click.UsageError("--fail-above goes with --compare OLD.json NEW.json")
     if not asked["bundles"]:
         raise click.UsageError("expected a BUNDLE to measure, or --compare OLD.json NEW.json")
     targets = {"json": None if json == _STDOUT else json, "html": html, "plot": plot}
     given = {name: path for name, path in targets.items() if path is not None}
-    _measure(Request(**asked), given, show=_print if json != _STDOUT else _print_json)
+    report = _measure(Request(**asked), given, show=_print if json != _STDOUT else _print_json)
+    if not _tell_verdict(report, Limits(memory=max_memory, psnr_db=min_psnr), err=json == _STDOUT):
+        ctx.exit(1)
 
 
-def _measure(request: Request, targets: dict[str, Path], *, show: Callable[[Report], None]) -> None:
+def _measure(request: Request, targets: dict[str, Path], *, show: Callable[[Report], None]) -> Report:
     """Measure with a progress bar; what there is of a report is written also when an error or a signal ends it."""
     from edgediff.bench.measuring import bench
     from edgediff.bench.reporting import write_json
@@ -127,11 +156,12 @@ def _measure(request: Request, targets: dict[str, Path], *, show: Callable[[Repo
             def tell(event: Progress) -> None:
                 display(event.now, event.done, event.total)
 
-            bench(request, on_progress=tell, on_report=keep)
+            return bench(request, on_progress=tell, on_report=keep)
     finally:
         for report in latest:
             _write_pages(report, targets)
             show(report)
+            _tell_doubts(report)
         for path in targets.values() if latest else ():
             click.echo(f"wrote {path}", err=True)
 
@@ -170,16 +200,35 @@ def _print(report: Report) -> None:
     print_table("\nConditions", ("condition", ""), figures.condition_lines(report))
 
 
-def _compare(ctx: click.Context, old: Path, new: Path) -> None:
+def _tell_doubts(report: Report) -> None:
+    from edgediff.bench.trust import doubts
+
+    for doubt in doubts(report):
+        click.echo(f"note: {doubt}", err=True)
+
+
+def _tell_verdict(report: Report, limits: Limits, *, err: bool) -> bool:
+    """Say which case is the fastest where there are several, or limits; False where none keeps to them."""
+    from edgediff.bench.verdict import verdicts
+
+    if len(report["cases"]) == 1 and not limits.asked():
+        return True
+    found = verdicts(report, limits)
+    for verdict in found:
+        click.echo("\n" + "\n".join(verdict.lines), err=err)
+    return all(verdict.fastest is not None for verdict in found)
+
+
+def _compare(ctx: click.Context, old: Path, new: Path, *, fail_above: float | None) -> None:
     from edgediff.bench import figures
-    from edgediff.bench.comparing import compare, differing_conditions
+    from edgediff.bench.comparing import compare, differing_conditions, grown, missing
     from edgediff.bench.reporting import read_report
     from edgediff.cli.tables import print_table
 
     given = [
         parameter.opts[0]
         for parameter in ctx.command.params
-        if parameter.name != "compare"
+        if parameter.name not in ("compare", "fail_above")
         and ctx.get_parameter_source(str(parameter.name)) is click.core.ParameterSource.COMMANDLINE
     ]
     if given:
@@ -189,3 +238,11 @@ def _compare(ctx: click.Context, old: Path, new: Path) -> None:
     for sentence in differing_conditions(before, after):
         click.echo(f"note: {sentence}", err=True)
     print_table(f"{old} and {new}", figures.COMPARISON_COLUMNS, figures.comparison_rows(rows))
+    if fail_above is None:
+        return
+    faults = [f"{figures.growth(row)}, more than {fail_above:g} %" for row in grown(rows, percent=fail_above)]
+    faults += [f"{what} is not in {new}" for what in missing(before, after)]
+    for fault in faults:
+        click.echo(fault, err=True)
+    if faults:
+        ctx.exit(1)

@@ -1,4 +1,4 @@
-"""``512x512`` on the command line."""
+"""``512x512`` and ``2GB`` on the command line."""
 
 from __future__ import annotations
 
@@ -19,3 +19,13 @@ def sizes(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) ->
     """Width and height of each time that an option was given."""
     found = (size(ctx, param, text) for text in texts)
     return tuple(pair for pair in found if pair is not None)
+
+
+def byte_count(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
+    """A number of bytes; None where it was not given."""
+    from edgediff_runtimes.plain import BYTES_EXPECTED, as_bytes
+
+    count = None if text is None else as_bytes(text)
+    if text is not None and count is None:
+        raise click.BadParameter(f"{text!r} is no amount of memory: expected {BYTES_EXPECTED}", ctx, param)
+    return count

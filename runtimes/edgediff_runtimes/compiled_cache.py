@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import re
 import shutil
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar, final
 
 from edgediff_runtimes.errors import EngineError, SettingError
+from edgediff_runtimes.plain import BYTES_EXPECTED, as_bytes
 from edgediff_runtimes.untrusted.documents import read_json
 
 DEFAULT_LIMIT_BYTES = 4 << 30
@@ -36,7 +36,7 @@ LARGEST_PART = 1 / 8
 _ENTRY_FILE = "entry.json"
 _UNFINISHED = ".part-"  # directories that are being filled, or that a killed process left
 _ABANDONED_S = 24 * 3600
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
+_NAME = re.compile(r"[0-9a-f]{32}")  # what entries are called: a digest
 _Compiled = TypeVar("_Compiled")
 
 
@@ -87,14 +87,14 @@ class CompiledCache:
         return tuple(sorted((entry for entry in found if entry is not None), key=lambda entry: -entry.used))
 
     def clear(self) -> tuple[Entry, ...]:
-        """Delete all entries, and nothing that is not one.
+        """Delete all entries, also those that lost their note, and nothing that is not one.
 
         Returns:
             Those that are gone; one that another process has open stays on Windows.
         """
         before = self.entries()
         for path in self._directories():
-            if path.name.startswith(_UNFINISHED) or _read(path) is not None:
+            if path.name.startswith(_UNFINISHED) or _read(path) is not None or _lost_its_note(path):
                 shutil.rmtree(path, ignore_errors=True)
         left = {entry.name for entry in self.entries()}
         return tuple(entry for entry in before if entry.name not in left)
@@ -166,7 +166,7 @@ class CompiledCache:
                 part.rename(place)
 
     def _evict(self) -> None:
-        """Delete the least recently used entries beyond the limit, and what killed processes left."""
+        """Delete the least recently used entries beyond the limit, and what killed processes left of others."""
         total = 0
         for entry in self.entries():
             total += entry.bytes
@@ -177,6 +177,8 @@ class CompiledCache:
             with contextlib.suppress(OSError):
                 if path.name.startswith(_UNFINISHED) and time.time() - path.stat().st_mtime > _ABANDONED_S:
                     shutil.rmtree(path, ignore_errors=True)
+            if _lost_its_note(path):
+                shutil.rmtree(path, ignore_errors=True)
 
     def _directories(self) -> list[Path]:
         try:
@@ -196,6 +198,14 @@ def _read(path: Path) -> Entry | None:
     except (OSError, ValueError):
         return None
     return Entry(path.name, about, size, used)
+
+
+def _lost_its_note(path: Path) -> bool:
+    """Whether a directory was an entry: it is called like one and nobody can read what it is.
+
+    Its bytes are counted nowhere. An entry never looks so while it is made, for it appears whole.
+    """
+    return _NAME.fullmatch(path.name) is not None and _read(path) is None
 
 
 def _folder() -> Path | None:
@@ -222,8 +232,7 @@ def _limit() -> int:
     text = os.environ.get(LIMIT_VARIABLE, "").strip()
     if not text:
         return DEFAULT_LIMIT_BYTES
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)", text)
-    number = float(match[1]) if match else math.inf
-    if match is None or match[2].upper() not in _UNITS or math.isinf(number * _UNITS[match[2].upper()]):
-        raise SettingError(LIMIT_VARIABLE, got=text, expected="a number of bytes such as 2GB or 512MiB")
-    return int(number * _UNITS[match[2].upper()])
+    limit = as_bytes(text)
+    if limit is None:
+        raise SettingError(LIMIT_VARIABLE, got=text, expected=BYTES_EXPECTED)
+    return limit

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from numbers import Real
 from typing import Any
+
+BYTES_EXPECTED = "a number of bytes such as 2GB or 512MiB"
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
 
 
 def as_whole(value: Any) -> int | None:  # noqa: ANN401 - what a caller gave may be anything
@@ -27,3 +31,11 @@ def as_finite(value: object) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+def as_bytes(text: str) -> int | None:
+    """A number of bytes that is written with or without a unit, ``2GB`` or ``1.5 MiB``; None for anything else."""
+    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?) *([A-Za-z]*)", text.strip())
+    if match is None or match[2].upper() not in _UNITS:
+        return None
+    return int(float(match[1]) * _UNITS[match[2].upper()])

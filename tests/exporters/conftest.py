@@ -8,10 +8,7 @@ import json
 import os
 import pickle
 import shutil
-from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -156,15 +153,6 @@ def _read_trace(folder):
     return Traced(model, *pickle.loads((folder / "rest.pickle").read_bytes()))  # noqa: S301 - of this run
 
 
-@dataclass(frozen=True)
-class Exported:
-    """An export that was made: where, the manifest that it reported, everything that it told on its way."""
-
-    path: Path
-    manifest: Any
-    events: list[Any]
-
-
 @pytest.fixture(scope="session")
 def pipelines(shared):
     """Sources by kind: ``sd1``, ``sd2`` (v-prediction, linear projections) and ``lcm`` (guidance embedding)."""
@@ -175,9 +163,10 @@ def pipelines(shared):
 
 @pytest.fixture(scope="session")
 def exported(pipelines, shared):
-    """``exported(kind, **options) -> Exported``: an export that every test of a run may read, and none write to.
+    """``exported(kind, **options)``: an export that every test of a run may read, and none write to.
 
-    Ask for it wherever the bundle matters and not how it was made; the options are those of ``export``.
+    It has ``path``, the ``manifest`` that was reported and all ``events`` that were told. Ask for it wherever the
+    bundle matters and not how it was made; the options are those of ``export``.
     """
 
     def exported(kind, **options):
@@ -187,7 +176,8 @@ def exported(pipelines, shared):
             (folder / "told.pickle").write_bytes(pickle.dumps((made.manifest, events)))
 
         folder = shared(f"{kind}-{_digest(sorted(options.items()))}", make)
-        return Exported(folder / kind, *pickle.loads((folder / "told.pickle").read_bytes()))  # noqa: S301 - of this run
+        manifest, events = pickle.loads((folder / "told.pickle").read_bytes())  # noqa: S301 - of this run
+        return SimpleNamespace(path=folder / kind, manifest=manifest, events=events)
 
     return exported
 

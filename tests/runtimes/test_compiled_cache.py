@@ -121,6 +121,24 @@ def test_a_spoilt_entry_is_made_again(cache, compile_, content):
     assert compile_("a") == "compiled a"
 
 
+LOST = "0123456789abcdef" * 2  # what an entry is called
+
+
+@pytest.mark.parametrize("note", [None, b"{"], ids=["no note", "a damaged note"])
+@pytest.mark.parametrize("cleared", [False, True])
+def test_an_entry_that_lost_its_note_does_not_stay_for_ever(cache, compile_, note, cleared):
+    (cache.path / LOST).mkdir(parents=True)
+    (cache.path / LOST / "blob").write_bytes(b"x" * 50_000)  # more than the limit, and counted nowhere
+    if note is not None:
+        (cache.path / LOST / "entry.json").write_bytes(note)
+    (cache.path / "of-the-user").mkdir()
+    if cleared:
+        cache.clear()
+    else:
+        compile_("a")
+    assert sorted(path.name for path in cache.path.iterdir()) == sorted(["of-the-user", *["a"] * (not cleared)])
+
+
 def test_a_blob_that_the_engine_cannot_use_is_thrown_away(cache, compile_):
     compile_("a")
 

@@ -47,13 +47,17 @@ def test_every_family_has_a_case():
 
 
 @pytest.fixture(scope="session", params=CASES)
-def family(request, tmp_path_factory):
+def family(request, shared):
     """A case, its source and its bundle."""
-    models = _module(HERE.parents[1] / "exporters" / "conftest.py")
-    case, root = CASES[request.param], tmp_path_factory.mktemp(request.param)
-    index = case.build(root / "source", tokenizer=models.write_tokenizer, perturb=models.perturb)
-    (root / "source" / "model_index.json").write_text(json.dumps(index))
-    edgediff.export(root / "source", root / "bundle")
+    case = CASES[request.param]
+
+    def make(root):
+        models = _module(HERE.parents[1] / "exporters" / "conftest.py")
+        index = case.build(root / "source", tokenizer=models.write_tokenizer, perturb=models.perturb)
+        (root / "source" / "model_index.json").write_text(json.dumps(index))
+        edgediff.export(root / "source", root / "bundle")
+
+    root = shared(f"family-{case.NAME}", make)
     pipeline = diffusers.DiffusionPipeline.from_pretrained(root / "source")
     pipeline.set_progress_bar_config(disable=True)
     return case, pipeline, root / "bundle"
