@@ -194,7 +194,7 @@ def test_configs_that_do_not_tell_the_steps_ask_for_them(turbo):
     for given in ({}, {"steps": 1}, {"guidance": 1.0}):
         with pytest.raises(SourceError, match=r"do not tell how many steps it takes.*trailing") as caught:
             opened.recommended(given)
-        assert "--default steps=1 --default guidance=1" in str(caught.value.hint)
+        assert "`defaults`: 1 step and guidance 1 for SD-Turbo" in str(caught.value.hint)
     told = opened.recommended({"steps": 1, "guidance": 1})
     assert (told.steps, told.guidance, told.width) == (1, 1.0, 16)
     with pytest.raises(SettingError, match="'stepz'"):

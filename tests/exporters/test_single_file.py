@@ -239,7 +239,7 @@ def test_a_lone_checkpoint_of_stable_diffusion_1_is_known_by_its_tensors(shapes,
     assert opened.source.name == "mine.safetensors"
     tokenizer = write_tokenizer(opened.source, "tokenizer", tmp_path)
     assert (tokenizer.max_tokens, len(tokenizer.files)) == (77, 5)
-    assert ClipTokenizer(tmp_path / "tokenizer", max_tokens=77).encode(["a cat"])[0, :5].tolist() == [
+    assert ClipTokenizer(tmp_path / "tokenizer", max_tokens=77).encode(["a cat"]).ids[0, :5].tolist() == [
         49406, 320, 2368, 49407, 49407
     ]  # fmt: skip
 
@@ -263,7 +263,7 @@ def test_what_tensors_cannot_tell_is_asked(shapes, tmp_path):
     path = write_header(tmp_path / "two.safetensors", shapes["sd2"])
     with pytest.raises(SourceError, match="neither its tensors nor its metadata tell which") as caught:
         open_model(path, config=None)
-    assert "`--config sd2-v` is Stable Diffusion 2.x (768x768, predicts v)" in str(caught.value.hint)
+    assert "`config=sd2-v` is Stable Diffusion 2.x (768x768, predicts v)" in str(caught.value.hint)
 
 
 def test_additions_inside_a_checkpoint_are_refused_as_what_they_are(shapes, tmp_path):
@@ -297,5 +297,5 @@ def test_additions_inside_a_checkpoint_are_refused_as_what_they_are(shapes, tmp_
 def test_the_vocabulary_that_is_shipped_is_clips(tmp_path, prompt, ids):
     write_clip_vocabulary(tmp_path)
     assert len(json.loads((tmp_path / "vocab.json").read_text(encoding="utf-8"))) == 49408
-    row = ClipTokenizer(tmp_path, max_tokens=77).encode([prompt])[0].tolist()
+    row = ClipTokenizer(tmp_path, max_tokens=77).encode([prompt]).ids[0].tolist()
     assert row[: len(ids) + 2] == [49406, *ids, 49407]

@@ -10,8 +10,9 @@ import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
-from edgediff_exporters import export, exporting
+from edgediff_exporters import export
 from edgediff_exporters.families import plans_of
+from edgediff_exporters.opening import open_model
 from edgediff_exporters.sources import open_source
 from edgediff_exporters.tokenizers import write_tokenizer
 from edgediff_exporters.tracing import empty_module
@@ -203,7 +204,7 @@ def test_an_odd_config_is_one_sentence(copy, part, fields):
 
 def build_all(folder):
     """Read a source and build its modules, as the first steps of an export do."""
-    opened = exporting._opened(folder, None)
+    opened = open_model(folder, config=None)
     for plan in opened.plans:
         empty_module(plan, opened.source.config(plan.origin))
 

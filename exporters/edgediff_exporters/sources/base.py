@@ -86,7 +86,8 @@ class Source:
 
     def configs(self) -> Configs:
         """The configs of all components, for the model's family."""
-        parts = [name for name in names_in(self.folder) if self.find(f"{name}/config.json") is not None]
+        folders = [name for name in names_in(self.folder) if (self.folder / name).is_dir()]
+        parts = [name for name in folders if self.find(f"{name}/config.json") is not None]
         return Configs(self.index, {part: self.config(part) for part in parts}, self.scheduler())
 
 
