@@ -68,8 +68,7 @@ def export(
         bundle: The directory to make. It appears complete or not at all.
         format: The graphs' format: ``onnx`` or ``openvino``.
         precision: See ``edgediff_exporters.precision``, for all components or by component (``*``: all others).
-        config: For a single checkpoint that does not tell which model it is: a diffusers directory or hub name with the
-            configs and tokenizer it lacks, or the name of a layout that is shipped.
+        config: For a checkpoint that does not tell which model it is: a directory, hub name or shipped layout.
         defaults: ``steps``, ``guidance``, ``width`` and ``height`` that the bundle recommends; else the family's.
         trials: What is drawn to calibrate and to measure, and the least quality that is asked for.
         overwrite: Replace a bundle that is there, once the new one is complete.
@@ -86,12 +85,8 @@ def export(
     opened = open_model(source, config=config)
     precisions = precision_by_role(precision, opened.recipe.duties, format_=format)
     used = {*precisions.values()}
-    planned = plan_trials(
-        trials,
-        calibrated=calibrated(used),
-        measured=format != "onnx" or used != {"fp32"},
-        searched=searched(used),
-    )
+    measured = format != "onnx" or used != {"fp32"}
+    planned = plan_trials(trials, calibrated=calibrated(used), measured=measured, searched=searched(used))
     recommended = opened.recommended(defaults or {})
     scheduler = opened.scheduler(steps=recommended.steps)
     target = Path(bundle)

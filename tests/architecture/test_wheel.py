@@ -83,7 +83,7 @@ def test_what_is_imported_is_asked_for(root, requirements, package):
 
 def test_name_version_licence_and_python(metadata):
     assert (metadata["Name"], metadata["Version"]) == ("edgediff", edgediff.__version__)
-    assert (metadata["License-Expression"], metadata["Requires-Python"]) == ("Apache-2.0", ">=3.10")
+    assert (metadata["License-Expression"], metadata["Requires-Python"]) == ("Apache-2.0 AND MIT", ">=3.10")
 
 
 def test_every_file_of_the_packages_and_nothing_else(root, names):
@@ -99,7 +99,9 @@ def test_every_file_of_the_packages_and_nothing_else(root, names):
 def test_kinds_of_files(names):
     packed = {Path(name) for name in names if ".dist-info/" not in name}
     models = {path for path in packed if path.parts[:2] == ("edgediff", "models")}
-    assert {path.name for path in packed - models if path.suffix != ".py"} == {"py.typed"}
+    layouts = {path for path in packed if path.parts[:3] == ("edgediff_exporters", "families", "layouts")}
+    assert {path.name for path in packed - models - layouts if path.suffix != ".py"} == {"py.typed"}
+    assert {path.suffix for path in layouts} <= {".json", ".gz", ""}
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
     # Nothing that could run when it is read: no pickles under any of their names. The record of quality, an archive of
     # arrays, is read without them.

@@ -211,21 +211,26 @@ def test_inspect_a_directory_with_brackets_in_its_name(command, bundle_copy):
     assert "model [bold] [red] :cat:: stable-diffusion" in outcome.out
 
 
+NOTHING_MEASURED = "nothing measured: the manifest claims nothing of the bundle's quality"
+
+
 def test_verify(command, bundle):
     outcome = command("verify", bundle)
-    assert outcome == type(outcome)(0, "8 files are what was exported, 4 graphs load\n", "")
+    assert outcome == type(outcome)(0, f"8 files are what was exported, 4 graphs load\n{NOTHING_MEASURED}\n", "")
     assert json.loads(command("verify", bundle, "--json").out) == {
         "files": 8,
         "graphs": 4,
         "errors": {},
         "tolerances": {},
         "figures": [],
+        "not_compared": {},
+        "not_measured": NOTHING_MEASURED.partition(": ")[2],
     }
 
 
 def test_verify_claims_nothing_of_files_without_hashes(command, bundle_copy):
     (bundle_copy / "edgediff.json").unlink()
-    assert command("verify", bundle_copy).out == "0 files are what was exported, 4 graphs load\n"
+    assert command("verify", bundle_copy).out == f"0 files are what was exported, 4 graphs load\n{NOTHING_MEASURED}\n"
 
 
 def test_devices(command):
