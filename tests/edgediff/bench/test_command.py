@@ -193,7 +193,7 @@ def test_json_to_stdout_stands_alone_there(command, measured, bundle, tmp_path, 
     monkeypatch.setattr("edgediff.bench.measuring.bench", lambda _, **told: told["on_report"](report) or report)
     done = command("bench", bundle, "--json", "-", "--html", tmp_path / "r.html")
     assert (done.code, json.loads(done.out)) == (0, report)
-    assert done.err == f"wrote {tmp_path / 'r.html'}\n"
+    assert f"wrote {tmp_path / 'r.html'}" in done.err.splitlines()  # beside the verdict, and how busy the machine was
 
 
 def test_several_engines_and_executions(bundle, tmp_path, command, monkeypatch):
