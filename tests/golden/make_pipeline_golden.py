@@ -9,7 +9,6 @@ exporter's. Whole arrays are kept: final latents and decoded pictures.
 
 from __future__ import annotations
 
-import copy
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -18,25 +17,13 @@ from typing import Any
 import diffusers
 import numpy as np
 import torch
+from drawn_by_diffusers import PROMPTS, SAMPLERS, SEED, STRENGTH, drawn
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "benchmarks" / "models" / "emoji" / "pipelines"
 TARGETS = Path(__file__).parent / "pipeline"
-SEED = 7
 MATRIX = 2  # axes from which on `w8` rounds a tensor
-PROMPTS = ["a red apple", "a fox face", "a sailboat"]
-SAMPLERS: dict[str | None, tuple[Any, dict[str, Any]] | None] = {
-    None: None,
-    "ddim": (diffusers.DDIMScheduler, {}),
-    "ddpm": (diffusers.DDPMScheduler, {}),
-    "euler": (diffusers.EulerDiscreteScheduler, {}),
-    "euler_a": (diffusers.EulerAncestralDiscreteScheduler, {}),
-    "heun": (diffusers.HeunDiscreteScheduler, {}),
-    "dpmpp_2m": (diffusers.DPMSolverMultistepScheduler, {}),
-    "dpmpp_2m_karras": (diffusers.DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
-    "lcm": (diffusers.LCMScheduler, {}),
-}
 
 
 def picture(width: int, height: int) -> Image.Image:
@@ -65,29 +52,6 @@ def cases(samplers: list[str | None]) -> list[dict[str, Any]]:
     return listed
 
 
-def draw(pipeline: diffusers.StableDiffusionPipeline, case: dict[str, Any], steps: int, seed: int) -> torch.Tensor:
-    """The final latents of one case."""
-    scheduler = pipeline.scheduler
-    chosen = SAMPLERS[case["sampler"]]
-    if chosen is not None:
-        scheduler = chosen[0].from_config(scheduler.config, **chosen[1])
-    kind = diffusers.StableDiffusionImg2ImgPipeline if case["image_to_image"] else diffusers.StableDiffusionPipeline
-    parts = {**pipeline.components, "scheduler": copy.deepcopy(scheduler)}
-    drawer = kind(**parts, requires_safety_checker=False)
-    drawer.set_progress_bar_config(disable=True)
-    width, height = case["size"]
-    place = {"image": picture(width, height), "strength": 0.6} if case["image_to_image"] else {}
-    latents: torch.Tensor = drawer(
-        prompt=PROMPTS[: case["batch"]],
-        num_inference_steps=steps,
-        guidance_scale=case["guidance"],
-        generator=[torch.Generator("cpu").manual_seed(seed + i) for i in range(case["batch"])],
-        output_type="latent",
-        **(place or {"width": width, "height": height}),
-    ).images
-    return latents
-
-
 def round_matrices(module: torch.nn.Module) -> None:
     """What ``w8`` does to a module: torch keeps the output channels of its layers, and a table's rows, first."""
     for parameter in module.parameters():
@@ -103,18 +67,17 @@ def make(name: str, samplers: list[str | None], *, steps: int) -> None:
         round_matrices(part)
     arrays = {}
     for index, case in enumerate(cases(samplers)):
-        latents = draw(pipeline, case, steps, SEED)
-        with torch.no_grad():
-            decoded = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor).sample
-        images = pipeline.image_processor.postprocess(decoded, output_type="pil")
-        arrays[f"latents_{index}"] = latents.numpy()
+        options = {name: value for name, value in case.items() if name != "image_to_image"}
+        image = picture(*case["size"]) if case["image_to_image"] else None
+        latents, images = drawn(pipeline, steps=steps, image=image, **options)
+        arrays[f"latents_{index}"] = latents
         arrays[f"images_{index}"] = np.stack([np.asarray(image) for image in images])
     provenance = {name: version(name) for name in ("torch", "diffusers", "transformers", "numpy")}
     about = {
         "prompts": PROMPTS,
         "steps": steps,
         "seed": SEED,
-        "strength": 0.6,
+        "strength": STRENGTH,
         "cases": cases(samplers),
         "made_with": provenance,
     }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 import edgediff
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "golden"))  # drawn_by_diffusers
 
 SOURCE = Path(__file__).parents[2] / "benchmarks" / "models" / "emoji" / "pipelines" / "emoji"
 

@@ -5,12 +5,11 @@ Bounds: final latents 1e-3 (their deviation is about 1), pictures 2/255.
 
 from __future__ import annotations
 
-import copy
-
 import diffusers
 import numpy as np
 import pytest
 import torch
+from drawn_by_diffusers import PROMPTS, SAMPLERS, SEED, STRENGTH, drawn
 from PIL import Image
 
 import edgediff
@@ -18,21 +17,9 @@ import edgediff
 # diffusers' own schedulers still use what NumPy deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")
 
-SAMPLERS = {
-    None: None,
-    "ddim": (diffusers.DDIMScheduler, {}),
-    "ddpm": (diffusers.DDPMScheduler, {}),
-    "euler": (diffusers.EulerDiscreteScheduler, {}),
-    "euler_a": (diffusers.EulerAncestralDiscreteScheduler, {}),
-    "heun": (diffusers.HeunDiscreteScheduler, {}),
-    "dpmpp_2m": (diffusers.DPMSolverMultistepScheduler, {}),
-    "dpmpp_2m_karras": (diffusers.DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
-    "lcm": (diffusers.LCMScheduler, {}),
-}
 STEPS = 6
 # guidance, batch, size: each pair of values of any two occurs
 PLANS = [(1.0, 1, (64, 64)), (1.0, 3, (96, 72)), (5.0, 1, (96, 72)), (5.0, 3, (64, 64))]
-PROMPTS = ["a red apple", "a fox face", "a sailboat"]
 
 
 @pytest.fixture(scope="module")
@@ -58,47 +45,20 @@ def picture():
     return Image.fromarray(np.where(disc, shade, 255).astype(np.uint8))
 
 
-def _reference(torch_pipeline, sampler, size, batch, guidance, image):
-    scheduler = torch_pipeline.scheduler
-    if SAMPLERS[sampler] is not None:
-        kind, overrides = SAMPLERS[sampler]
-        scheduler = kind.from_config(scheduler.config, **overrides)
-    common = {
-        "prompt": PROMPTS[:batch],
-        "num_inference_steps": STEPS,
-        "guidance_scale": guidance,
-        "generator": [torch.Generator("cpu").manual_seed(7 + i) for i in range(batch)],
-        "output_type": "latent",
-    }
-    parts = {**torch_pipeline.components, "scheduler": copy.deepcopy(scheduler)}
-    if image is None:
-        drawer = diffusers.StableDiffusionPipeline(**parts, requires_safety_checker=False)
-        drawer.set_progress_bar_config(disable=True)
-        latents = drawer(width=size[0], height=size[1], **common).images
-    else:
-        drawer = diffusers.StableDiffusionImg2ImgPipeline(**parts, requires_safety_checker=False)
-        drawer.set_progress_bar_config(disable=True)
-        latents = drawer(image=image.resize(size, Image.Resampling.LANCZOS), strength=0.6, **common).images
-    with torch.no_grad():
-        decoded = torch_pipeline.vae.decode(latents / torch_pipeline.vae.config.scaling_factor).sample
-    return latents.numpy(), torch_pipeline.image_processor.postprocess(decoded, output_type="pil")
-
-
 @pytest.mark.parametrize("image_to_image", [False, True], ids=["text-to-image", "image-to-image"])
 @pytest.mark.parametrize(("guidance", "batch", "size"), PLANS)
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_same_seed_same_picture(torch_pipeline, pipeline, picture, sampler, size, batch, guidance, image_to_image):
-    image = picture if image_to_image else None
-    latents, images = _reference(torch_pipeline, sampler, size, batch, guidance, image)
+    image = picture.resize(size, Image.Resampling.LANCZOS) if image_to_image else None
+    options = {"sampler": sampler, "steps": STEPS, "guidance": guidance}
+    latents, images = drawn(torch_pipeline, batch=batch, size=size, image=image, **options)
     result = pipeline(
         PROMPTS[:batch],
-        sampler=sampler,
-        steps=STEPS,
-        guidance=guidance,
-        seed=7,
+        seed=SEED,
         width=size[0],
         height=size[1],
-        **({"image": image, "strength": 0.6} if image_to_image else {}),
+        **options,
+        **({"image": picture, "strength": STRENGTH} if image_to_image else {}),
     )
     assert result.latents.shape == latents.shape
     assert np.abs(result.latents - latents).max() <= 1e-3
