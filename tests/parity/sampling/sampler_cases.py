@@ -211,6 +211,18 @@ NETWORKS = [
         for f in ("zero", "sigma_min")
     ],
     case("EDMDPMSolverMultistepScheduler", thresholding=True),
+    # The last level is that of the end but for a bit of float32.
+    *[
+        case(
+            "EDMDPMSolverMultistepScheduler",
+            n,
+            algorithm_type="sde-dpmsolver++",
+            final_sigmas_type="sigma_min",
+            sigma_schedule=g,
+        )
+        for g in ("karras", "exponential")
+        for n in (1, 2, 5, 20)
+    ],
     *[
         case("CosineDPMSolverMultistepScheduler", n, solver_order=o, solver_type=s, sigma_schedule=g)
         for g in ("exponential", "karras")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from case_makers import GRIDS
 from fake_network import SEED, fake_network
 from sampler_reference import Case, first_noise, run
 
@@ -107,5 +108,9 @@ def test_equals_diffusers_or_is_refused(seed: int) -> None:
         return
     assert np.isfinite(got).all(), (case.config, case.steps)
     if not fails:
-        np.testing.assert_allclose(sampler.timesteps, timesteps, rtol=1e-6, atol=0.02)
-        assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max(), (case.config, case.steps)
+        # A level between two timesteps is told as a whole one, cut off: the last bit of its sigma may decide which.
+        cut = any(case.config.get(grid) for grid in GRIDS) and np.issubdtype(timesteps.dtype, np.integer)
+        np.testing.assert_allclose(sampler.timesteps, timesteps, rtol=1e-6, atol=1 if cut else 0.02)
+        # The inverse solver divides by an alpha of 1/130 where betas are linear, and multiplies float32's rounding.
+        bound = 2e-4 if "Inverse" in case.config["_class_name"] else 1e-4
+        assert np.abs(got - expected).max() <= bound * np.abs(expected).max(), (case.config, case.steps)

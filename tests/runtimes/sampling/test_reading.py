@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+import pytest
+
+from edgediff_runtimes.sampling import build_sampler
 from edgediff_runtimes.sampling.reading import classes
 from edgediff_runtimes.sampling.reading.table import READINGS
 
@@ -21,3 +24,12 @@ def test_only_classes_that_are_the_same_share_a_file():
     ids = [id(reading) for reading in READINGS.values()]
     shared = {name for name, reading in READINGS.items() if ids.count(id(reading)) > 1}
     assert shared == {"DDIMScheduler", "DDIMParallelScheduler", "DDPMScheduler", "DDPMParallelScheduler"}
+
+
+@pytest.mark.parametrize("schedule", ["karras", "exponential"])
+@pytest.mark.parametrize("name", ["EDMDPMSolverMultistepScheduler", "CosineDPMSolverMultistepScheduler"])
+def test_no_step_rises_where_the_end_is_the_last_level_but_for_a_bit(name, schedule):
+    config = {"_class_name": name, "final_sigmas_type": "sigma_min", "sigma_schedule": schedule}
+    for steps in range(1, 60):
+        last = build_sampler(config, steps).intervals[-1]
+        assert 0 <= last.start.sigma - last.end.sigma <= 1e-6 * last.end.sigma or steps == 1

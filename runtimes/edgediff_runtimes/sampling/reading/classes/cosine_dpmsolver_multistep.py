@@ -9,7 +9,7 @@ import numpy as np
 
 from edgediff_runtimes.sampling.levels import chain, exploding
 from edgediff_runtimes.sampling.reading.shared.dpm import multistep
-from edgediff_runtimes.sampling.reading.shared.edm import EDM_FIELDS, edm_first_std, edm_sigmas, ends_clean, network
+from edgediff_runtimes.sampling.reading.shared.edm import EDM_FIELDS, edm_end, edm_first_std, edm_sigmas, network
 from edgediff_runtimes.sampling.reading.shared.settings import Reading, choose, steps_of
 from edgediff_runtimes.sampling.sampler import Sampler
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def _build(settings: Settings) -> Sampler:
     steps = steps_of(settings)
     sigmas, data = edm_sigmas(settings, steps), settings["sigma_data"]
-    last = 0.0 if ends_clean(settings) else settings["sigma_min"]
+    last = edm_end(settings, sigmas)
     told = [*(np.arctan(sigmas) / np.float32(math.pi) * np.float32(2)), np.float32(0)]
     levels = [exploding(t, s, data) for t, s in zip(told, [*map(float, sigmas), last], strict=True)]
     return Sampler(

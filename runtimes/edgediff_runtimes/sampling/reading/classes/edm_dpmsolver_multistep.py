@@ -8,10 +8,10 @@ from edgediff_runtimes.sampling.levels import chain
 from edgediff_runtimes.sampling.reading.shared.dpm import multistep
 from edgediff_runtimes.sampling.reading.shared.edm import (
     EDM_FIELDS,
+    edm_end,
     edm_first_std,
     edm_levels,
     edm_sigmas,
-    ends_clean,
     network,
 )
 from edgediff_runtimes.sampling.reading.shared.settings import THRESHOLDING, Reading, choose, limit, steps_of
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 def _build(settings: Settings) -> Sampler:
     steps = steps_of(settings)
     kind = choose(settings, "algorithm_type", ("dpmsolver++", "sde-dpmsolver++", "deis"))
+    sigmas = edm_sigmas(settings, steps)
     return Sampler(
-        intervals=chain(
-            edm_levels(settings, edm_sigmas(settings, steps), 0.0 if ends_clean(settings) else settings["sigma_min"])
-        ),
+        intervals=chain(edm_levels(settings, sigmas, edm_end(settings, sigmas))),
         solver=multistep(
             settings,
             order=choose(settings, "solver_order", (1, 2, 3)),

@@ -47,6 +47,11 @@ def edm_first_std(settings: Settings) -> float:
     return math.sqrt(settings["sigma_max"] ** 2 + 1)
 
 
+def edm_end(settings: Settings, sigmas: Floats) -> float:
+    """The end of the schedule: sigma 0, or ``sigma_min``, which float32 may put a bit above the last level."""
+    return 0.0 if ends_clean(settings) else min(float(settings["sigma_min"]), float(sigmas[-1]))
+
+
 def ends_clean(settings: Settings) -> bool:
     """Whether the schedule ends at sigma 0."""
     return bool(choose(settings, "final_sigmas_type", ("zero", "sigma_min")) == "zero")
