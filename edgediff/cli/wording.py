@@ -55,15 +55,22 @@ def _argument(word: str, options: dict[str, str]) -> str:
 
 
 def _option(name: str, value: str | None, options: dict[str, str]) -> str:
-    return options[name] if value in (None, "True") else f"{options[name]} {_text(str(value))}"
+    if value in (None, "True"):
+        return options[name]
+    literal = _literal(str(value))
+    if isinstance(literal, dict):  # the option once for each
+        return " ".join(f"{options[name]} {key}={each}" for key, each in literal.items())
+    return f"{options[name]} {literal}"
 
 
 def _text(literal: str) -> str:
-    """A Python value as it is typed after an option: no quotes, and NAME=VALUE for a dict."""
+    """A Python value as it is typed as an argument: without quotes."""
+    return str(_literal(literal))
+
+
+def _literal(text: str) -> object:
+    """A Python value; words that are none stay words."""
     try:
-        value = ast.literal_eval(literal)
+        return ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        return literal
-    if isinstance(value, dict):
-        return " ".join(f"{key}={each}" for key, each in value.items())
-    return str(value)
+        return text

@@ -62,7 +62,7 @@ def export_component(
         config,
         weights,
         part / GRAPH_NAME,
-        tolerance=tolerance,
+        precision=precision,
         on_step=lambda done, total: on_progress(ExportProgress(plan.role, "check", done, total)),
     )
     give_memory_back()

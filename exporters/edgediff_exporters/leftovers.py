@@ -47,7 +47,7 @@ _ADDITIONS = (
     _Addition(
         r"^conditioner\.embedders|label_emb\.",
         "conditions of Stable Diffusion XL or unCLIP",
-        "this edgediff exports Stable Diffusion 1.x and 2.x",
+        "load the checkpoint with diffusers' `from_single_file`, and export what `save_pretrained` writes",
     ),
     _Addition(
         r"^(v_pred|ztsnr)$",

@@ -56,8 +56,8 @@ class OpenedModel:
             raise SourceError(
                 f"the configs of `{self.source.name}` do not tell how many steps it takes: {doubt}; expected defaults "
                 "for steps and guidance",
-                hint="say them with `defaults`: 1 step and guidance 1 for SD-Turbo, what its card says for another "
-                "distilled model, 20 steps and guidance 7.5 for one that was not distilled",
+                hint='`defaults={"steps": 1, "guidance": 1}` for SD-Turbo, what its card says for another distilled '
+                'model, `defaults={"steps": 20, "guidance": 7.5}` for one that was not distilled',
             )
         try:
             return Defaults.read(Fields({**values, **given}, "defaults"))

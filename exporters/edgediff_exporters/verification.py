@@ -32,7 +32,7 @@ def verify(
     weights: Weights,
     path: Path,
     *,
-    tolerance: float,
+    precision: str,
     on_step: Callable[[int, int], None],
 ) -> tuple[tuple[Check, ...], tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Check a graph and measure its error.
@@ -42,7 +42,7 @@ def verify(
         config: Its config.
         weights: Its original weights by parameter name.
         path: The graph.
-        tolerance: The largest error allowed.
+        precision: The graph's, which says how large an error the plan allows.
         on_step: Told the steps done and in all.
 
     Returns:
@@ -52,8 +52,9 @@ def verify(
         ToleranceError: The error is larger, or an output is not finite.
     """
     onnx.checker.check_model(str(path), full_check=True)  # by path: a graph over 2 GB cannot be passed by value
-    graph = Graph(plan.role, path, "onnx")
-    return measure(plan, config, weights, graph, engine=engine_for("onnx"), tolerance=tolerance, on_step=on_step)
+    graph = Graph(plan.role, path, "onnx", precision=precision)
+    allowed = plan.tolerances[precision]
+    return measure(plan, config, weights, graph, engine=engine_for("onnx"), tolerance=allowed, on_step=on_step)
 
 
 def measure(

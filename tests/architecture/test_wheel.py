@@ -101,7 +101,7 @@ def test_kinds_of_files(names):
     models = {path for path in packed if path.parts[:2] == ("edgediff", "models")}
     layouts = {path for path in packed if path.parts[:3] == ("edgediff_exporters", "families", "layouts")}
     assert {path.name for path in packed - models - layouts if path.suffix != ".py"} == {"py.typed"}
-    assert {path.suffix for path in layouts} <= {".json", ".gz", ""}
+    assert {path.suffix for path in layouts} == {".json", ".gz", ""}  # configs, CLIP's merges and their licence
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
     # Nothing that could run when it is read: no pickles under any of their names. The record of quality, an archive of
     # arrays, is read without them.
@@ -112,6 +112,7 @@ def test_kinds_of_files(names):
 def test_licence_command_and_hooks_are_packed(wheel, names):
     info = f"edgediff-{edgediff.__version__}.dist-info"
     assert f"{info}/licenses/LICENSE" in names
+    assert f"{info}/licenses/exporters/edgediff_exporters/families/layouts/clip/LICENSE" in names
     with zipfile.ZipFile(wheel) as archive:
         points = archive.read(f"{info}/entry_points.txt").decode()
     assert "edgediff = edgediff.cli:main" in points

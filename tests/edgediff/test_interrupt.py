@@ -16,6 +16,8 @@ PATIENCE_S = 60  # the slow U-Net needs minutes for three steps
 DRIVER = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has jobs in the background ignore it
+if sys.platform != "win32":
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and `nohup` this one
 from edgediff.cli import main
 from edgediff_runtimes.engines import onnxruntime
 run = onnxruntime._OnnxRuntimeSession.run

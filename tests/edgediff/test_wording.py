@@ -14,6 +14,7 @@ SAID = [
     ("raise `guidance`", "raise `--guidance`"),
     ("`low_memory=True` needs less", "`--low-memory` needs less"),
     ('export it with `precision="fp32"`', "export it with `--precision fp32`"),
+    ('`defaults={"steps": 1, "guidance": 1}` for it', "`--default steps=1 --default guidance=1` for it"),
     ('such as `precision={"unet": "fp32"}`', "such as `--precision unet=fp32`"),
     ('`engine="openvino"` chooses', "`--engine openvino` chooses"),
     ('`format="openvino"` has it', "`--format openvino` has it"),

@@ -110,7 +110,7 @@ def test_large_weights_go_to_a_file_of_their_own(weights, tmp_path, monkeypatch)
         t for t in onnx.load(tmp_path / "model.onnx", load_external_data=False).graph.initializer if t.external_data
     ]
     assert [tensor.name for tensor in external] == ["linear.weight.transposed"]
-    checks, inputs, outputs = verify(plan(), {}, weights, tmp_path / "model.onnx", tolerance=1e-5, on_step=silent)
+    checks, inputs, outputs = verify(plan(), {}, weights, tmp_path / "model.onnx", precision="fp32", on_step=silent)
     assert len(checks) == 2
     assert inputs[0].shape == ("batch", "height", COLUMNS)
     assert outputs[0].shape == ("batch", "height", ROWS)
@@ -127,14 +127,14 @@ def test_a_graph_that_says_something_else_fails(weights, tmp_path, spoil):
     other = Weights({**weights.tensors, "linear.bias": spoil(weights.tensors["linear.bias"])}, ())
     write_graph(graph(other), tmp_path, on_bytes=silent)
     with pytest.raises(ToleranceError, match=r"`layer`.*x \[2, 3, 4\].*expected at most"):
-        verify(plan(), {}, weights, tmp_path / "model.onnx", tolerance=1e-5, on_step=silent)
+        verify(plan(), {}, weights, tmp_path / "model.onnx", precision="fp32", on_step=silent)
 
 
 def test_a_graph_with_a_frozen_axis_fails(weights, tmp_path):
     frozen = plan(inputs=(GraphInput("x", torch.float32, ("batch", 3, COLUMNS)),))
     write_graph(graph(weights, traced_as=frozen), tmp_path, on_bytes=silent)
     with pytest.raises(EngineError, match=r"layer.*dimension"):
-        verify(plan(), {}, weights, tmp_path / "model.onnx", tolerance=1e-5, on_step=silent)
+        verify(plan(), {}, weights, tmp_path / "model.onnx", precision="fp32", on_step=silent)
 
 
 def test_the_reference_reads_any_float_dtype_and_forgets_it(weights):

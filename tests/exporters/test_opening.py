@@ -11,6 +11,7 @@ import torch
 from diffusers import AutoencoderTiny, DPMSolverMultistepScheduler, EulerDiscreteScheduler
 from safetensors.torch import load_file, save_file
 
+from edgediff_exporters.families import ADMITTED, PLANS
 from edgediff_exporters.leftovers import UnreadTensorsWarning
 from edgediff_exporters.opening import open_model
 from edgediff_runtimes.errors import SettingError, SourceError
@@ -45,6 +46,10 @@ def test_a_model_as_diffusers_saves_it_is_taken_without_a_word(pipelines):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert open_model(folder, config=None).plans
+
+
+def test_every_family_says_what_it_takes():
+    assert ADMITTED.keys() == PLANS.keys()
 
 
 def test_another_autoencoder_is_refused_by_its_name(copy):
@@ -92,10 +97,30 @@ def test_channels_that_do_not_meet_are_refused(copy):
     change(copy / "unet" / "config.json", out_channels=8)
     refused(copy, "takes 4 channels and gives 8: expected 4")
     change(copy / "unet" / "config.json", out_channels=4, cross_attention_dim=24)
-    refused(copy, "`cross_attention_dim` is 24: expected 16, the text encoder's `hidden_size`")
+    refused(copy, "`cross_attention_dim` is 24: expected 16, `hidden_size` of its text")
     change(copy / "unet" / "config.json", cross_attention_dim=16)
     change(copy / "vae" / "config.json", out_channels=4)
     refused(copy, "the VAE's `out_channels` is 4: expected 3")
+
+
+class XlConfigs:
+    """The configs of Stable Diffusion XL's components, with some fields replaced."""
+
+    def __init__(self, **unet):
+        self.unet = {"in_channels": 4, "out_channels": 4, "cross_attention_dim": 2048, **unet}
+
+    def config(self, name):
+        sizes = {"text_encoder": 768, "text_encoder_2": 1280}
+        return {"hidden_size": sizes[name]} if name in sizes else self.unet if name == "unet" else {}
+
+
+def test_channels_of_two_text_encoders_meet_together():
+    check = ADMITTED["stable-diffusion-xl"].check
+    check(XlConfigs())
+    with pytest.raises(SourceError, match=r"takes 9 channels and gives 4, as an inpainting one does: expected 4"):
+        check(XlConfigs(in_channels=9))
+    with pytest.raises(SourceError, match=r"`cross_attention_dim` is 1280: expected 768 \+ 1280"):
+        check(XlConfigs(cross_attention_dim=1280))
 
 
 def with_lora(tensors, down, up, *, base=""):
@@ -194,7 +219,7 @@ def test_configs_that_do_not_tell_the_steps_ask_for_them(turbo):
     for given in ({}, {"steps": 1}, {"guidance": 1.0}):
         with pytest.raises(SourceError, match=r"do not tell how many steps it takes.*trailing") as caught:
             opened.recommended(given)
-        assert "`defaults`: 1 step and guidance 1 for SD-Turbo" in str(caught.value.hint)
+        assert 'defaults={"steps": 1, "guidance": 1}` for SD-Turbo' in str(caught.value.hint)
     told = opened.recommended({"steps": 1, "guidance": 1})
     assert (told.steps, told.guidance, told.width) == (1, 1.0, 16)
     with pytest.raises(SettingError, match="'stepz'"):

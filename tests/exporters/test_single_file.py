@@ -263,7 +263,7 @@ def test_what_tensors_cannot_tell_is_asked(shapes, tmp_path):
     path = write_header(tmp_path / "two.safetensors", shapes["sd2"])
     with pytest.raises(SourceError, match="neither its tensors nor its metadata tell which") as caught:
         open_model(path, config=None)
-    assert "`config=sd2-v` is Stable Diffusion 2.x (768x768, predicts v)" in str(caught.value.hint)
+    assert '`config="sd2-v"` is Stable Diffusion 2.x (768x768, predicts v)' in str(caught.value.hint)
 
 
 def test_additions_inside_a_checkpoint_are_refused_as_what_they_are(shapes, tmp_path):

@@ -30,9 +30,13 @@ _OTHER_CHANNELS = {
 _RGB = 3
 
 
-def _check(source: Source) -> None:
-    """Whether the channels of the components meet."""
-    unet, vae, text = (source.config(name) for name in ("unet", "vae", "text_encoder"))
+def check_channels(source: Source, encoders: tuple[str, ...] = ("text_encoder",)) -> None:
+    """Whether the channels of U-Net, VAE and text encoders meet.
+
+    Raises:
+        SourceError: They do not.
+    """
+    unet, vae = source.config("unet"), source.config("vae")
     latent = vae.get("latent_channels", 4)
     takes, gives = unet.get("in_channels", 4), unet.get("out_channels", 4)
     if takes != latent or gives != latent:
@@ -44,24 +48,30 @@ def _check(source: Source) -> None:
     for name in ("in_channels", "out_channels"):
         if (channels := vae.get(name, _RGB)) != _RGB:
             raise SourceError(f"the VAE's `{name}` is {channels}: expected {_RGB}, for red, green and blue")
-    if (wanted := unet.get("cross_attention_dim")) != (given := text.get("hidden_size")):
-        raise SourceError(
-            f"the U-Net's `cross_attention_dim` is {wanted}: expected {given}, the text encoder's `hidden_size`"
-        )
+    sizes = [source.config(name).get("hidden_size") for name in encoders]
+    given = " + ".join(map(str, sizes))
+    if (wanted := unet.get("cross_attention_dim")) != sum(size for size in sizes if isinstance(size, int)):
+        raise SourceError(f"the U-Net's `cross_attention_dim` is {wanted}: expected {given}, `hidden_size` of its text")
 
 
+UNREAD = {
+    "safety_checker": "it looks at pictures and does not draw",
+    "feature_extractor": "it feeds the safety checker",
+    "image_encoder": "it feeds an IP-Adapter, whose tensors would stand in the U-Net",
+}
+CLIP_LEFTOVERS = {
+    r"(^|\.)(logit_scale|text_projection(\.weight)?|attn_mask)$": "what CLIP compares texts and pictures with",
+    r"^(vision_model|visual_projection)\.": "CLIP's other half, for pictures",
+}
+TOKENIZERS = ("CLIPTokenizer", "CLIPTokenizerFast")
 ADMITTED = Admitted(
     classes={
         "text_encoder": ("CLIPTextModel",),
-        "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
+        "tokenizer": TOKENIZERS,
         "unet": ("UNet2DConditionModel",),
         "vae": ("AutoencoderKL",),
     },
-    unread={
-        "safety_checker": "it looks at pictures and does not draw",
-        "feature_extractor": "it feeds the safety checker",
-        "image_encoder": "it feeds an IP-Adapter, whose tensors would stand in the U-Net",
-    },
+    unread=UNREAD,
     leftovers={
         r"^model_ema\.": "the running mean of training, a second copy of the U-Net",
         r"^(betas|alphas_cumprod|sqrt_|log_one_minus_|posterior_|lvlb_weights|logvar$|scale_factor$|denoiser\.)": (
@@ -72,10 +82,9 @@ ADMITTED = Admitted(
         r"^cond_stage_model\.model\.transformer\.resblocks\.23\.": (
             "OpenCLIP's last layer: Stable Diffusion 2.x takes the one before"
         ),
-        r"(^|\.)(logit_scale|text_projection(\.weight)?|attn_mask)$": "what CLIP compares texts and pictures with",
-        r"^(vision_model|visual_projection)\.": "CLIP's other half, for pictures",
+        **CLIP_LEFTOVERS,
     },
-    check=_check,
+    check=check_channels,
 )
 
 

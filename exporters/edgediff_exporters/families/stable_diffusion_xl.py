@@ -8,10 +8,16 @@ from __future__ import annotations
 import torch
 from diffusers import UNet2DConditionModel
 
-from edgediff_exporters.families import stable_diffusion
 from edgediff_exporters.families.admitted import Admitted
 from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
-from edgediff_exporters.families.stable_diffusion import vae_decoder, vae_encoder
+from edgediff_exporters.families.stable_diffusion import (
+    CLIP_LEFTOVERS,
+    TOKENIZERS,
+    UNREAD,
+    check_channels,
+    vae_decoder,
+    vae_encoder,
+)
 from edgediff_exporters.modules.text_encoders import clip_states
 from edgediff_exporters.sources.base import Source
 from edgediff_runtimes.errors import SourceError
@@ -21,19 +27,18 @@ _TRAIN_TIMESTEPS = 1000
 _SIZES = 6  # original, crop and target, two numbers each
 _PIXELS = 1024.0  # what sizes are about
 
-
 ADMITTED = Admitted(
     classes={
-        **stable_diffusion.ADMITTED.classes,
+        "text_encoder": ("CLIPTextModel",),
         "text_encoder_2": ("CLIPTextModelWithProjection",),
-        "tokenizer_2": ("CLIPTokenizer", "CLIPTokenizerFast"),
+        "tokenizer": TOKENIZERS,
+        "tokenizer_2": TOKENIZERS,
+        "unet": ("UNet2DConditionModel",),
+        "vae": ("AutoencoderKL",),
     },
-    unread=stable_diffusion.ADMITTED.unread,
-    leftovers={
-        pattern: reason
-        for pattern, reason in stable_diffusion.ADMITTED.leftovers.items()
-        if "text_projection" not in pattern
-    },
+    unread=UNREAD,
+    leftovers=CLIP_LEFTOVERS,
+    check=lambda source: check_channels(source, ("text_encoder", "text_encoder_2")),
 )
 
 

@@ -81,7 +81,7 @@ def recognise(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str], 
         raise SourceError(
             f"`{name}` could be several models, and neither its tensors nor its metadata tell which: expected "
             f"`config` to be {names}",
-            hint="; ".join(f"`config={layout.name}` is {layout.what}" for layout in fits),
+            hint="; ".join(f'`config="{layout.name}"` is {layout.what}' for layout in fits),
         )
     raise SourceError(
         f"`{name}` holds weights only, and not those of a model whose configs are known: expected a directory with its "

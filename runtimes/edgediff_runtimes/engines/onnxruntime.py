@@ -146,6 +146,11 @@ def session_options(precision: str, options: EngineOptions) -> ort.SessionOption
         # prepacking, weights are used where they lie in the mapped file: 76 MB private in place of 2.5 GB for a 3.4 GB
         # U-Net at one small step.
         settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        if precision == "fp16":
+            # The library widens each weight in a node of its own. Its usual order runs all of these first, so that all
+            # weights are there in float32 at once; by priority each runs in front of its use: 52 MB private in place of
+            # 486 for 252 MB of weights, bit for bit the same. (It would do harm to `w8`, whose graphs begin with them.)
+            settings.execution_order = ort.ExecutionOrder.PRIORITY_BASED
     return settings
 
 

@@ -10,21 +10,23 @@ from __future__ import annotations
 
 from edgediff_runtimes.families.configs import Configs
 
-_EMBEDDED = (4, 8.5)  # guidance is an input of the network, and LCM's pipeline gives it 8.5
 _DISTILLED = (4, 1.0)  # guidance was distilled into the weights
 _DISTILLED_SAMPLERS = ("LCMScheduler", "TCDScheduler")
 
 
-def steps_and_guidance(configs: Configs, network: str, *, usual: tuple[int, float]) -> tuple[int, float]:
+def steps_and_guidance(
+    configs: Configs, network: str, *, usual: tuple[int, float], embedded: tuple[int, float]
+) -> tuple[int, float]:
     """Sampling steps and the scale of guidance.
 
     Args:
         configs: The model's.
         network: Its network's folder.
         usual: Of a model of its family that was not distilled.
+        embedded: Of one whose guidance is an input of the network.
     """
     if configs.of(network).values.get("time_cond_proj_dim"):
-        return _EMBEDDED
+        return embedded
     return _DISTILLED if _is_consistency_model(configs) else usual
 
 

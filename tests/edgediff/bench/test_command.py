@@ -17,8 +17,10 @@ from edgediff_runtimes.engines import get_engine
 from edgediff_runtimes.errors import NotInstalledError
 
 DOCS = Path(__file__).parents[3] / "docs" / "bench.md"  # not there where the wheel is tested apart from the checkout
-# A shell has jobs in the background ignore Ctrl-C.
+# A shell has jobs in the background ignore Ctrl-C, and `nohup` the end of a terminal.
 LISTENING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+if os.name == "posix":
+    LISTENING += "signal.signal(signal.SIGHUP, signal.SIG_DFL);"
 COMMAND = (sys.executable, "-c", LISTENING + "from edgediff.cli import main; main()", "bench")
 QUICK = ("--repeat", "1", "--steps", "2")
 

@@ -6,11 +6,13 @@ import threading
 import time
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.components import Loaded
 from edgediff_runtimes.engines import EngineOptions, Graph, get_engine
+from edgediff_runtimes.engines.onnxruntime import session_options
 from edgediff_runtimes.errors import Cancelled, DeviceError, EngineError
 from edgediff_runtimes.tensors import TensorSpec
 
@@ -239,3 +241,11 @@ def test_a_token_that_was_used_up_does_not_touch_the_next_run(load):
         session.run(feeds, cancel=token)
         token.cancel()
         assert session.run(feeds, cancel=CancelToken())["y"].shape == (64, 64)
+
+
+def test_half_weights_are_widened_one_by_one_where_memory_is_short():
+    order = {
+        precision: session_options(precision, EngineOptions(low_memory=True)).execution_order
+        for precision in ("fp32", "fp16", "w16", "w8")
+    }
+    assert order == {**dict.fromkeys(order, ort.ExecutionOrder.DEFAULT), "fp16": ort.ExecutionOrder.PRIORITY_BASED}
