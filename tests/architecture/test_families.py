@@ -23,6 +23,13 @@ CONFIGS["stable-diffusion-xl"] = Configs(
         "text_encoder_2": {"num_hidden_layers": 32},
     },
 )
+CONFIGS["dit"] = Configs(
+    {"_class_name": "DiTPipeline", "id2label": {"0": "tench, Tinca tinca"}},
+    {
+        "transformer": {"num_embeds_ada_norm": 1000, "sample_size": 32},
+        "vae": CONFIGS["stable-diffusion"].by_name["vae"],
+    },
+)
 # A prediction type of schedulers, and a field of the records of quality, have such names too.
 ELSEWHERE = {"sample", "timestep"}
 

@@ -45,13 +45,23 @@ def check_channels(source: Source, encoders: tuple[str, ...] = ("text_encoder",)
             f"the U-Net takes {takes} channels and gives {gives}{kind}: expected {latent}, the channels of its VAE's "
             "latents"
         )
-    for name in ("in_channels", "out_channels"):
-        if (channels := vae.get(name, _RGB)) != _RGB:
-            raise SourceError(f"the VAE's `{name}` is {channels}: expected {_RGB}, for red, green and blue")
+    check_colours(source)
     sizes = [source.config(name).get("hidden_size") for name in encoders]
     given = " + ".join(map(str, sizes))
     if (wanted := unet.get("cross_attention_dim")) != sum(size for size in sizes if isinstance(size, int)):
         raise SourceError(f"the U-Net's `cross_attention_dim` is {wanted}: expected {given}, `hidden_size` of its text")
+
+
+def check_colours(source: Source) -> None:
+    """Whether the VAE takes and gives pictures in colour.
+
+    Raises:
+        SourceError: It does not.
+    """
+    vae = source.config("vae")
+    for name in ("in_channels", "out_channels"):
+        if (channels := vae.get(name, _RGB)) != _RGB:
+            raise SourceError(f"the VAE's `{name}` is {channels}: expected {_RGB}, for red, green and blue")
 
 
 UNREAD = {

@@ -1,5 +1,8 @@
 """Every family on a tiny random model: same seed, same call, the exported bundle against diffusers itself, in fp32.
 
+A case is a module beside this one: ``NAME``, ``build``, ``reference``, and ``PROMPTS`` or ``asked``; where other things
+than here can be asked of it, also ``PLANS``, ``FROM_PICTURE`` or ``STEPS``.
+
 Bounds: final latents 1e-3 of their largest value, pictures 2/255; OpenVINO in f32 5e-3 and 4/255.
 """
 
@@ -22,7 +25,7 @@ HERE = Path(__file__).parent
 ELSEWHERE = {"stable-diffusion"}
 STEPS = 4
 BOUNDS = {"onnxruntime": (1e-3, 2), "openvino": (5e-3, 4)}  # of latents, of pictures
-# guidance, negative prompt, batch, size
+# guidance, negative prompt, batch, size; None: not asked for
 PLANS = [
     (1.0, None, 1, (32, 32)),
     (5.0, None, 3, (48, 40)),
@@ -40,13 +43,20 @@ def _module(path):
 
 
 CASES = {case.NAME: case for path in sorted(HERE.glob("*.py")) if path != Path(__file__) for case in [_module(path)]}
+# Every case with every plan, from noise and, where it can, from a picture.
+ASKED = [
+    pytest.param(name, plan, from_picture, id=f"{name}-{'image' if from_picture else 'noise'}-{plan}")
+    for name, case in CASES.items()
+    for plan in vars(case).get("PLANS", PLANS)
+    for from_picture in ([False, True] if vars(case).get("FROM_PICTURE", True) else [False])
+]
 
 
 def test_every_family_has_a_case():
     assert {family.name for family in FAMILIES} == {*CASES, *ELSEWHERE}
 
 
-@pytest.fixture(scope="session", params=CASES)
+@pytest.fixture(scope="session")
 def family(request, shared):
     """A case, its source and its bundle."""
     case = CASES[request.param]
@@ -71,21 +81,25 @@ def picture():
 
 
 @pytest.mark.parametrize("engine", BOUNDS)
-@pytest.mark.parametrize("from_picture", [False, True], ids=["text", "image"])
-@pytest.mark.parametrize("plan", PLANS, ids=str)
+@pytest.mark.parametrize(("family", "plan", "from_picture"), ASKED, indirect=["family"])
 def test_same_seed_same_picture(family, picture, plan, from_picture, engine):
     guidance, negative, batch, size = plan
     bound, levels = BOUNDS[engine]
     case, pipeline, bundle = family
+    facts = vars(case)
+    steps = facts.get("STEPS", STEPS)
     image = picture.resize(size) if from_picture else None
     latents, images = case.reference(
-        pipeline, size=size, batch=batch, guidance=guidance, negative=negative, image=image, steps=STEPS
+        pipeline, size=size, batch=batch, guidance=guidance, negative=negative, image=image, steps=steps
     )
-    asked = {"image": image, "strength": 0.6} if from_picture else {"width": size[0], "height": size[1]}
-    if negative is not None:
-        asked["negative_prompt"] = negative
+    prompt, options = facts["asked"](batch) if "asked" in facts else (case.PROMPTS[:batch], {})
+    options |= {"guidance": guidance, "negative_prompt": negative}  # None is as if it were not there
+    if from_picture:
+        options |= {"image": image, "strength": 0.6}
+    elif size is not None:
+        options |= {"width": size[0], "height": size[1]}
     with edgediff.load(bundle, engine=engine) as ours:
-        result = ours(case.PROMPTS[:batch], steps=STEPS, guidance=guidance, seed=7, **asked)
+        result = ours(prompt, steps=steps, seed=7, **options)
     assert result.latents.shape == latents.shape
     assert np.abs(result.latents - latents).max() <= bound * np.abs(latents).max()
     for drawn, expected in zip(result.images, images, strict=True):
