@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypedDict, final
 
 from edgediff_runtimes.bundle import Bundle
@@ -185,15 +184,16 @@ def export(
         ToleranceError: A graph does not do what its module does.
         QualityError: The bundle draws worse than was asked for.
     """
-    exporters = _exporters()
-    report: ExportReport = exporters.export(
+    asked = _exporter("TrialOptions")(**trials)
+    _exporter("check_request")(source, bundle, format=format, precision=precision, trials=asked, overwrite=overwrite)
+    report: ExportReport = _exporter("export")(
         source,
         bundle,
         format=format,
         precision=precision,
         config=config,
         defaults=defaults,
-        trials=exporters.TrialOptions(**trials),
+        trials=asked,
         overwrite=overwrite,
         on_progress=on_progress,
     )
@@ -266,7 +266,7 @@ def verify(
     for role, component in components.items():
         loader = chosen or engine_for(component.format)
         loader.load(opened.graph(role), device="auto", options=EngineOptions()).close()
-    compared = {} if against is None else _exporters().compare(opened, against, config=config, engine=chosen)
+    compared = {} if against is None else _exporter("compare")(opened, against, config=config, engine=chosen)
     figures, not_measured = ((), "not asked for") if quick else _figures(opened, chosen, on_progress)
     return Verification(
         files=sum(entry.sha256 is not None for entry in opened.files()),
@@ -285,14 +285,18 @@ def _figures(bundle: Bundle, engine: Engine | None, on_progress: OnProgress) -> 
     if claimed is None or reference is None:
         return (), "the manifest claims nothing of the bundle's quality"
     check_record(claimed, reference)
-    runner = Runner(bundle, engine, "auto") if engine else Runner(bundle, get_engine(claimed.engine), claimed.device)
+    if engine is not None:
+        runner = Runner(bundle, engine)
+    else:  # as it was measured: in OpenVINO the number of threads moves a figure
+        options = EngineOptions(threads=claimed.threads)
+        runner = Runner(bundle, get_engine(claimed.engine), claimed.device, options)
     measured = measure(runner, reference, record=claimed.reference, on_progress=on_progress)
     return check_claims(claimed, measured), None
 
 
-def _exporters() -> ModuleType:
+def _exporter(name: str) -> Any:  # noqa: ANN401 - a public name of the exporter, a function or a class
     try:
-        return importlib.import_module("edgediff_exporters")
+        return getattr(importlib.import_module("edgediff_exporters"), name)
     except ImportError as error:
         raise NotInstalledError("the exporter", extra="export", reason=error) from error
 

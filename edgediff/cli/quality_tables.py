@@ -21,8 +21,9 @@ def print_quality(report: QualityReport) -> None:
             ("SSIM", f"{report.ssim.mean:.4f}", f"{report.ssim.worst:.4f}"),
         ],
     )
+    threads = "" if report.threads is None else f", {report.threads} threads"
     print_table(
-        f"components on fp32's inputs, on {report.engine} {report.engine_version}, {report.device}",
+        f"components on fp32's inputs, on {report.engine} {report.engine_version}, {report.device}{threads}",
         ("component", "computed in", "SNR", "high noise", "middle", "low noise", "PSNR alone", "SSIM alone"),
         [
             (role, _computed_in(part), _db(part.snr_db), *_levels(part.levels), *_alone(part))

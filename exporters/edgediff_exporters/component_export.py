@@ -8,18 +8,20 @@ import json
 import sys
 from pathlib import Path
 
+import torch
+
 from edgediff_exporters.counting import count_operators
 from edgediff_exporters.families import ComponentPlan
 from edgediff_exporters.families.base import Config
 from edgediff_exporters.graph_file import GRAPH_NAME, write_graph
 from edgediff_exporters.passes import simplify
 from edgediff_exporters.passes.attach_weights import attach_weights
-from edgediff_exporters.precision import computes_in, stored_as
 from edgediff_exporters.progress import ExportProgress, OnProgress
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.tracing import trace
 from edgediff_exporters.verification import verify
 from edgediff_runtimes.bundle import Component, FileEntry
+from edgediff_runtimes.precisions import precision_of
 
 
 def export_component(
@@ -40,11 +42,12 @@ def export_component(
     config = source.config(plan.origin)
     weights = source.weights(plan.origin).renamed(plan.rename)
     on_progress(ExportProgress(plan.role, "trace", 0, 1))
-    traced = trace(plan, config, dtype=computes_in(precision))
+    row = precision_of(precision)
+    traced = trace(plan, config, dtype=torch.float16 if row.half else torch.float32)
     simplify(traced.model, traced.symbols)
     on_progress(ExportProgress(plan.role, "trace", 1, 1))
     tensors = {**weights.tensors, **traced.constants}
-    attach_weights(traced.model, tensors, storage=stored_as(precision))
+    attach_weights(traced.model, tensors, storage=row.storage)
     part = folder / plan.role
     part.mkdir()
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import torch
-
 from edgediff_runtimes.errors import SettingError
-from edgediff_runtimes.precisions import PRECISIONS, Duty, Storage, precision_of
+from edgediff_runtimes.precisions import PRECISIONS, Duty, precision_of
 
 FORMATS = ("onnx", "openvino")
 EVERY = "*"
@@ -27,21 +25,12 @@ def precision_by_role(
     Raises:
         SettingError: A format, a precision or a component is unknown, or the format has no such precision.
     """
-    if format_ not in FORMATS:
-        raise SettingError("format", got=format_, expected=f"one of {', '.join(FORMATS)}")
     named = {EVERY: precision} if isinstance(precision, str) else dict(precision)
+    check_precisions(named, format_=format_)
     common = named.pop(EVERY, "fp32")
-    for role, value in {**named, EVERY: common}.items():
-        if role not in (*duties, EVERY):
+    for role, value in named.items():
+        if role not in duties:
             raise SettingError("precision", got=f"{role}={value}", expected=f"components among {', '.join(duties)}")
-        if value not in PRECISIONS:
-            raise SettingError("precision", got=value, expected=f"one of {', '.join(PRECISIONS)}")
-        row = PRECISIONS[value]
-        if format_ not in row.formats:
-            possible = ", ".join(name for name, other in PRECISIONS.items() if format_ in other.formats)
-            raise SettingError(
-                "precision", got=value, expected=f"one of {possible}, which are those of `{format_}`", hint=row.hint
-            )
     suited = PRECISIONS[common].suited
     chosen = {role: named.get(role, suited.get(duty, common)) for role, duty in duties.items()}
     for role, value in chosen.items():
@@ -52,6 +41,29 @@ def precision_by_role(
                 "precision", got=f"{role}={value}", expected=f"`{value}` for {networks} alone", hint=hint
             )
     return chosen
+
+
+def check_precisions(precisions: Mapping[str, str], *, format_: str) -> None:
+    """Refuse a format or precisions that there are not, whatever the components.
+
+    Args:
+        precisions: By component, or by ``*``.
+        format_: The graphs' format.
+
+    Raises:
+        SettingError: A format or a precision is unknown, or the format has no such precision.
+    """
+    if format_ not in FORMATS:
+        raise SettingError("format", got=format_, expected=f"one of {', '.join(FORMATS)}")
+    for value in precisions.values():
+        if value not in PRECISIONS:
+            raise SettingError("precision", got=value, expected=f"one of {', '.join(PRECISIONS)}")
+        row = PRECISIONS[value]
+        if format_ not in row.formats:
+            possible = ", ".join(name for name, other in PRECISIONS.items() if format_ in other.formats)
+            raise SettingError(
+                "precision", got=value, expected=f"one of {possible}, which are those of `{format_}`", hint=row.hint
+            )
 
 
 def straight(format_: str, precisions: Iterable[str]) -> bool:
@@ -82,13 +94,3 @@ def precision_options(precision: str | Mapping[str, str]) -> list[str]:
         return ["--precision", precision]
     texts = [value if role == EVERY else f"{role}={value}" for role, value in precision.items()]
     return [word for text in texts for word in ("--precision", text)]
-
-
-def computes_in(precision: str) -> torch.dtype:
-    """What a graph of that precision calculates in."""
-    return torch.float16 if precision_of(precision).half else torch.float32
-
-
-def stored_as(precision: str) -> Storage:
-    """How a graph of that precision keeps its matrices."""
-    return precision_of(precision).storage

@@ -46,7 +46,7 @@ def staged(target: Path, *, overwrite: bool) -> Iterator[Path]:
             full.
     """
     target = target.absolute()
-    _refuse(target, overwrite=overwrite)
+    check_target(target, overwrite=overwrite)
     clean_up(target.parent)
     folder = target.with_name(_name(target, "new"))
     try:
@@ -89,7 +89,12 @@ def _clear(path: Path, target: Path, *, kind: str) -> None:
     _discard(path, target)
 
 
-def _refuse(target: Path, *, overwrite: bool) -> None:
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse a place where no bundle can appear.
+
+    Raises:
+        TargetError: Its parent is missing, or something is there that is not to be overwritten.
+    """
     if not target.parent.is_dir():
         raise TargetError(f"`{target.name}` cannot be written: the directory `{target.parent.name}` does not exist")
     if not os.path.lexists(target):
@@ -133,7 +138,7 @@ def _put_in_place(folder: Path, target: Path, *, overwrite: bool) -> None:
 
 def _set_aside(target: Path) -> Path | None:
     """Move the bundle at ``target`` away; give back where to, or None where nothing is."""
-    _refuse(target, overwrite=True)
+    check_target(target, overwrite=True)
     old = target.with_name(_name(target, "old"))
     try:
         target.rename(old)

@@ -39,12 +39,14 @@ class Computed:
         execution: What floats were computed in.
         calls: How often.
         rescued: In how many of the calls it returned NaN or infinity and was computed again in f32.
+        threads: Threads of the processor that computed it; None where the engine does not tell.
     """
 
     engine: str
     execution: str
     calls: int = 0
     rescued: int = 0
+    threads: int | None = None
 
 
 @final
@@ -204,7 +206,9 @@ class Components:
             self._users[role] += 1
             session = self._sessions[role]
         try:
-            yield self._loaded(graph, session, Computed(engine.name, session.execution), computed)
+            yield self._loaded(
+                graph, session, Computed(engine.name, session.execution, threads=session.threads), computed
+            )
         finally:
             with self._lock:
                 self._users[role] -= 1

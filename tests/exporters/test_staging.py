@@ -181,7 +181,7 @@ def test_what_slips_in_between_look_and_move_is_put_back(tmp_path, monkeypatch):
             (target / "thesis.txt").write_text("years of work")
 
     make(tmp_path / "bundle", "old")
-    monkeypatch.setattr(staging, "_refuse", refuse)
+    monkeypatch.setattr(staging, "check_target", refuse)
     with pytest.raises(TargetError, match="`bundle` exists and is not a bundle"):
         make(tmp_path / "bundle", overwrite=True)
     assert contents(tmp_path) == {"bundle": None, "bundle/thesis.txt": "years of work"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgediff_exporters.requests import check_source
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.sources.directory import open_directory
 from edgediff_exporters.sources.hub import fetch
@@ -36,11 +37,8 @@ def open_source(source: str | Path, *, config: str | Path | None = None) -> Sour
         raise SettingError("config", got=str(config), expected="nothing: only a single checkpoint needs it")
     if path.is_dir():
         return open_directory(path)
-    if is_hub_name(str(source)):
-        return open_directory(fetch(str(source), with_weights=True), name=str(source))
-    raise SourceError(
-        f"`{path.name}` is not there: expected a directory, a `.safetensors` file or a hub name like `owner/model`"
-    )
+    check_source(source)
+    return open_directory(fetch(str(source), with_weights=True), name=str(source))
 
 
 def _open_file(path: Path, config: str | Path | None) -> Source:

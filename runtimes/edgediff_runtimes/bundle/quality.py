@@ -12,7 +12,7 @@ from typing import final
 
 from edgediff_runtimes.bundle.file_entry import FileEntry
 from edgediff_runtimes.fields import Fields
-from edgediff_runtimes.untrusted.bounds import SIDE, STEPS
+from edgediff_runtimes.untrusted.bounds import SIDE, STEPS, THREADS
 
 
 @final
@@ -185,6 +185,7 @@ class QualityReport:
         engine: What computed the bundle's graphs.
         engine_version: Its version.
         device: The device it was asked for, by its name.
+        threads: Threads of the processor that computed the network; None where the engine did not tell.
         psnr_db: Of the pictures against fp32's, in dB.
         ssim: Of the pictures against fp32's, up to 1.
         pictures: One by one.
@@ -207,6 +208,7 @@ class QualityReport:
     ssim: Spread
     pictures: tuple[PictureQuality, ...]
     components: dict[str, ComponentQuality]
+    threads: int | None = None
     latency_ratio: float | None = None
     task_metric: TaskMetric | None = None
     search: Search | None = None
@@ -218,6 +220,7 @@ class QualityReport:
         pictures = tuple(PictureQuality.read(item) for item in fields.objects("pictures"))
         if not pictures:
             raise fields.fail("pictures", "at least one picture")
+        threads = None if fields.values.get("threads") is None else fields.integer("threads", minimum=1, bound=THREADS)
         task_metric, search = (fields.values.get(name) is not None for name in ("task_metric", "search"))
         return cls(
             reference=FileEntry.read(fields.fields("reference")),
@@ -232,6 +235,7 @@ class QualityReport:
             ssim=Spread.read(fields.fields("ssim")),
             pictures=pictures,
             components={role: ComponentQuality.read(components.fields(role)) for role in components.values},
+            threads=threads,
             latency_ratio=fields.optional_number("latency_ratio"),
             task_metric=TaskMetric.read(fields.fields("task_metric")) if task_metric else None,
             search=Search.read(fields.fields("search")) if search else None,

@@ -87,11 +87,13 @@ class Session(ABC):
         inputs: What the graph takes, by name.
         outputs: What the graph gives, by name.
         execution: What it computes floats in: ``f32``, ``bf16`` or ``f16``.
+        threads: Threads of the processor that compute it; None where the engine does not tell.
     """
 
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
     execution: str
+    threads: int | None = None
 
     @abstractmethod
     def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:

@@ -47,15 +47,18 @@ class FakeEngine:
         """A session that asks the handler of its execution."""
         execution = self.execution(graph, device=device, options=options)
         self.open_sessions.append(graph.role)
-        return _FakeSession(graph, self._handlers[execution], execution, self.open_sessions)
+        return _FakeSession(graph, self._handlers[execution], execution, options.threads, self.open_sessions)
 
 
 @final
 class _FakeSession(Session):
-    def __init__(self, graph: Graph, handler: Handler, execution: str, open_sessions: list[str]) -> None:
+    def __init__(
+        self, graph: Graph, handler: Handler, execution: str, threads: int | None, open_sessions: list[str]
+    ) -> None:
         self.inputs = {spec.name: spec for spec in graph.inputs}
         self.outputs = {spec.name: spec for spec in graph.outputs}
         self.execution = execution
+        self.threads = threads
         self._role = graph.role
         self._handler = handler
         self._open_sessions = open_sessions

@@ -74,18 +74,19 @@ class OnnxRuntimeEngine:
             )
         except Exception as error:  # its exceptions share no base class but Exception
             raise failed(f"ONNX Runtime cannot load `{graph.role}`", _first_line(error), error) from error
-        loaded = _OnnxRuntimeSession(graph, session)
+        loaded = _OnnxRuntimeSession(graph, session, threads=options.threads)
         _checked(loaded.execution, graph, options)  # again: a derived manifest knows less than the graph
         return loaded
 
 
 @final
 class _OnnxRuntimeSession(Session):
-    def __init__(self, graph: Graph, session: ort.InferenceSession) -> None:
+    def __init__(self, graph: Graph, session: ort.InferenceSession, *, threads: int | None) -> None:
         self.inputs = {node.name: _spec(node) for node in session.get_inputs()}
         self.outputs = {node.name: _spec(node) for node in session.get_outputs()}
         halves = any(spec.dtype == "float16" for spec in (*self.inputs.values(), *self.outputs.values()))
         self.execution = "f16" if precision_of(graph.precision).half or halves else "f32"
+        self.threads = threads  # the library does not tell how many it takes by itself
         self._role = graph.role
         self._session: ort.InferenceSession | None = session
         self._home = HomeProcess()

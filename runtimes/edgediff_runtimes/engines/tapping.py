@@ -50,6 +50,7 @@ class _TappedSession(Session):
         self.inputs = session.inputs
         self.outputs = session.outputs
         self.execution = session.execution
+        self.threads = session.threads
         self._role = role
         self._session = session
         self._on_call = on_call

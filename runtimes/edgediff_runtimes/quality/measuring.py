@@ -66,6 +66,7 @@ def measure(
         ssim=_spread([picture.ssim for picture in pictures], digits=_SSIM_DIGITS),
         pictures=pictures,
         components={role: _with_rescues(part, role, results) for role, part in components.items()},
+        threads=results[0].computed[network].threads,
     )
 
 

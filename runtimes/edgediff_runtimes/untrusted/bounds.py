@@ -31,6 +31,7 @@ TRAIN_TIMESTEPS = Bound(
 )
 SIDE = Bound(16_384, "latents for pictures of 8192 pixels are planned for, and a side twice as long is left free")
 PIXELS = Bound(1 << 28, "all pictures of a run are in memory at once, 12 bytes a pixel: this many take 3.2 GB")
+THREADS = Bound(1024, "each is a thread of the system, and no processor has more cores than that")
 IMAGES = Bound(4096, "each picture of a run has its own generator of noise")
 CHANNELS = Bound(4096, "a latent pixel that stands for 32x32 RGB pixels has 3072 numbers to tell at most")
 FACTOR = Bound(1024, "one latent pixel would be a whole picture of 1024 pixels")

@@ -65,7 +65,7 @@ def test_a_graph_is_computed(load, pair, options, format_):
 def test_threads_are_those_that_were_asked_for(load):
     for threads in (1, 2):
         with load("add", threads=threads) as session:
-            assert session._model(None).compiled.get_property("INFERENCE_NUM_THREADS") == threads
+            assert session.threads == threads
 
 
 def test_nothing_is_rounded_unasked(load):

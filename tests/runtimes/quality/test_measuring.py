@@ -50,6 +50,12 @@ def test_a_report_says_how_it_was_made(coarse, reference):
     assert report.ssim.worst == min(picture.ssim for picture in report.pictures)
 
 
+def test_a_report_names_the_threads_that_its_engine_tells(coarse, reference):
+    told = dataclasses.replace(coarse(unet=0.1), options=EngineOptions(threads=3))
+    assert measure(told, reference, record=RECORD).threads == 3
+    assert measure(coarse(unet=0.1), reference, record=RECORD).threads is None
+
+
 def test_the_execution_is_that_of_the_session(tiny, answers, reference):
     def exact(role, feeds):
         return answers[role](feeds)

@@ -91,6 +91,12 @@ class Compiler:
         hint = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         return hint if hint in EXECUTIONS else self.execution
 
+    def threads(self, compiled: ov.CompiledModel) -> int | None:
+        """How many threads of the processor compute a compiled graph; None on other devices, and where AUTO chooses."""
+        if self.place.target != "CPU":
+            return None
+        return int(compiled.get_property("INFERENCE_NUM_THREADS"))
+
     def _build(self, shapes: Shapes | None, folder: Path | None) -> ov.CompiledModel:
         properties = dict(self.properties)
         if folder is not None:

@@ -44,6 +44,7 @@ class OpenVinoSession(Session):
         self.inputs = specs_of(first.inputs, graph.inputs)
         self.outputs = specs_of(first.outputs, graph.outputs)
         self.execution = compiler.execution if self._static else compiler.computed_in(first)
+        self.threads = None if self._static else compiler.threads(first)
 
     def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
         """Compute the graph; see ``Session.run``."""

@@ -1,0 +1,59 @@
+"""What can be refused of an export before PyTorch is imported, which takes seconds: paths, names and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgediff_exporters.precision import EVERY, calibrated, check_precisions, searched
+from edgediff_exporters.staging import check_target
+from edgediff_exporters.trials import TrialOptions, plan_trials
+from edgediff_runtimes.errors import SourceError
+from edgediff_runtimes.hub import is_hub_name
+
+
+def check_request(
+    source: str | Path,
+    bundle: str | Path,
+    *,
+    format: str,  # noqa: A002 - the word users know; the builtin is not needed here
+    precision: str | Mapping[str, str],
+    trials: TrialOptions,
+    overwrite: bool,
+) -> None:
+    """Refuse what no model could be exported with; ``export`` looks again, at the model as well.
+
+    Args:
+        source: As in ``export``.
+        bundle: As in ``export``.
+        format: As in ``export``.
+        precision: As in ``export``.
+        trials: As in ``export``.
+        overwrite: As in ``export``.
+
+    Raises:
+        SettingError: The format, a precision or an option of the trials cannot be applied.
+        SourceError: There is no such source.
+        TargetError: The bundle cannot be written there.
+    """
+    precisions = {EVERY: precision} if isinstance(precision, str) else dict(precision)
+    check_precisions(precisions, format_=format)
+    # Components that are not named are in the common precision, or in one that suits them and asks for less.
+    used = {precisions.get(EVERY, "fp32"), *precisions.values()}
+    measured = format != "onnx" or used != {"fp32"}
+    plan_trials(trials, calibrated=calibrated(used) or searched(used), measured=measured, searched=searched(used))
+    check_source(source)
+    check_target(Path(bundle).absolute(), overwrite=overwrite)
+
+
+def check_source(source: str | Path) -> None:
+    """Refuse what is neither there nor the name of a model on the hub.
+
+    Raises:
+        SourceError: So it is.
+    """
+    path = Path(source).expanduser()
+    if not path.exists() and not is_hub_name(str(source)):
+        raise SourceError(
+            f"`{path.name}` is not there: expected a directory, a `.safetensors` file or a hub name like `owner/model`"
+        )
