@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final
 
 import torch
 
@@ -30,6 +30,7 @@ class GraphInput:
         scale: Floating numbers are drawn from a normal distribution of this deviation, and made positive for
             ``timestep``-like inputs by ``positive``.
         positive: Draw from [0, scale) uniformly instead.
+        padding: It is a mask over texts, ones and then zeros; ``either``: every second row has the zeros first.
     """
 
     name: str
@@ -38,6 +39,7 @@ class GraphInput:
     below: int = 0
     scale: float = 1.0
     positive: bool = False
+    padding: Literal["", "right", "either"] = ""
 
     def sizes(self, lengths: Mapping[str, int]) -> tuple[int, ...]:
         """The shape with its dynamic axes filled in."""
@@ -46,6 +48,8 @@ class GraphInput:
     def draw(self, lengths: Mapping[str, int], generator: torch.Generator) -> torch.Tensor:
         """A random value of that input."""
         sizes = self.sizes(lengths)
+        if self.padding:
+            return _mask(sizes, generator, side=self.padding).to(self.dtype)
         if not self.dtype.is_floating_point:
             return torch.randint(0, self.below, sizes, generator=generator, dtype=self.dtype)
         draw = torch.rand if self.positive else torch.randn
@@ -80,3 +84,12 @@ class ComponentPlan:
     checked: Mapping[str, int]
     tolerances: Mapping[str, float] = field(default_factory=lambda: TOLERANCES)
     rename: Callable[[str], str] = field(default=lambda name: name)
+
+
+def _mask(sizes: tuple[int, ...], generator: torch.Generator, *, side: Literal["right", "either"]) -> torch.Tensor:
+    """Ones for a random number of tokens, at least one, in each row; padding at the right or in turns."""
+    rows, length = sizes
+    mask = torch.arange(length) < torch.randint(1, length + 1, (rows, 1), generator=generator)
+    if side == "either":
+        mask[1::2] = mask[1::2].flip(1)
+    return mask

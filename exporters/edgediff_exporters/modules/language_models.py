@@ -1,0 +1,66 @@
+"""Language models that read a prompt: decoders whose hidden states are the text, fed ids and an attention mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
+
+# What files of all versions of transformers put in front of the decoder's own names.
+_PREFIXES = ("model.language_model.", "language_model.model.", "language_model.", "model.")
+
+
+def decoder_states(
+    role: str,
+    config: Config,
+    *,
+    build: Callable[[Config], torch.nn.Module],
+    takes: Mapping[str, Callable[[Any], torch.Tensor]],
+) -> ComponentPlan:
+    """A causal language model that gives hidden states of all tokens.
+
+    Attention is computed as written in the model, with masks that are added: a token of the padding in front of a text
+    sees nothing then, and its state is a number nonetheless.
+
+    Args:
+        role: Its directory, in the source and in the bundle.
+        config: Its config.
+        build: Makes the decoder without its head from that config.
+        takes: The outputs by name, each from what the model returns with all its hidden states.
+    """
+
+    def forward(module: torch.nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Outputs:
+        out = module(input_ids=input_ids, attention_mask=attention_mask, use_cache=False, output_hidden_states=True)
+        return tuple(take(out) for take in takes.values())
+
+    return ComponentPlan(
+        role=role,
+        origin=role,
+        build=build,
+        forward=forward,
+        inputs=(
+            GraphInput("input_ids", torch.int64, ("batch", "sequence"), below=text_config(config)["vocab_size"]),
+            GraphInput("attention_mask", torch.int64, ("batch", "sequence"), padding="either"),
+        ),
+        outputs=tuple(takes),
+        traced={"batch": 2, "sequence": 9},
+        checked={"batch": 3, "sequence": 14},
+        rename=without_prefix,
+    )
+
+
+def text_config(config: Config) -> Config:
+    """The part of a config that is about text, where the model reads pictures as well."""
+    nested: Config | None = config.get("text_config")
+    return config if nested is None else nested
+
+
+def without_prefix(name: str) -> str:
+    """A decoder's own name for a tensor."""
+    for prefix in _PREFIXES:
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return name
