@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgediff.cli import completion
+from edgediff.cli.bench_options import SECTIONS
 from edgediff.cli.command import Command
-from edgediff.cli.sizes import byte_count, sizes
 
 if TYPE_CHECKING:
     from edgediff.bench.measuring import Progress
@@ -25,6 +25,7 @@ _STDOUT = Path("-")
 @click.command(
     "bench",
     cls=Command,
+    sections=SECTIONS,
     examples=(
         "edgediff bench emoji-lcm",
         "edgediff bench fp32 int8 --steps 4 --steps 8 --html cost.html",
@@ -35,70 +36,6 @@ _STDOUT = Path("-")
     ),
 )
 @click.argument("bundles", nargs=-1, metavar="[BUNDLE]...", shell_complete=completion.models)
-@click.option(
-    "--device",
-    "devices",
-    multiple=True,
-    default=("auto",),
-    shell_complete=completion.devices,
-    help="See `edgediff devices`; repeatable.",
-)
-@click.option(
-    "--engine",
-    "engines",
-    multiple=True,
-    shell_complete=completion.engines,
-    help="See `edgediff devices`; repeatable.  [default: the format's]",
-)
-@click.option(
-    "--execution",
-    "--precision-of-execution",
-    "executions",
-    multiple=True,
-    default=("graph",),
-    show_default=True,
-    help="What floats are computed in: f32, bf16, f16, or as the graph was exported; repeatable.",
-)
-@click.option("--steps", type=int, multiple=True, help="Sampling steps; repeatable.  [default: the bundle's]")
-@click.option("--size", "sizes", multiple=True, metavar="WxH", callback=sizes, help="Pixels; repeatable.")
-@click.option("--batch", "batches", type=int, multiple=True, default=(1,), help="Pictures at a time; repeatable.")
-@click.option("--guidance", type=float, help="Guidance scale; 1 turns it off.  [default: the bundle's]")
-@click.option("--threads", type=int, help="Threads per graph.  [default: the engine's choice]")
-@click.option("--repeat", type=int, default=3, show_default=True, help="Rounds, each in fresh processes.")
-@click.option("--warmup", type=int, default=1, show_default=True, help="Pictures before the one that is measured.")
-@click.option(
-    "--json",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the report as JSON; - is stdout, in place of the tables.",
-)
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write it as a page with charts.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Write the charts as SVG.")
-@click.option(
-    "--compare",
-    nargs=2,
-    type=click.Path(path_type=Path),
-    metavar="OLD.json NEW.json",
-    help="Show what changed from one JSON report to another; goes alone.",
-)
-@click.option(
-    "--fail-above",
-    type=click.FloatRange(min=0),
-    metavar="PERCENT",
-    help="With --compare: exit code 1 where a time or memory grew by more, beyond its spread.",
-)
-@click.option(
-    "--max-memory",
-    metavar="BYTES",
-    callback=byte_count,
-    help="The verdict is on bundles whose peak is at most this, such as 2GB; exit code 1 where none is left.",
-)
-@click.option(
-    "--min-psnr",
-    type=float,
-    metavar="DB",
-    help="The verdict is on bundles of at least this mean PSNR in their manifests; exit code 1 where none is left.",
-)
 @click.pass_context
 def command(
     ctx: click.Context,
