@@ -84,7 +84,7 @@ _VERDICT = Section(
             ["--min-psnr"],
             type=float,
             metavar="DB",
-            help="The verdict is on bundles of at least this mean PSNR by their manifests; exit code 1 where none is left.",
+            help="The verdict is on bundles of at least this mean PSNR in their manifests; exit code 1 where none is.",
         ),
     ),
 )

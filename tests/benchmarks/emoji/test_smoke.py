@@ -24,7 +24,11 @@ PAINTS = {
     "rose": (240, 110, 180),
 }
 STAGES = {"autoencoder": 40, "text_encoder": 30, "denoiser": 30, "decoder": 2, "few_steps": 2}
-pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*:FutureWarning")  # of the libraries
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.nightly,  # trains every stage, and guards no more than the scripts that made the shipped models
+    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*:FutureWarning"),  # of the libraries
+]
 
 
 def _run(step: str, work: Path, *options: str) -> None:
