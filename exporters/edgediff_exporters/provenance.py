@@ -14,6 +14,7 @@ from pathlib import Path
 
 from edgediff_exporters.sources.base import Source
 from edgediff_runtimes.bundle import FileEntry, Provenance, sha256_of
+from edgediff_runtimes.errors import shown
 
 _CARD = "README.md"  # the hub's name for a model card
 _VOCABULARY = "vocabulary.txt"
@@ -72,4 +73,4 @@ def _licence(card: Path | None) -> str | None:
         return None
     front = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
     stated = re.search(r"^license:\s*(\S.*?)\s*$", front[1], re.MULTILINE) if front else None
-    return stated[1].strip("'\"") if stated else None
+    return shown(stated[1].strip("'\"")) if stated else None

@@ -47,6 +47,11 @@ def test_the_vocabulary_goes_along(source, tmp_path):
     assert (folder / "vocabulary.txt").read_bytes() == b"apple\nred\n"
 
 
+def test_a_licence_that_cannot_be_shown_is_escaped(source, tmp_path):
+    (source / "README.md").write_text("---\nlicense: my\x1b[2J own\n---\n", encoding="utf-8")
+    assert made_from(source, tmp_path)[0].licence == "my\\x1b[2J own"
+
+
 def test_a_source_without_a_card(sd1, tmp_path):
     found, folder = made_from(sd1, tmp_path)
     assert (found.card, found.licence) == (None, None)

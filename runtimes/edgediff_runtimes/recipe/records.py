@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
+from collections.abc import Iterator
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from edgediff_runtimes.fields import Fields, is_finite
@@ -25,7 +26,9 @@ _BOUNDS: dict[str, Bound] = {
     "pixels": SIDE,
     "patch": FACTOR,
     "below": LABELS,
+    "names": LABELS,
 }
+_LEAST = {"names": 0}
 
 
 def read_record(cls: type[T], fields: Fields) -> T:
@@ -68,16 +71,20 @@ def _converted(fields: Fields, name: str, hint: Any) -> Any:  # noqa: ANN401 - a
     value = _as(fields.values[name], hint)
     if value is _NOT:
         raise fields.fail(name, _said(hint))
-    if type(value) is int:
-        _check_bound(fields, name, value)
+    bound = _BOUNDS.get(name, AXIS)
+    least = _LEAST.get(name, 1) if name in _BOUNDS else -AXIS.most
+    if not all(least <= number <= bound.most for number in _whole_numbers(value)):
+        raise fields.fail(name, f"{bound.expected}, and at least {least}")
     return value
 
 
-def _check_bound(fields: Fields, name: str, value: int) -> None:
-    bound = _BOUNDS.get(name, AXIS)
-    least = 1 if name in _BOUNDS else -AXIS.most
-    if not least <= value <= bound.most:
-        raise fields.fail(name, f"{bound.expected}, and at least {least}")
+def _whole_numbers(value: object) -> Iterator[int]:
+    """Those of a converted value, however deep."""
+    if type(value) is int:
+        yield value
+    elif isinstance(value, tuple | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _whole_numbers(item)
 
 
 _NOT = object()
