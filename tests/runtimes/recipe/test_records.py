@@ -1,4 +1,4 @@
-"""Declarations as JSON: what an annotation says is checked, and every whole number has a bound, however deep it lies."""
+"""Declarations as JSON: annotations are checked, and every whole number has a bound, however deep it lies."""
 
 from __future__ import annotations
 
