@@ -14,6 +14,10 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+# Test processes run side by side, on tiny models: threads of one library that wait for those of another's process cost
+# many times what they give.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 
