@@ -35,6 +35,7 @@ from edgediff_exporters.sources import open_source
 from edgediff_exporters.trials import plan_trials
 from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle
 from edgediff_runtimes.engines import get_engine
+from edgediff_runtimes.placement import Placement
 from edgediff_runtimes.quality import Reference, Runner, attribute, make_reference, measure
 
 ROWS = tuple(
@@ -111,7 +112,9 @@ def in_engine(
     engine: str, bundle: Bundle, fp32: Bundle, reference: Reference, options: argparse.Namespace
 ) -> dict[str, Any]:
     """What an engine makes of a bundle: nearness to fp32, time, memory, and the task metric where it is asked for."""
-    report = measure(Runner(bundle, engine=get_engine(engine)), reference, record=reference.save(bundle.path))
+    report = measure(
+        Runner(bundle, Placement(engine=get_engine(engine))), reference, record=reference.save(bundle.path)
+    )
     before = timed(fp32.path, "onnxruntime", options)
     own = timed(bundle.path, engine, options)
     after = timed(fp32.path, "onnxruntime", options)

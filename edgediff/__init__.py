@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgediff_runtimes.engines import EngineOptions, FakeEngine
     from edgediff_runtimes.errors import Cancelled, EdgediffError
     from edgediff_runtimes.pipeline import Pipeline
+    from edgediff_runtimes.placement import Placement
     from edgediff_runtimes.results import Result, Step
     from edgediff_runtimes.running.run import Run
 
@@ -32,6 +33,7 @@ __all__ = [
     "EngineOptions",
     "FakeEngine",
     "Pipeline",
+    "Placement",
     "Result",
     "Run",
     "Step",
@@ -50,6 +52,7 @@ _HOMES = {
     "EngineOptions": "edgediff_runtimes.engines",
     "FakeEngine": "edgediff_runtimes.engines",
     "Pipeline": "edgediff_runtimes.pipeline",
+    "Placement": "edgediff_runtimes.placement",
     "Result": "edgediff_runtimes.results",
     "Run": "edgediff_runtimes.running.run",
     "Step": "edgediff_runtimes.results",

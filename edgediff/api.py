@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, final
 
 from edgediff_runtimes.bundle import Bundle
-from edgediff_runtimes.engines import Engine, EngineOptions, engine_for, get_engine
+from edgediff_runtimes.engines import Engine, get_engine
 from edgediff_runtimes.errors import BundleNotFoundError, HubError, NotInstalledError, SettingError
 from edgediff_runtimes.hub import is_hub_name, snapshot
 from edgediff_runtimes.pipeline import Pipeline
+from edgediff_runtimes.placement import ByRole, Placement, Residency, named_engines
 from edgediff_runtimes.quality import OnProgress, Reference, Runner, check_claims, check_record, measure
 from edgediff_runtimes.quality.claims import Figure
 from edgediff_runtimes.quality.making import ignore
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack  # typing's own came with Python 3.11
 
     from edgediff_exporters import ExportProgress, ExportReport
-    from edgediff_runtimes.components import Residency
 
 _NOT_OF_THE_MODEL = "the source's family has no such component"
 _MODELS = Path(__file__).parent / "models"
@@ -75,16 +75,19 @@ def _fetched(name: str) -> Path:
 def load(
     bundle: str | Path,
     *,
-    device: str = "auto",
-    engine: Engine | str | None = None,
-    execution: str | None = None,
-    threads: int | None = None,
+    device: ByRole[str] = "auto",
+    engine: ByRole[Engine | str | None] = None,
+    execution: ByRole[str | None] = None,
+    threads: ByRole[int | None] = None,
     low_memory: bool = False,
-    residency: Residency = "resident",
+    residency: Residency | None = None,
     split_guidance: bool = False,
     strict: bool = False,
 ) -> Pipeline:
     """Make a pipeline from a bundle.
+
+    ``device``, ``engine``, ``execution`` and ``threads`` are for all components, or by component, such as
+    ``{"unet": "gpu", "vae_decoder": "cpu"}``; ``*`` stands for all others.
 
     Args:
         bundle: A directory, the name of a shipped model, or the id of a bundle on the hub.
@@ -93,7 +96,8 @@ def load(
         execution: What floats are computed in: ``f32``, ``bf16`` or ``f16``; None: what the precision asks.
         threads: Threads that compute one graph; None leaves it to the engine.
         low_memory: Trade time for memory inside the engine, see ``EngineOptions``.
-        residency: ``resident`` keeps components between runs, ``sequential`` frees each as soon as it is not needed.
+        residency: ``resident`` keeps components between runs, ``sequential`` frees each as soon as it is not needed;
+            None: the first where memory holds all of them, else the second, with a warning.
         split_guidance: Make the two calls of guidance one after the other: less memory.
         strict: A component that returns NaN or infinity in less than f32 is an error; else it is computed again in f32.
 
@@ -102,19 +106,20 @@ def load(
 
     Raises:
         BundleError: There is no valid bundle.
-        SettingError: An option has no such value.
-        DeviceError: The engine does not reach the device (raised when a component is first loaded).
+        SettingError: An option has no such value, or names a component that the bundle has not.
+        DeviceError: The engine does not reach the device.
         NotInstalledError: The engine's package is missing.
     """
-    return Pipeline(
-        open_bundle(bundle),
+    placement = Placement(
+        engine=named_engines(engine),
         device=device,
-        engine=get_engine(engine) if isinstance(engine, str) else engine,
-        options=EngineOptions(threads=threads, low_memory=low_memory, execution=execution),
+        execution=execution,
+        threads=threads,
+        low_memory=low_memory,
         residency=residency,
-        split_guidance=split_guidance,
         strict=strict,
     )
+    return Pipeline(open_bundle(bundle), placement, split_guidance=split_guidance)
 
 
 class TrialKeywords(TypedDict, total=False):
@@ -230,7 +235,8 @@ def verify(
     *,
     against: str | Path | None = None,
     config: str | Path | None = None,
-    engine: Engine | str | None = None,
+    engine: ByRole[Engine | str | None] = None,
+    device: ByRole[str] | None = None,
     quick: bool = False,
     on_progress: OnProgress = ignore,
 ) -> Verification:
@@ -244,8 +250,9 @@ def verify(
         against: The source it was exported from: every graph is compared with its module again, and its operators with
             what the manifest says of them (needs ``export``).
         config: As in ``export``, for a single-file source.
-        engine: An engine or its name, to load, compare and measure all graphs with; None takes the default engine of
-            each graph's format, and to measure the one that the manifest names.
+        engine: An engine or its name, to load, compare and measure with, for all components or by component; None
+            takes the default engine of each graph's format, and to measure the one that the manifest names.
+        device: A device, likewise.
         quick: Do not measure quality again, which draws every picture of the record.
         on_progress: Told ``(what, done, in all)`` while quality is measured.
 
@@ -259,15 +266,17 @@ def verify(
     """
     if config is not None and against is None:
         raise SettingError("config", got=str(config), expected="nothing without `against`, whose configs these are")
-    chosen = get_engine(engine) if isinstance(engine, str) else engine
+    placement = Placement(engine=named_engines(engine), device="auto" if device is None else device)
     opened = open_bundle(bundle)
-    opened.check_hashes()
     components = opened.manifest.components
-    for role, component in components.items():
-        loader = chosen or engine_for(component.format)
-        loader.load(opened.graph(role), device="auto", options=EngineOptions()).close()
-    compared = {} if against is None else _exporter("compare")(opened, against, config=config, engine=chosen)
-    figures, not_measured = ((), "not asked for") if quick else _figures(opened, chosen, on_progress)
+    placement.check_roles(components)
+    opened.check_hashes()
+    runner = Runner(opened, placement)
+    for role in components:
+        runner.load(role).close()
+    compared = {} if against is None else _exporter("compare")(opened, against, config=config, placement=placement)
+    asked = None if (engine, device) == (None, None) else runner
+    figures, not_measured = ((), "not asked for") if quick else _figures(opened, asked, on_progress)
     return Verification(
         files=sum(entry.sha256 is not None for entry in opened.files()),
         graphs=len(components),
@@ -279,17 +288,15 @@ def verify(
     )
 
 
-def _figures(bundle: Bundle, engine: Engine | None, on_progress: OnProgress) -> tuple[tuple[Figure, ...], str | None]:
+def _figures(bundle: Bundle, asked: Runner | None, on_progress: OnProgress) -> tuple[tuple[Figure, ...], str | None]:
     """What a bundle claims of its quality, measured again; or why there is nothing to measure."""
     claimed, reference = bundle.manifest.quality, Reference.of(bundle)
     if claimed is None or reference is None:
         return (), "the manifest claims nothing of the bundle's quality"
     check_record(claimed, reference)
-    if engine is not None:
-        runner = Runner(bundle, engine)
-    else:  # as it was measured: in OpenVINO the number of threads moves a figure
-        options = EngineOptions(threads=claimed.threads)
-        runner = Runner(bundle, get_engine(claimed.engine), claimed.device, options)
+    # As it was measured: in OpenVINO the number of threads moves a figure.
+    own = Placement(engine=get_engine(claimed.engine), device=claimed.device, threads=claimed.threads)
+    runner = asked or Runner(bundle, own)
     measured = measure(runner, reference, record=claimed.reference, on_progress=on_progress)
     return check_claims(claimed, measured), None
 

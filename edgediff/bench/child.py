@@ -21,7 +21,7 @@ from edgediff.bench.energy import joules_between, read_counters
 from edgediff.bench.memory import disk_read_bytes, lifetime_peak, memory_of, reset_peak
 
 if TYPE_CHECKING:
-    from edgediff.bench.timed_engine import TimedEngine
+    from edgediff.bench.timed_engine import CallLog
     from edgediff_runtimes.bundle import Bundle
     from edgediff_runtimes.pipeline import Pipeline
     from edgediff_runtimes.results import Result
@@ -68,33 +68,29 @@ def picture(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
     """From an empty process to the first picture, warm-up pictures, and one that is measured."""
     with phases.phase("import"):
         from edgediff.api import load  # noqa: PLC0415 - the import is a phase
-        from edgediff.bench.timed_engine import TimedEngine  # noqa: PLC0415 - as above
+        from edgediff.bench.timed_engine import CallLog, TimedEngine  # noqa: PLC0415 - as above
         from edgediff_runtimes.engines import get_engine  # noqa: PLC0415 - as above
 
-        engine = TimedEngine(get_engine(job["engine"]))
+        log, names = CallLog(), job["placement"]["engine"]
+        timed = {name: TimedEngine(get_engine(name), log) for name in set(names.values())}
+        placement = {**job["placement"], "engine": {role: timed[name] for role, name in names.items()}}
     with (
         _opened(
             phases,
-            lambda: load(
-                job["bundle"],
-                device=job["device"],
-                engine=engine,
-                execution=job["execution"],
-                threads=job["threads"],
-            ),
+            lambda: load(job["bundle"], **placement),
         ) as it,
     ):
         for index in range(job["warmup"]):
             with phases.phase("first picture" if index == 0 else f"warm-up {index + 1}"):
                 it(job["prompt"], **job["options"])
-        loads = list(engine.loads)
-        engine.calls.clear()
+        loads = list(log.loads)
+        log.calls.clear()
         calls: list[int] = []  # how many there were until each step's end
         with phases.phase("measured picture"):
-            result = it(job["prompt"], on_step=lambda _: calls.append(len(engine.calls)), **job["options"])
+            result = it(job["prompt"], on_step=lambda _: calls.append(len(log.calls)), **job["options"])
     return {
-        **_timings(result, engine, calls, {it.bundle.manifest.recipe.network.role}),
-        "loads_s": dict(loads or engine.loads),
+        **_timings(result, log, calls, {it.bundle.manifest.recipe.network.role}),
+        "loads_s": dict(loads or log.loads),
     }
 
 
@@ -106,15 +102,15 @@ def _opened(phases: Phases, load: Callable[[], Pipeline]) -> Iterator[Pipeline]:
         yield pipeline
 
 
-def _timings(result: Result, engine: TimedEngine, calls_until: list[int], networks: set[str]) -> dict[str, Any]:
+def _timings(result: Result, log: CallLog, calls_until: list[int], networks: set[str]) -> dict[str, Any]:
     timings, settings = result.timings, result.settings
     calls: dict[str, list[float]] = {}
-    for role, seconds in engine.calls:
+    for role, seconds in log.calls:
         calls.setdefault(role, []).append(seconds)
     # In a step only the network is called, once or more; what remains is the sampler, guidance and our own loop.
     before = [0, *calls_until[:-1]]
     network = [
-        sum(s for role, s in engine.calls[i:j] if role in networks) for i, j in zip(before, calls_until, strict=True)
+        sum(s for role, s in log.calls[i:j] if role in networks) for i, j in zip(before, calls_until, strict=True)
     ]
     around = [step - inside for step, inside in zip(timings.steps_s, network, strict=True)]
     return {
@@ -126,7 +122,7 @@ def _timings(result: Result, engine: TimedEngine, calls_until: list[int], networ
         "network_s": network,
         "overhead_step_s": median(around),
         "rescued": {role: how.rescued for role, how in result.computed.items()},
-        "feeds": engine.feeds,
+        "feeds": log.feeds,
         "work": {
             "width": settings.width,
             "height": settings.height,
@@ -143,14 +139,17 @@ def component(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
         import edgediff_runtimes.pipeline  # noqa: PLC0415 - the import is a phase
         from edgediff.api import open_bundle  # noqa: PLC0415 - as above
         from edgediff.bench.flops import example_feeds  # noqa: PLC0415 - as above
-        from edgediff_runtimes.engines import EngineOptions, get_engine  # noqa: PLC0415 - as above
+        from edgediff_runtimes.engines import get_engine  # noqa: PLC0415 - as above
+        from edgediff_runtimes.placement import Placement  # noqa: PLC0415 - as above
 
-        engine, options = get_engine(job["engine"]), EngineOptions(threads=job["threads"], execution=job["execution"])
-        graph = open_bundle(job["bundle"]).graph(job["role"])
+        role, asked = job["role"], dict(job["placement"])
+        engine, placement = get_engine(asked.pop("engine")[role]), Placement(**asked)
+        device, options = placement.device_of(role), placement.options_of(role)
+        graph = open_bundle(job["bundle"]).graph(role)
         feeds = example_feeds(job["feeds"])
     assert edgediff_runtimes.pipeline  # noqa: S101 - imported for its cost
     with phases.phase("cold load"):
-        session = engine.load(graph, device=job["device"], options=options)
+        session = engine.load(graph, device=device, options=options)
     with phases.phase("first call"):
         session.run(feeds)
     times: list[float] = []
@@ -162,7 +161,7 @@ def component(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
             times.append(time.perf_counter() - began)
     session.close()
     with phases.phase("warm load"):
-        engine.load(graph, device=job["device"], options=options).close()
+        engine.load(graph, device=device, options=options).close()
     return {"calls_s": times, "execution": session.execution}
 
 
@@ -183,8 +182,8 @@ def flops(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
         with phases.phase(role):
             nodes = exported_nodes(graph.path, feeds)
             operations[role] = count_in(nodes)
-            if job["engine"] == "onnxruntime":
-                options = EngineOptions(threads=job["threads"])
+            if job["placement"]["engine"][role] == "onnxruntime":
+                options = EngineOptions(threads=job["placement"]["threads"])
                 operators[role] = count_operators(graph, feeds, nodes, options=options)
     return {"flops": operations, "operators": operators}
 
@@ -194,7 +193,7 @@ def peak(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
     from edgediff.bench.peak import matmul_peak  # noqa: PLC0415 - each job imports what it needs
 
     with phases.phase("matrix products"):
-        return {dtype: matmul_peak(dtype, threads=job["threads"]) for dtype in job["dtypes"]}
+        return {dtype: matmul_peak(dtype, threads=job["placement"]["threads"]) for dtype in job["dtypes"]}
 
 
 JOBS: dict[str, Callable[[dict[str, Any], Phases], dict[str, Any]]] = {

@@ -133,13 +133,7 @@ class _Session:
         turns = len(self.cases) * len(self.cases[0].works)
         self.on_progress(Progress(self.done, turns * (per_turn * self.request.repeat + 1) + 1, what))
         place = self.cases[case]
-        common = {
-            "bundle": str(place.bundle.path),
-            "engine": place.engine,
-            "device": place.device.name,
-            "execution": place.asked,
-            "threads": self.request.threads,
-        }
+        common = {"bundle": str(place.bundle.path), "placement": place.placement(threads=self.request.threads)}
         _forget_files(place)
         answered = run_job({**common, **job}, what)
         self.done += 1
@@ -150,7 +144,7 @@ def run_job(job: dict[str, Any], what: str) -> tuple[dict[str, Any], Watched]:
     """Have a job done in a process of its own, which finds no graph compiled before and leaves none behind.
 
     Args:
-        job: See ``edgediff.bench.child``; ``threads`` also limits NumPy's library there.
+        job: See ``edgediff.bench.child``; the placement's ``threads`` also limit NumPy's library there.
         what: What it is, for the sentence of an error.
 
     Returns:
@@ -164,8 +158,9 @@ def run_job(job: dict[str, Any], what: str) -> tuple[dict[str, Any], Watched]:
 
 
 def _run_job(job: dict[str, Any], what: str, environment: dict[str, str]) -> tuple[dict[str, Any], Watched]:
-    if job["threads"] is not None:
-        environment |= dict.fromkeys(_THREAD_VARIABLES, str(job["threads"]))
+    threads = job["placement"]["threads"]
+    if threads is not None:
+        environment |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
     command = [sys.executable, "-m", "edgediff.bench.child"]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as stderr:
         watched = watch(command, job=json.dumps(job), stderr=stderr, environment=environment)

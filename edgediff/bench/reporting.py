@@ -61,7 +61,8 @@ def _summary_or_none(values: list[Any]) -> Any:  # noqa: ANN401 - a Summary or N
 
 def _limits(case: dict[str, Any], role: str, report: Report) -> dict[str, dict[str, float]]:
     """The measured matrix products, where they are a limit: not for graphs in f32 that are computed in less."""
-    exact = case["engine"] == "onnxruntime" or case["execution"][role] == "f32"
+    engine = case.get("engines", {}).get(role, case["engine"])
+    exact = engine == "onnxruntime" or case["execution"][role] == "f32"
     limits: dict[str, dict[str, float]] = report["matmul_peak_gflops"] if exact else {}
     return limits
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
 from edgediff.api import load, open_bundle
 from edgediff_runtimes.bundle import Bundle
-from edgediff_runtimes.engines import Device, EngineOptions, engine_for, get_engine
+from edgediff_runtimes.engines import Device, Engine
 from edgediff_runtimes.errors import DeviceError, SettingError
+from edgediff_runtimes.placement import ByRole, Placement, named_engines
 
 if TYPE_CHECKING:
     from edgediff_runtimes.settings import Options
@@ -26,9 +28,10 @@ class Request:
 
     Attributes:
         bundles: Directories or names of shipped models; several are measured in turns.
-        devices: Devices of the engine, each measured with each bundle.
-        engines: Names of engines, each measured with each bundle; empty: the default for its format.
+        devices: Devices of the engine, each measured with each bundle; one may be devices by component.
+        engines: Names of engines, each measured with each bundle; empty: the default for its format. Likewise.
         executions: What floats are computed in, each measured; ``graph``: what the graphs' precision asks for.
+            Likewise.
         sizes: Width and height in pixels, each measured.
         steps: Numbers of steps, each measured.
         batches: Pictures drawn at a time, each measured.
@@ -39,9 +42,9 @@ class Request:
     """
 
     bundles: tuple[str, ...]
-    devices: tuple[str, ...] = ("auto",)
-    engines: tuple[str, ...] = ()
-    executions: tuple[str, ...] = (AS_EXPORTED,)
+    devices: tuple[ByRole[str], ...] = ("auto",)
+    engines: tuple[ByRole[str], ...] = ()
+    executions: tuple[ByRole[str], ...] = (AS_EXPORTED,)
     sizes: tuple[tuple[int, int], ...] = ()
     steps: tuple[int, ...] = ()
     batches: tuple[int, ...] = (1,)
@@ -54,19 +57,37 @@ class Request:
 @final
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One bundle on one device of one engine, and the options of every picture that it is to draw.
+    """One bundle in one placement, and the options of every picture that it is to draw.
 
     ``asked`` is the execution that was asked for, or None; ``executions`` is what each graph is to be computed in.
     """
 
     name: str
     bundle: Bundle
-    engine: str
-    engine_version: str
-    device: Device
-    asked: str | None
+    engines: dict[str, Engine]
+    devices: dict[str, Device]
+    asked: ByRole[str | None]
     executions: dict[str, str]
     works: tuple[Options, ...] = field(repr=False)
+
+    @property
+    def engine(self) -> str:
+        """The names of its engines."""
+        return _joined(engine.name for engine in self.engines.values())
+
+    @property
+    def device(self) -> str:
+        """The names of its devices."""
+        return _joined(device.name for device in self.devices.values())
+
+    def placement(self, *, threads: int | None) -> dict[str, Any]:
+        """What ``load`` takes for it, as JSON values."""
+        return {
+            "engine": {role: engine.name for role, engine in self.engines.items()},
+            "device": {role: device.name for role, device in self.devices.items()},
+            "execution": self.asked,
+            "threads": threads,
+        }
 
     def describe(self) -> dict[str, Any]:
         """The case as it stands in a report."""
@@ -78,10 +99,12 @@ class Case:
             "bytes": sum(entry.bytes for part in manifest.components.values() for entry in part.files),
             "precision": {role: part.precision for role, part in manifest.components.items()},
             "engine": self.engine,
-            "engine_version": self.engine_version,
+            "engine_version": _joined(engine.version for engine in self.engines.values()),
+            "engines": {role: engine.name for role, engine in self.engines.items()},
             "execution": self.executions,
-            "device": self.device.name,
-            "driver": self.device.description,
+            "device": self.device,
+            "devices": {role: device.name for role, device in self.devices.items()},
+            "driver": _joined(device.description for device in self.devices.values()),
             "quality": None if manifest.quality is None else asdict(manifest.quality),
             "export_error": {
                 role: max(check.error for check in part.checks)
@@ -108,7 +131,7 @@ def resolve(request: Request) -> tuple[Case, ...]:
         raise SettingError("bundle", got="none", expected="at least one")
     works = _works(request)
     places = [
-        (text, engine, device, None if execution == AS_EXPORTED else execution)
+        (text, engine, device, _executions(execution))
         for text in request.bundles
         for engine in request.engines or (None,)
         for device in request.devices
@@ -128,49 +151,70 @@ def _works(request: Request) -> tuple[Options, ...]:
     return tuple(works)
 
 
+def _executions(asked: ByRole[str]) -> ByRole[str | None]:
+    if isinstance(asked, Mapping):
+        return {role: None if execution == AS_EXPORTED else execution for role, execution in asked.items()}
+    return None if asked == AS_EXPORTED else asked
+
+
 def _case(
     text: str,
-    engine_name: str | None,
-    device: str,
-    execution: str | None,
+    engine: ByRole[str] | None,
+    device: ByRole[str],
+    execution: ByRole[str | None],
     *,
     works: tuple[Options, ...],
     request: Request,
 ) -> Case:
     bundle = open_bundle(text)
-    engine = (
-        get_engine(engine_name)
-        if engine_name
-        else engine_for(bundle.graph(bundle.manifest.recipe.network.role).format, device)
-    )
-    devices = engine.devices()
-    found = devices[0] if device == "auto" else next((known for known in devices if known.name == device), None)
-    if found is None:
-        raise DeviceError(device, available=[known.name for known in devices])
-    options = EngineOptions(threads=request.threads, execution=execution)
-    executions = {
-        role: engine.execution(bundle.graph(role), device=found.name, options=options)
-        for role in bundle.manifest.components
-    }
-    with load(bundle.path, device=device, engine=engine, execution=execution, threads=request.threads) as pipeline:
+    with load(
+        bundle.path, device=device, engine=engine, execution=execution, threads=request.threads
+    ) as pipeline:  # which refuses what there is not
         for work in works:
             pipeline.stream(PROMPT, **work).close()
-    return Case(bundle.path.name, bundle, engine.name, engine.version, found, execution, executions, works)
+    placement = Placement(engine=named_engines(engine), device=device, execution=execution, threads=request.threads)
+    graphs = {role: bundle.graph(role) for role in bundle.manifest.components}
+    engines = {role: placement.engine_of(graph) for role, graph in graphs.items()}
+    devices = {role: _device(engines[role], placement.device_of(role)) for role in graphs}
+    executions = {
+        role: engines[role].execution(graph, device=devices[role].name, options=placement.options_of(role))
+        for role, graph in graphs.items()
+    }
+    return Case(bundle.path.name, bundle, engines, devices, execution, executions, works)
+
+
+def _device(engine: Engine, name: str) -> Device:
+    devices = engine.devices()
+    found = devices[0] if name == "auto" else next((known for known in devices if known.name == name), None)
+    if found is None:
+        raise DeviceError(name, available=[known.name for known in devices])
+    return found
+
+
+def _joined(names: Iterable[str]) -> str:
+    """Each once, in the order of the components."""
+    return ", ".join(dict.fromkeys(names))
 
 
 def _named(cases: list[Case]) -> list[Case]:
     """Names that tell the cases apart: the bundle's, with engine or device or path where they differ."""
     several_engines = len({case.engine for case in cases}) > 1
-    several_devices = len({case.device.name for case in cases}) > 1
-    several_executions = len({case.asked for case in cases}) > 1
+    several_devices = len({case.device for case in cases}) > 1
+    several_executions = len({_text(case.asked) for case in cases}) > 1
     named: list[Case] = []
     for case in cases:
         same = {other.bundle.path for other in cases if other.name == case.name}
         parts = [case.name if len(same) == 1 else str(case.bundle.path)]
-        parts += [case.engine] * several_engines + [case.device.name] * several_devices
-        parts += [case.asked or AS_EXPORTED] * several_executions
+        parts += [case.engine] * several_engines + [case.device] * several_devices
+        parts += [_text(case.asked)] * several_executions
         name = " ".join(parts)
         taken = sum(other.name == name or other.name.startswith(f"{name} #") for other in named)
         name = name if not taken else f"{name} #{taken + 1}"
         named.append(dataclasses.replace(case, name=name))
     return named
+
+
+def _text(asked: ByRole[str | None]) -> str:
+    if isinstance(asked, Mapping):
+        return ",".join(f"{role}={execution or AS_EXPORTED}" for role, execution in asked.items())
+    return asked or AS_EXPORTED

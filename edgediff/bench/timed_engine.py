@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import final
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines import Device, Engine, EngineOptions, Graph, Session
 from edgediff_runtimes.tensors import Array
+
+
+@final
+@dataclass(slots=True)
+class CallLog:
+    """What engines were asked, and how long they took.
+
+    Attributes:
+        loads: ``(role, seconds)`` of every load.
+        calls: ``(role, seconds)`` of every call.
+        feeds: For each role, dtype and shape of every input of its first call.
+    """
+
+    loads: list[tuple[str, float]] = field(default_factory=list)
+    calls: list[tuple[str, float]] = field(default_factory=list)
+    feeds: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = field(default_factory=dict)
 
 
 @final
@@ -18,18 +35,13 @@ class TimedEngine:
     Attributes:
         name: The wrapped engine's.
         version: The wrapped engine's.
-        loads: ``(role, seconds)`` of every load.
-        calls: ``(role, seconds)`` of every call.
-        feeds: For each role, dtype and shape of every input of its first call.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, log: CallLog) -> None:
         self._engine = engine
+        self._log = log
         self.name = engine.name
         self.version = engine.version
-        self.loads: list[tuple[str, float]] = []
-        self.calls: list[tuple[str, float]] = []
-        self.feeds: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {}
 
     def devices(self) -> tuple[Device, ...]:
         """Those of the wrapped engine."""
@@ -43,26 +55,26 @@ class TimedEngine:
         """Load in the wrapped engine."""
         began = time.perf_counter()
         session = self._engine.load(graph, device=device, options=options)
-        self.loads.append((graph.role, time.perf_counter() - began))
-        return _TimedSession(graph.role, session, self)
+        self._log.loads.append((graph.role, time.perf_counter() - began))
+        return _TimedSession(graph.role, session, self._log)
 
 
 @final
 class _TimedSession(Session):
-    def __init__(self, role: str, session: Session, engine: TimedEngine) -> None:
+    def __init__(self, role: str, session: Session, log: CallLog) -> None:
         self.inputs = session.inputs
         self.outputs = session.outputs
         self.execution = session.execution
         self._role = role
         self._session = session
-        self._engine = engine
+        self._log = log
 
     def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
-        if self._role not in self._engine.feeds:
-            self._engine.feeds[self._role] = {name: (str(a.dtype), a.shape) for name, a in feeds.items()}
+        if self._role not in self._log.feeds:
+            self._log.feeds[self._role] = {name: (str(a.dtype), a.shape) for name, a in feeds.items()}
         began = time.perf_counter()
         outputs = self._session.run(feeds, cancel=cancel)
-        self._engine.calls.append((self._role, time.perf_counter() - began))
+        self._log.calls.append((self._role, time.perf_counter() - began))
         return outputs
 
     def close(self) -> None:

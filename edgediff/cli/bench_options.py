@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edgediff.cli import completion
+from edgediff.cli.by_component import each_by_component
 from edgediff.cli.command import Section
 from edgediff.cli.sizes import byte_count, sizes
 
@@ -29,20 +30,23 @@ _COMPUTED = Section(
             multiple=True,
             default=("auto",),
             shell_complete=completion.devices,
-            help="See `edgediff devices`; repeatable.",
+            callback=each_by_component,
+            help="See `edgediff devices`; repeatable. One may be by component: unet=gpu,vae_decoder=cpu.",
         ),
         click.Option(
             ["--engine", "engines"],
             multiple=True,
             shell_complete=completion.engines,
-            help="See `edgediff devices`; repeatable.  [default: the format's]",
+            callback=each_by_component,
+            help="See `edgediff devices`; repeatable, likewise.  [default: the format's]",
         ),
         click.Option(
             ["--execution", "--precision-of-execution", "executions"],
             multiple=True,
             default=("graph",),
             show_default=True,
-            help="What floats are computed in: f32, bf16, f16, or as the graph was exported; repeatable.",
+            callback=each_by_component,
+            help="What floats are computed in: f32, bf16, f16, or as the graph was exported; repeatable, likewise.",
         ),
         click.Option(["--threads"], type=int, help="Threads per graph.  [default: the engine's choice]"),
     ),

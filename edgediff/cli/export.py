@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgediff.cli import completion
+from edgediff.cli.by_component import by_component
 from edgediff.cli.command import Command, Section
 from edgediff.cli.sizes import size
 
@@ -138,7 +139,7 @@ def command(
             source,
             bundle,
             format=format_,
-            precision=_precision(precisions),
+            precision=by_component("--precision", precisions, default="fp32") or "fp32",
             defaults=dict(map(_default, defaults)),
             on_progress=tell,
             **options,
@@ -176,16 +177,3 @@ def _default(text: str) -> tuple[str, float]:
     if not isinstance(number, int | float):
         raise click.UsageError(f"--default is {text!r}: expected FIELD=NUMBER such as steps=20")
     return name, number
-
-
-def _precision(values: tuple[str, ...]) -> str | dict[str, str]:
-    """``("fp16", "vae_decoder=fp32")`` as the API takes it."""
-    common = [value for value in values if "=" not in value]
-    if len(common) > 1:
-        raise click.UsageError(f"--precision names {' and '.join(common)} for all components: expected one")
-    pairs = [value.split("=", 1) for value in values if "=" in value]
-    special = dict(pairs)
-    if len(special) < len(pairs):
-        raise click.UsageError(f"--precision names a component twice: {' '.join('='.join(pair) for pair in pairs)}")
-    default = common[0] if common else "fp32"
-    return {"*": default, **special} if special else default

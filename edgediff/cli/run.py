@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgediff.cli.by_component import by_component
 from edgediff.cli.command import Command
 from edgediff.cli.prompts import one_prompt
 from edgediff.cli.run_options import SECTIONS, asked
 
 if TYPE_CHECKING:
-    from edgediff_runtimes.components import Residency
+    from edgediff_runtimes.placement import Residency
 
 
 @click.command(
@@ -40,12 +41,13 @@ def command(
     grid: bool,
     prompts: Path | None,
     repeat: Path | None,
-    device: str,
-    engine: str | None,
-    execution: str | None,
+    device: tuple[str, ...],
+    engine: tuple[str, ...],
+    execution: tuple[str, ...],
     strict: bool,
     threads: int | None,
     low_memory: bool,
+    residency: Residency | None,
     as_json: bool,
     **drawing: Any,  # noqa: ANN401 - the drawing options, None where not given
 ) -> None:
@@ -63,15 +65,14 @@ def command(
     else:
         lines, options, drawn_with = repeated(repeat, prompt, prompts, asked(drawing))
     target = writer(output, lines, dict(options), overwrite=overwrite, grid=grid, as_json=as_json)
-    residency: Residency = "sequential" if low_memory else "resident"
     with load(
         model,
-        device=device,
-        engine=engine,
-        execution=execution,
+        device=by_component("--device", device, default="auto") or "auto",
+        engine=by_component("--engine", engine),
+        execution=by_component("--execution", execution),
         strict=strict,
         threads=threads,
-        residency=residency,
+        residency=residency or ("sequential" if low_memory else None),
         low_memory=low_memory,
         split_guidance=low_memory,
     ) as pipeline:

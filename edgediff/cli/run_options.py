@@ -91,20 +91,24 @@ COMPUTING = Section(
     (
         click.Option(
             ["--device"],
-            default="auto",
-            show_default=True,
+            multiple=True,
+            metavar="[COMPONENT=]DEVICE",
             shell_complete=completion.devices,
-            help="See `edgediff devices`.",
+            help="See `edgediff devices`. Repeat it per component: --device unet=gpu.  [default: auto]",
         ),
         click.Option(
             ["--engine"],
+            multiple=True,
+            metavar="[COMPONENT=]ENGINE",
             shell_complete=completion.engines,
-            help="See `edgediff devices`.  [default: the format's, or one that has the device]",
+            help="See `edgediff devices`; likewise.  [default: the format's, or one that has the device]",
         ),
         click.Option(
             ["--execution"],
+            multiple=True,
+            metavar="[COMPONENT=]E",
             shell_complete=completion.one_of("f32", "bf16", "f16"),
-            help="f32, bf16 or f16: what floats are computed in.  [default: as exported]",
+            help="f32, bf16 or f16: what floats are computed in; likewise.  [default: as exported]",
         ),
         click.Option(
             ["--strict"], is_flag=True, help="Fail where a component overflows, in place of computing it again in f32."
@@ -112,6 +116,11 @@ COMPUTING = Section(
         click.Option(["--threads"], type=int, help="Threads per graph.  [default: one per core]"),
         click.Option(
             ["--low-memory"], is_flag=True, help="Slower in less memory: one component at a time, one call at a time."
+        ),
+        click.Option(
+            ["--residency"],
+            type=click.Choice(["resident", "sequential"]),
+            help="Keep all components, or free each behind its use.  [default: as memory allows]",
         ),
     ),
 )

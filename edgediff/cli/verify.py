@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgediff.cli import completion
+from edgediff.cli.by_component import by_component
 from edgediff.cli.command import Command
 
 if TYPE_CHECKING:
@@ -29,14 +30,30 @@ if TYPE_CHECKING:
 @click.option("--config", metavar="DIR", help="For a single-file SOURCE: a diffusers directory with its configs.")
 @click.option(
     "--engine",
-    metavar="NAME",
+    multiple=True,
+    metavar="[COMPONENT=]NAME",
     shell_complete=completion.engines,
-    help="Load, compare and measure with this engine. Default: that of each graph; to measure, that of the export.",
+    help="Load, compare and measure with this engine; repeat it per component. "
+    "Default: that of each graph; to measure, that of the export.",
+)
+@click.option(
+    "--device",
+    multiple=True,
+    metavar="[COMPONENT=]DEVICE",
+    shell_complete=completion.devices,
+    help="Load, compare and measure on this device; repeat it per component. Default: as the engine.",
 )
 @click.option("--quick", is_flag=True, help="Only hashes and graphs: do not draw to measure quality again.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
-    *, bundle: str, against: str | None, config: str | None, engine: str | None, quick: bool, as_json: bool
+    *,
+    bundle: str,
+    against: str | None,
+    config: str | None,
+    engine: tuple[str, ...],
+    device: tuple[str, ...],
+    quick: bool,
+    as_json: bool,
 ) -> None:
     """Check that a bundle is what was exported, that its graphs load, and that it is as good as it claims.
 
@@ -48,7 +65,15 @@ def command(
     from edgediff.cli.progress import progress
 
     with progress("hashes and graphs") as show:
-        report = verify(bundle, against=against, config=config, engine=engine, quick=quick, on_progress=show)
+        report = verify(
+            bundle,
+            against=against,
+            config=config,
+            engine=by_component("--engine", engine),
+            device=by_component("--device", device),
+            quick=quick,
+            on_progress=show,
+        )
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(report), indent=2))
         return

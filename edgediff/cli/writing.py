@@ -147,4 +147,5 @@ def _report(result: Result, files: list[Path]) -> dict[str, Any]:
         "settings": dataclasses.asdict(result.settings),
         "timings": dataclasses.asdict(result.timings),
         "computed": {role: dataclasses.asdict(how) for role, how in result.computed.items()},
+        "residency": result.residency,
     }

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.engines import get_engine
 from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.placement import Placement
 from edgediff_runtimes.quality import OnProgress, Reference, Runner, draw
 from edgediff_runtimes.quality.measures import psnr_db, ssim
 from edgediff_runtimes.tensors import Array
@@ -38,7 +39,8 @@ def quality_grid(bundle: Bundle, *, on_progress: OnProgress) -> Image.Image:
     report, reference = bundle.manifest.quality, Reference.of(bundle)
     if report is None or reference is None:
         raise SettingError("grid", got=bundle.path.name, expected="a bundle whose quality was measured at its export")
-    drawn = list(draw(Runner(bundle, get_engine(report.engine), report.device), reference, on_progress=on_progress))
+    runner = Runner(bundle, Placement(engine=get_engine(report.engine), device=report.device))
+    drawn = list(draw(runner, reference, on_progress=on_progress))
     return sheet(reference, drawn)
 
 

@@ -12,9 +12,10 @@ from edgediff_exporters.quantization import quantiser_for
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.verification import measure
 from edgediff_runtimes.bundle import Bundle, Component
-from edgediff_runtimes.engines import Engine, engine_for
 from edgediff_runtimes.errors import ManifestError, SourceError
+from edgediff_runtimes.placement import Placement
 
+_PLACEMENT = Placement()
 _SAME_IN_EVERY_FORMAT = ("fp32", "w16", "fp16")
 
 
@@ -34,7 +35,7 @@ class Comparison:
 
 
 def compare(
-    bundle: Bundle, source: str | Path, *, config: str | Path | None = None, engine: Engine | None = None
+    bundle: Bundle, source: str | Path, *, config: str | Path | None = None, placement: Placement = _PLACEMENT
 ) -> dict[str, Comparison]:
     """Measure every graph of a bundle against its module again, and count its operators.
 
@@ -46,7 +47,7 @@ def compare(
         bundle: One that edgediff exported.
         source: What it was exported from, as in ``export``.
         config: As in ``export``.
-        engine: What computes the graphs; None takes the default engine of each one's format.
+        placement: What computes the graphs, and where.
 
     Returns:
         The comparison of each component that is one of the model's own.
@@ -70,11 +71,13 @@ def compare(
         component = bundle.manifest.components.get(plan.role)
         if component is not None:
             _check_operators(bundle, plan.role, component)
-            compared[plan.role] = _compared(bundle, model, plan, component, engine or engine_for(component.format))
+            compared[plan.role] = _compared(bundle, model, plan, component, placement)
     return compared
 
 
-def _compared(bundle: Bundle, model: Source, plan: ComponentPlan, component: Component, engine: Engine) -> Comparison:
+def _compared(
+    bundle: Bundle, model: Source, plan: ComponentPlan, component: Component, placement: Placement
+) -> Comparison:
     # OpenVINO's `w8` rounds other layers, and in other groups, than the one that the family's bound was made for.
     known = component.format == "onnx" or component.precision in _SAME_IN_EVERY_FORMAT
     tolerance = plan.tolerances.get(component.precision) if known else None
@@ -83,7 +86,8 @@ def _compared(bundle: Bundle, model: Source, plan: ComponentPlan, component: Com
         model.config(plan.origin),
         model.weights(plan.origin).renamed(plan.rename),
         bundle.graph(plan.role),
-        engine=engine,
+        engine=placement.engine_of(bundle.graph(plan.role)),
+        device=placement.device_of(plan.role),
         tolerance=tolerance,
         on_step=lambda _done, _total: None,
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgediff_exporters.progress import OnProgress, told
 from edgediff_exporters.trials import Trials
 from edgediff_runtimes.bundle import Bundle, QualityReport
-from edgediff_runtimes.engines import EngineOptions
+from edgediff_runtimes.placement import Placement
 from edgediff_runtimes.quality import Reference, Runner, attribute, gate, make_reference, measure
 from edgediff_runtimes.text import PromptTruncationWarning
 
@@ -36,8 +36,8 @@ def measure_candidate(
         QualityError: Its pictures are too far from fp32's.
         NonFiniteError: A component returned NaN or infinity.
     """
-    options = EngineOptions(keep_compiled=False)  # the same for both: what is computed alike need not be drawn again
-    original, changed = Runner(fp32, options=options), Runner(candidate, options=options)
+    placement = Placement(keep_compiled=False)  # the same for both: what is computed alike need not be drawn again
+    original, changed = Runner(fp32, placement), Runner(candidate, placement)
     report_progress = told(on_progress, "measure")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PromptTruncationWarning)  # both draw the same part of the prompt

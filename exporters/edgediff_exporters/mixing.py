@@ -23,7 +23,7 @@ from edgediff_exporters.quantization import Layer
 from edgediff_exporters.quantization.search import Budget, Trial, find_mixture, preference
 from edgediff_exporters.trials import Trials
 from edgediff_runtimes.bundle import Bundle, Component, Search, SearchPoint
-from edgediff_runtimes.engines import EngineOptions
+from edgediff_runtimes.placement import Placement
 from edgediff_runtimes.quality import Reference, Runner, fidelity, make_reference, measure_components, measure_pictures
 from edgediff_runtimes.text import PromptTruncationWarning
 
@@ -178,7 +178,7 @@ class _Bench:
         component = workshop.write(lifted)
         manifest = workshop.fp32.manifest
         bundle = Bundle(workshop.folder, replace(manifest, components={**workshop.others, workshop.role: component}))
-        return Runner(bundle, options=EngineOptions(keep_compiled=False)), component
+        return Runner(bundle, Placement(keep_compiled=False)), component
 
     @property
     def _written(self) -> Path:

@@ -64,6 +64,7 @@ def measure(
     graph: Graph,
     *,
     engine: Engine,
+    device: str = "auto",
     tolerance: float | None,
     on_step: Callable[[int, int], None],
 ) -> tuple[tuple[Check, ...], tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
@@ -74,7 +75,8 @@ def measure(
         config: Its config.
         weights: Its original weights by parameter name.
         graph: The graph.
-        engine: What computes it, on its default device.
+        engine: What computes it.
+        device: On which device of the engine.
         tolerance: The largest error allowed; None: any that is a number.
         on_step: Told the steps done and in all.
 
@@ -91,7 +93,7 @@ def measure(
     # Little memory and one run are wanted here; speed is not.
     options = EngineOptions(low_memory=True)
     allowed = sys.float_info.max if tolerance is None else tolerance
-    with engine.load(graph, device="auto", options=options) as session:
+    with engine.load(graph, device=device, options=options) as session:
         for step, (inputs, outputs) in enumerate(zip(feeds, expected, strict=True)):
             named = {item.name: tensor.numpy() for item, tensor in zip(plan.inputs, inputs, strict=True)}
             cast = {name: array.astype(session.inputs[name].dtype, copy=False) for name, array in named.items()}

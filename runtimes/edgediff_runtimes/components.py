@@ -13,20 +13,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+from typing import final
 
 import numpy as np
 
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.cancellation import CancelToken
-from edgediff_runtimes.engines import Engine, EngineOptions, Graph, Session, engine_for, other_engines
+from edgediff_runtimes.engines import Engine, Graph, Session, engine_for, other_engines
 from edgediff_runtimes.engines.forking import HomeProcess
 from edgediff_runtimes.errors import EngineError, NonFiniteError, SettingError
 from edgediff_runtimes.installing import install_line
+from edgediff_runtimes.placement import Placement, Residency
 from edgediff_runtimes.tensors import Array, TensorSpec
-
-Residency: TypeAlias = Literal["resident", "sequential"]
-RESIDENCIES: tuple[Residency, ...] = ("resident", "sequential")
 
 
 @final
@@ -143,28 +141,30 @@ class Components:
     With ``resident`` a component stays until ``close``; with ``sequential`` it is freed as soon as nothing uses it, so
     that memory is that of the largest component and not of all, at the price of loading again in the next run.
 
-    What was loaded for a rescue is freed with the component that it rescued. With ``strict`` there is none.
+    What was loaded for a rescue is freed with the component that it rescued.
+
+    Args:
+        bundle: Has the graphs.
+        placement: Where and how they are computed; where its residency is None, components stay.
+        replaced: Components that others give, by role, whatever the bundle has. They are closed with these.
+
+    Attributes:
+        residency: What becomes of a component that is not needed at the moment.
+
+    Raises:
+        SettingError: The placement names a component that there is not, or an execution that a device has not.
+        DeviceError: A device that is named is not there.
+        NotInstalledError: An engine with it is not installed.
     """
 
     def __init__(
-        self,
-        bundle: Bundle,
-        *,
-        engine: Engine | None,
-        device: str,
-        options: EngineOptions,
-        residency: Residency,
-        strict: bool = False,
+        self, bundle: Bundle, placement: Placement, *, replaced: Mapping[str, Components] | None = None
     ) -> None:
-        if residency not in RESIDENCIES:
-            raise SettingError("residency", got=residency, expected=f"one of {', '.join(RESIDENCIES)}")
+        self.residency: Residency = placement.residency or "resident"
         self._bundle = bundle
-        self._engine = engine
-        self._device = device
-        self._options = options
-        self._residency = residency
-        self._strict = strict
-        self._engines: dict[str, Engine] = {}  # by format, where the user names none
+        self._placement = placement
+        self._replaced = dict(replaced or {})
+        self._engines: dict[tuple[str, str], Engine] = {}  # by format and device, where the user names none
         self._sessions: dict[str, Session] = {}
         self._rescues: dict[str, Session] = {}
         self._warned: set[str] = set()
@@ -172,6 +172,12 @@ class Components:
         self._closed = False
         self._lock = threading.RLock()
         self._home = HomeProcess()
+        roles = bundle.manifest.components
+        placement.check_roles(roles)
+        # What was named is there or is refused before anything is computed; the rest is loaded when it is needed.
+        for role in filter(placement.asks_of, roles):
+            graph, options = bundle.graph(role), placement.options_of(role)
+            self._engine_of(graph).execution(graph, device=placement.device_of(role), options=options)
 
     def check_open(self) -> None:
         """Refuse to go on once ``close`` was called, or in a fork of the process that loaded components.
@@ -196,12 +202,17 @@ class Components:
             BundleError: The bundle has no such component.
             EngineError: It cannot be loaded, or the pipeline is closed.
         """
+        if role in self._replaced:
+            with self._replaced[role].use(role, computed=computed) as loaded:
+                yield loaded
+            return
         graph = self._bundle.graph(role)
+        device, options = self._placement.device_of(role), self._placement.options_of(role)
         with self._lock:
             self.check_open()
-            engine = self._engine_of(graph.format)
+            engine = self._engine_of(graph)
             if role not in self._sessions:
-                self._sessions[role] = engine.load(graph, device=self._device, options=self._options)
+                self._sessions[role] = engine.load(graph, device=device, options=options)
                 self._home = HomeProcess()
             self._users[role] += 1
             session = self._sessions[role]
@@ -212,7 +223,7 @@ class Components:
         finally:
             with self._lock:
                 self._users[role] -= 1
-                if self._closed or self._residency == "sequential":
+                if self._closed or self.residency == "sequential":
                     self._free_unused()
 
     def close(self) -> None:
@@ -220,13 +231,15 @@ class Components:
         with self._lock:
             self._closed = True
             self._free_unused()
+        for other in self._replaced.values():
+            other.close()
 
     def _loaded(self, graph: Graph, session: Session, now: Computed, computed: dict[str, Computed] | None) -> Loaded:
         known = now if computed is None else computed.setdefault(graph.role, now)
         if now.execution == "f32":
             return Loaded(graph.role, session, computed=known)
         was = f"it was computed in {now.execution}"
-        if self._strict:
+        if self._placement.strict:
             hint = f"{was}; without `strict` it is computed again in f32"
             return Loaded(graph.role, session, computed=known, hint=hint)
         export = 'export it with `precision="fp32"`'
@@ -251,20 +264,21 @@ class Components:
             return session
 
     def _load_exact(self, graph: Graph) -> Session | None:
-        options = dataclasses.replace(self._options, execution="f32")
-        engine = self._engine_of(graph.format)
+        options = dataclasses.replace(self._placement.options_of(graph.role), execution="f32")
+        engine = self._engine_of(graph)
         try:
-            return engine.load(graph, device=self._device, options=options)
+            return engine.load(graph, device=self._placement.device_of(graph.role), options=options)
         except SettingError:  # it computes graphs as they were exported, or its device has no f32
             other = next(other_engines(graph.format, than=engine.name), None)
             return None if other is None else other.load(graph, device="auto", options=options)
 
-    def _engine_of(self, format_: str) -> Engine:
-        if self._engine is not None:
-            return self._engine
-        if format_ not in self._engines:
-            self._engines[format_] = engine_for(format_, self._device)
-        return self._engines[format_]
+    def _engine_of(self, graph: Graph) -> Engine:
+        if (named := self._placement.engine_named(graph.role)) is not None:
+            return named
+        key = graph.format, self._placement.device_of(graph.role)
+        if key not in self._engines:
+            self._engines[key] = engine_for(*key)
+        return self._engines[key]
 
     def _free_unused(self) -> None:
         for sessions in (self._sessions, self._rescues):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, cast, final
 
 from edgediff_runtimes.bundle import Bundle
-from edgediff_runtimes.components import Components, Residency
-from edgediff_runtimes.engines import Engine, EngineOptions
+from edgediff_runtimes.components import Components
 from edgediff_runtimes.images import ImageSource, read_image
+from edgediff_runtimes.memory import available_bytes, choose_residency, needed_bytes
+from edgediff_runtimes.placement import Placement, Residency
 from edgediff_runtimes.results import Result, Step
 from edgediff_runtimes.running.awaiting import in_thread
 from edgediff_runtimes.running.run import Run
@@ -24,6 +27,8 @@ from edgediff_runtimes.text import open_tokenizer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # typing's own came with Python 3.11
+
+_PLACEMENT = Placement()
 
 
 @final
@@ -37,41 +42,30 @@ class Pipeline:
     def __init__(
         self,
         bundle: Bundle,
+        placement: Placement = _PLACEMENT,
         *,
-        device: str = "auto",
-        engine: Engine | None = None,
-        options: EngineOptions | None = None,
-        residency: Residency = "resident",
         split_guidance: bool = False,
-        strict: bool = False,
+        replaced: Mapping[str, Components] | None = None,
     ) -> None:
         """Make a pipeline; components are loaded when a run first needs them.
 
         Args:
-            bundle: An opened bundle of the Stable Diffusion family.
-            device: A device of the engine, or ``auto``.
-            engine: What computes the graphs; None takes the default engine of their format.
-            options: Threads, memory and execution of the engine.
-            residency: ``resident`` keeps components, ``sequential`` frees each as soon as it is not needed.
+            bundle: An opened bundle.
+            placement: Where and how its components are computed.
             split_guidance: Make the two calls of guidance one after the other: less memory, nearly the same numbers.
-            strict: A component that returns NaN or infinity in less than f32 is an error; else it is computed again in
-                f32 for that call, with a warning, and the result says so.
+            replaced: Components that others give, by role; they are closed with the pipeline.
 
         Raises:
-            SettingError: An option has no such value.
+            SettingError: The placement names what there is not.
+            DeviceError: A device that it names is not there.
             BundleError: The recipe lacks a component or a tokenizer, or a tokenizer cannot be read.
         """
         bundle.check_wires()
         self.bundle = bundle
         self._split_guidance = split_guidance
-        self._components = Components(
-            bundle,
-            engine=engine,
-            device=device,
-            options=options or EngineOptions(),
-            residency=residency,
-            strict=strict,
-        )
+        if placement.residency is None:
+            placement = replace(placement, residency=_residency(bundle, placement))
+        self._components = Components(bundle, placement, replaced=replaced)
         self._tokenizers = {
             tokenizer.path: open_tokenizer(tokenizer, bundle.locate(tokenizer.path))
             for tokenizer in bundle.manifest.tokenizers
@@ -204,3 +198,21 @@ class Pipeline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _residency(bundle: Bundle, placement: Placement) -> Residency:
+    """The residency that memory allows; said where it is the slower one."""
+    available = available_bytes()
+    chosen = choose_residency(bundle, placement, available=available)
+    if chosen == "sequential" and available is not None:
+        warnings.warn(
+            f"memory is short: the components take about {_gigabytes(needed_bytes(bundle, placement))} when they are "
+            f"loaded, and {_gigabytes(available)} are available, so each is freed as soon as it is not needed "
+            "(`sequential`); `resident` keeps them",
+            stacklevel=3,
+        )
+    return chosen
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"

@@ -11,6 +11,7 @@ from PIL import Image
 
 from edgediff_runtimes.components import Computed
 from edgediff_runtimes.picture_files import check_place, save_image
+from edgediff_runtimes.placement import Residency
 from edgediff_runtimes.previews import preview
 from edgediff_runtimes.recipe import Space
 from edgediff_runtimes.settings import Settings
@@ -77,6 +78,8 @@ class Result:
         timings: Where the time went.
         provenance: Name and fingerprint of the bundle, for the files' metadata.
         computed: How each component was computed, by role: in what, and how often it had to be rescued.
+        residency: Whether components stay between runs (``resident``) or each is freed behind its use
+            (``sequential``).
     """
 
     images: list[Image.Image]
@@ -85,6 +88,7 @@ class Result:
     timings: Timings
     provenance: dict[str, Any]
     computed: dict[str, Computed] = field(default_factory=dict)
+    residency: Residency = "resident"
 
     @property
     def seed(self) -> int:

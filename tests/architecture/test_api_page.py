@@ -28,7 +28,7 @@ def test_every_public_name_has_its_place(module):
 def test_methods_signatures_and_sections_are_there():
     assert "#### `edgediff.Pipeline.draw`\n\n```python\nasync def draw(" in PAGE
     assert "#### `edgediff.Pipeline.__call__`" in PAGE
-    assert '    device: str = "auto",\n' in PAGE
+    assert '    device: ByRole[str] = "auto",\n' in PAGE
     assert "- `seed`: Seed of the first picture" in PAGE
     assert "_KINDS: " not in PAGE
 

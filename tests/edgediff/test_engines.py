@@ -8,9 +8,11 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import edgediff
 from edgediff import api
+from edgediff_runtimes import placement
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.compiled_cache import CompiledCache
 from edgediff_runtimes.engines import FakeEngine, get_engine
@@ -52,6 +54,43 @@ def test_both_engines_draw_the_same_picture(openvino, bundle):
     assert pictures[0].std() > 1
 
 
+def test_components_on_two_engines_draw_the_same_picture(openvino, bundle, command, tmp_path):
+    with edgediff.load(bundle) as pipeline:
+        expected = np.asarray(pipeline("a red apple", **QUICK).images[0], np.int16)
+    with edgediff.load(bundle, engine={"unet": openvino.name, "*": "onnxruntime"}, device={"unet": "cpu"}) as pipeline:
+        result = pipeline("a red apple", **QUICK)
+    assert np.abs(np.asarray(result.images[0], np.int16) - expected).max() <= 1
+    target = tmp_path / "a.png"
+    placed = ("--engine", "unet=openvino", "--engine", "onnxruntime", "--device", "unet=cpu,vae_decoder=cpu")
+    done = command("run", "a red apple", "-m", bundle, "-o", target, "--seed", 0, "--steps", 2, *placed, "--json")
+    (report,) = json.loads(done.out)
+    for computed in (result.metadata(0)["computed"], report["computed"]):
+        assert {role: how["engine"] for role, how in computed.items()} == {
+            "text_encoder": "onnxruntime",
+            "unet": "openvino",
+            "vae_decoder": "onnxruntime",
+        }
+    with Image.open(target) as drawn:
+        assert np.array_equal(np.asarray(drawn.convert("RGB")), np.asarray(result.images[0]))
+
+
+def test_a_device_of_one_component_chooses_its_engine(openvino, bundle):
+    with edgediff.load(bundle, device={"vae_decoder": "auto-plugin"}) as pipeline:
+        result = pipeline("a red apple", **QUICK)
+    assert {role: how.engine for role, how in result.computed.items()} == {
+        "text_encoder": "onnxruntime",
+        "unet": "onnxruntime",
+        "vae_decoder": openvino.name,
+    }
+
+
+def test_verify_uses_what_is_named(openvino, bundle, command):
+    assert command("verify", bundle, "--quick", "--engine", f"unet={openvino.name}").code == 0
+    done = command("verify", bundle, "--quick", "--device", "unet=tpu")
+    assert (done.code, done.out) == (1, "")
+    assert "the device `tpu` is not available: expected one of cpu" in done.err
+
+
 def test_a_named_device_chooses_the_engine(openvino, bundle):
     with edgediff.load(bundle, device="auto-plugin") as pipeline:
         result = pipeline("a red apple", **QUICK)
@@ -75,11 +114,11 @@ def test_a_missing_package_names_its_line(monkeypatch, bundle):
     with pytest.raises(NotInstalledError, match="the engine `openvino` is not installed") as caught:
         edgediff.load(bundle, engine="openvino")
     assert caught.value.hint == OPENVINO
-    with edgediff.load(bundle, device="gpu") as pipeline, pytest.raises(DeviceError) as caught:
-        pipeline("a red apple", **QUICK)
+    with pytest.raises(DeviceError) as caught:
+        edgediff.load(bundle, device="gpu")
     assert caught.value.hint == f"`openvino` reaches it where the machine has one of Intel's: {OPENVINO}"
-    with edgediff.load(bundle, device="cuda") as pipeline, pytest.raises(DeviceError) as caught:
-        pipeline("a red apple", **QUICK)
+    with pytest.raises(DeviceError) as caught:
+        edgediff.load(bundle, device="cuda")
     assert "openvino" not in caught.value.hint  # which reaches no such device either
     report = api.describe_devices()
     assert report["engines"]["openvino"] == {"missing": OPENVINO}
@@ -95,7 +134,8 @@ def test_the_command_tells_what_computed(bundle, command, tmp_path):
         "run", "a red apple", "-m", bundle, "-o", tmp_path / "a.png", "--steps", "2", "--execution", "f32", "--json"
     )
     (report,) = json.loads(done.out)
-    assert report["computed"]["unet"] == {"engine": "onnxruntime", "execution": "f32", "calls": 2, "rescued": 0}
+    how = {"engine": "onnxruntime", "execution": "f32", "calls": 2, "rescued": 0, "threads": None}
+    assert report["computed"]["unet"] == how
     assert list(report["computed"]) == ["text_encoder", "unet", "vae_decoder"]
 
 
@@ -104,6 +144,9 @@ REFUSED = {
     "execution": (("--execution", "bf16"), "`execution` is 'bf16': expected f32, because `onnxruntime` computes"),
     "no execution": (("--execution", "fast"), "`execution` is 'fast': expected one of f32, bf16, f16"),
     "device": (("--device", "tpu"), "the device `tpu` is not available: expected one of cpu"),
+    "a component": (("--device", "unett=cpu"), "`device` is 'unett=cpu': expected components among text_encoder, unet"),
+    "a component's device": (("--device", "unet=tpu"), "the device `tpu` is not available: expected one of cpu"),
+    "a component's engine": (("--engine", "unet=steam"), "`engine` is 'steam': expected one of onnxruntime"),
     "engine's device": (("--engine", "onnxruntime", "--device", "gpu"), "`gpu` is not available: expected one of cpu"),
 }
 
@@ -116,6 +159,20 @@ def test_what_cannot_be_done_is_one_sentence(bundle, command, tmp_path, case):
     assert sentence in done.err
     assert done.err.count("error:") == 1
     assert list(tmp_path.glob("*.png")) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--device", "cpu", "--device", "npu"), "--device names cpu and npu for all components: expected one"),
+        (("--engine", "unet=a,unet=b"), "--engine names a component twice: unet=a unet=b"),
+        (("--residency", "never"), "'never' is not one of 'resident', 'sequential'"),
+    ],
+)
+def test_what_is_said_twice_or_not_at_all_is_a_usage_error(bundle, command, arguments, sentence):
+    done = command("run", "a", "-m", bundle, *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.err
 
 
 @pytest.fixture
@@ -132,7 +189,7 @@ def overflowing(monkeypatch, bundle):
         return {names[role]: np.full(shapes[role], value, np.float32)}
 
     engine = FakeEngine(lambda role, _: answer(role, 0.5), lower={"bf16": lambda role, _: answer(role, np.inf)})
-    monkeypatch.setattr(api, "get_engine", lambda _: engine)
+    monkeypatch.setattr(placement, "get_engine", lambda _: engine)
     return engine
 
 
@@ -145,7 +202,8 @@ def test_a_rescue_is_said_and_recorded(overflowing, bundle, command, tmp_path):
     said = "warning: `unet` returned values that are not finite, computed in bf16: it is computed again in f32"
     assert done.err.count(said) == 1
     (report,) = json.loads(done.out)
-    assert report["computed"]["unet"] == {"engine": "fake", "execution": "bf16", "calls": 3, "rescued": 3}
+    how = {"engine": "fake", "execution": "bf16", "calls": 3, "rescued": 3, "threads": None}
+    assert report["computed"]["unet"] == how
 
 
 def test_strict_refuses_a_rescue(overflowing, bundle, command, tmp_path):

@@ -14,6 +14,7 @@ from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.errors import BundleError, EngineError, RecipeError, SamplerError, SettingError
 from edgediff_runtimes.picture_files import read_metadata
 from edgediff_runtimes.pipeline import Pipeline
+from edgediff_runtimes.placement import Placement
 from edgediff_runtimes.recipe import Recipe
 from edgediff_runtimes.settings.resolve import options_of
 from edgediff_runtimes.text import PromptTruncationWarning
@@ -21,7 +22,7 @@ from edgediff_runtimes.text import PromptTruncationWarning
 
 @pytest.fixture
 def pipeline(tiny, fake_engine):
-    with Pipeline(tiny, engine=fake_engine) as pipeline:
+    with Pipeline(tiny, Placement(engine=fake_engine)) as pipeline:
         yield pipeline
 
 
@@ -63,7 +64,7 @@ def test_what_is_decoded_is_scaled_and_shifted(tiny, fake_engine, answers):
     stage = tiny.manifest.recipe.first
     scaled = (dataclasses.replace(stage.result[0], over=0.25, plus=0.125), *stage.result[1:])
     bundle = _with_stage(tiny, dataclasses.replace(stage, result=scaled))
-    with Pipeline(bundle, engine=fake_engine) as pipeline:
+    with Pipeline(bundle, Placement(engine=fake_engine)) as pipeline:
         result = pipeline("a", seed=0)
     np.testing.assert_allclose(seen[0], result.latents / 0.25 + 0.125, rtol=1e-6)
 
@@ -77,7 +78,7 @@ def test_without_guidance_the_batch_is_not_doubled(pipeline, calls):
 def test_split_guidance_draws_the_same(tiny, fake_engine, pipeline, calls):
     expected = pipeline("a", seed=0)
     calls.clear()
-    with Pipeline(tiny, engine=fake_engine, split_guidance=True) as split:
+    with Pipeline(tiny, Placement(engine=fake_engine), split_guidance=True) as split:
         got = split("a", seed=0)
     assert [shapes["sample"][0] for role, shapes in calls if role == "unet"] == [1] * 6
     np.testing.assert_allclose(got.latents, expected.latents, atol=1e-5)
@@ -216,7 +217,7 @@ def test_a_preview_is_the_linear_map_of_what_is_denoised(pipeline, calls):
 def test_without_a_preview_map_a_preview_is_refused(tiny, fake_engine):
     stage = tiny.manifest.recipe.first
     bundle = _with_stage(tiny, dataclasses.replace(stage, space=dataclasses.replace(stage.space, preview=None)))
-    with Pipeline(bundle, engine=fake_engine) as pipeline, pipeline.stream("a", seed=0) as run:
+    with Pipeline(bundle, Placement(engine=fake_engine)) as pipeline, pipeline.stream("a", seed=0) as run:
         step = next(run)
         with pytest.raises(SettingError, match="preview"):
             step.preview()
@@ -267,7 +268,7 @@ def test_the_fingerprint_tells_bundles_apart(tiny, bundle_dir, fake_engine):
     values["components"]["unet"]["files"][0]["sha256"] = "0" * 64
     path.write_text(json.dumps(values), encoding="utf-8")
     one, same, other = (
-        Pipeline(bundle, engine=fake_engine).fingerprint for bundle in (tiny, tiny, Bundle.open(bundle_dir))
+        Pipeline(bundle, Placement(engine=fake_engine)).fingerprint for bundle in (tiny, tiny, Bundle.open(bundle_dir))
     )
     assert one == same != other
 
@@ -283,17 +284,17 @@ def test_the_fingerprint_tells_bundles_apart(tiny, bundle_dir, fake_engine):
 def test_a_bundle_that_cannot_be_run_is_refused_at_once(tiny, fake_engine, change, error):
     bundle = dataclasses.replace(tiny, manifest=dataclasses.replace(tiny.manifest, **change))
     with pytest.raises(error):
-        Pipeline(bundle, engine=fake_engine)
+        Pipeline(bundle, Placement(engine=fake_engine))
 
 
 def test_a_bundle_without_an_encoder_refuses_an_image(tiny, fake_engine, picture, calls):
     components = {role: part for role, part in tiny.manifest.components.items() if role != "vae_encoder"}
     manifest = dataclasses.replace(tiny.manifest, components=components)
     with pytest.raises(RecipeError, match=r"`base` \(image-to-image\) computes `vae_encoder`"):
-        Pipeline(dataclasses.replace(tiny, manifest=manifest), engine=fake_engine)
+        Pipeline(dataclasses.replace(tiny, manifest=manifest), Placement(engine=fake_engine))
     only_text = dataclasses.replace(manifest, recipe=manifest.recipe.only(list(components)))
     with (
-        Pipeline(dataclasses.replace(tiny, manifest=only_text), engine=fake_engine) as pipeline,
+        Pipeline(dataclasses.replace(tiny, manifest=only_text), Placement(engine=fake_engine)) as pipeline,
         pytest.raises(SettingError, match=r"`image` is .*: expected nothing"),
     ):
         pipeline("a", image=picture)
@@ -302,11 +303,11 @@ def test_a_bundle_without_an_encoder_refuses_an_image(tiny, fake_engine, picture
 
 def test_an_unknown_residency_is_refused(tiny, fake_engine):
     with pytest.raises(SettingError, match="residency"):
-        Pipeline(tiny, engine=fake_engine, residency="sometimes")
+        Pipeline(tiny, Placement(engine=fake_engine, residency="sometimes"))
 
 
 def test_a_closed_pipeline_draws_nothing(tiny, fake_engine):
-    pipeline = Pipeline(tiny, engine=fake_engine)
+    pipeline = Pipeline(tiny, Placement(engine=fake_engine))
     pipeline("a", seed=0)
     pipeline.close()
     pipeline.close()

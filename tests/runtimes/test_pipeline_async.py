@@ -12,6 +12,7 @@ import pytest
 from edgediff_runtimes.engines.onnxruntime import OnnxRuntimeEngine
 from edgediff_runtimes.errors import Cancelled, EngineError, SettingError
 from edgediff_runtimes.pipeline import Pipeline
+from edgediff_runtimes.placement import Placement
 
 PATIENCE_S = 20  # how long a test that would hang waits before it fails
 ROLES = [("text_encoder", 1), ("unet", 1), ("unet", 3), ("vae_decoder", 1)]
@@ -19,7 +20,7 @@ ROLES = [("text_encoder", 1), ("unet", 1), ("unet", 3), ("vae_decoder", 1)]
 
 @pytest.fixture(params=["resident", "sequential"])
 def pipeline(tiny, fake_engine, request):
-    with Pipeline(tiny, engine=fake_engine, residency=request.param) as pipeline:
+    with Pipeline(tiny, Placement(engine=fake_engine, residency=request.param)) as pipeline:
         yield pipeline
 
 
@@ -98,7 +99,7 @@ def test_leaving_the_block_frees_what_the_run_used(tiny, fake_engine):
         with pytest.raises(Cancelled):
             await anext(aiter(run))
 
-    with Pipeline(tiny, engine=fake_engine, residency="sequential") as pipeline:
+    with Pipeline(tiny, Placement(engine=fake_engine, residency="sequential")) as pipeline:
         asyncio.run(work())
 
 
@@ -243,7 +244,7 @@ def test_the_step_is_ended_inside(tiny, golden):
         with pytest.raises(asyncio.CancelledError):
             await drawing
 
-    with Pipeline(tiny, engine=engine, residency="sequential") as pipeline, Pipeline(tiny) as untouched:
+    with Pipeline(tiny, Placement(engine=engine, residency="sequential")) as pipeline, Pipeline(tiny) as untouched:
         asyncio.run(work())
         assert engine.ends == ["inside"]
         engine.unet = None

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgediff_runtimes.errors import Cancelled, EngineError, NonFiniteError, OutOfMemoryError
+from edgediff_runtimes.errors import Cancelled, DeviceError, EngineError, NonFiniteError, OutOfMemoryError
 from edgediff_runtimes.pipeline import Pipeline
+from edgediff_runtimes.placement import Placement
 
 PATIENCE_S = 20  # how long a test that would hang waits before it fails
 RESIDENCIES = ("resident", "sequential")
@@ -19,13 +20,13 @@ RESIDENCIES = ("resident", "sequential")
 
 @pytest.fixture(params=RESIDENCIES)
 def pipeline(tiny, fake_engine, request):
-    with Pipeline(tiny, engine=fake_engine, residency=request.param) as pipeline:
+    with Pipeline(tiny, Placement(engine=fake_engine, residency=request.param)) as pipeline:
         yield pipeline
 
 
 @pytest.fixture
 def sequential(tiny, fake_engine):
-    with Pipeline(tiny, engine=fake_engine, residency="sequential") as pipeline:
+    with Pipeline(tiny, Placement(engine=fake_engine, residency="sequential")) as pipeline:
         yield pipeline
 
 
@@ -239,9 +240,23 @@ def test_an_error_in_on_step_leaves_nothing_open_and_comes_through(sequential, f
     assert sequential("a", seed=0).images
 
 
-def test_a_component_that_does_not_load_leaves_nothing_open(tiny, fake_engine):
-    with Pipeline(tiny, engine=fake_engine, device="npu", residency="sequential") as pipeline:
-        with pytest.raises(EngineError, match="npu"):
+def test_a_device_that_is_not_there_is_refused_before_anything_is_loaded(tiny, fake_engine):
+    with pytest.raises(DeviceError, match="the device `npu` is not available: expected one of cpu"):
+        Pipeline(tiny, Placement(engine=fake_engine, device={"unet": "npu"}))
+    assert fake_engine.open_sessions == []
+
+
+def test_a_component_that_does_not_load_leaves_nothing_open(tiny, fake_engine, monkeypatch):
+    load = fake_engine.load
+
+    def refuse(graph, **how):
+        if graph.role == "unet":
+            raise EngineError("the graph is odd")
+        return load(graph, **how)
+
+    monkeypatch.setattr(fake_engine, "load", refuse)
+    with Pipeline(tiny, Placement(engine=fake_engine, residency="sequential")) as pipeline:
+        with pytest.raises(EngineError, match="odd"):
             pipeline("a", seed=0)
         assert fake_engine.open_sessions == []
 
@@ -263,7 +278,7 @@ def test_one_component_at_a_time_is_open_when_memory_is_short(sequential, fake_e
 
 
 def test_resident_components_are_loaded_once(tiny, fake_engine):
-    with Pipeline(tiny, engine=fake_engine) as pipeline:
+    with Pipeline(tiny, Placement(engine=fake_engine)) as pipeline:
         pipeline("a", seed=0)
         loaded = sorted(fake_engine.open_sessions)
         pipeline("b", seed=1)

@@ -13,10 +13,11 @@ from PIL import Image
 from edgediff_runtimes import engines
 from edgediff_runtimes.bundle import Bundle, Component, FileEntry
 from edgediff_runtimes.components import Components, Computed
-from edgediff_runtimes.engines import EngineOptions, FakeEngine
+from edgediff_runtimes.engines import FakeEngine
 from edgediff_runtimes.errors import EngineError, NonFiniteError, NotInstalledError, SettingError
 from edgediff_runtimes.installing import install_line
 from edgediff_runtimes.pipeline import Pipeline
+from edgediff_runtimes.placement import Placement
 
 OPTIONS = {"seed": 3, "steps": 3, "guidance": 4.0, "width": 64, "height": 64}
 
@@ -53,14 +54,14 @@ def overflowing(answers):
 
 @pytest.fixture
 def expected(tiny, fake_engine):
-    with Pipeline(tiny, engine=fake_engine) as pipeline:
+    with Pipeline(tiny, Placement(engine=fake_engine)) as pipeline:
         return pipeline("a red apple", **OPTIONS)
 
 
 @pytest.mark.parametrize(("component", "times"), [("text_encoder", 1), ("unet", 3), ("vae_decoder", 1)])
 def test_a_component_is_computed_again(lossy, overflowing, expected, component, times):
     engine = overflowing(component)
-    with Pipeline(lossy, engine=engine) as pipeline:
+    with Pipeline(lossy, Placement(engine=engine)) as pipeline:
         said = f"`{component}` returned values .* computed in bf16: .* again in f32"
         with pytest.warns(UserWarning, match=said) as warned:
             result = pipeline("a red apple", **OPTIONS)
@@ -75,7 +76,7 @@ def test_a_component_is_computed_again(lossy, overflowing, expected, component, 
 
 
 def test_only_the_calls_that_need_it_are_computed_again(lossy, overflowing, expected):
-    with Pipeline(lossy, engine=overflowing("unet", when=lambda call: call == 2)) as pipeline:
+    with Pipeline(lossy, Placement(engine=overflowing("unet", when=lambda call: call == 2))) as pipeline:
         with pytest.warns(UserWarning, match="`unet` returned"):
             result = pipeline("a red apple", **OPTIONS)
         assert (result.computed["unet"].calls, result.computed["unet"].rescued) == (3, 1)
@@ -86,7 +87,7 @@ def test_only_the_calls_that_need_it_are_computed_again(lossy, overflowing, expe
 
 
 def test_it_is_said_once_in_the_life_of_a_pipeline(lossy, overflowing):
-    with Pipeline(lossy, engine=overflowing("unet")) as pipeline:
+    with Pipeline(lossy, Placement(engine=overflowing("unet"))) as pipeline:
         with pytest.warns(UserWarning, match="`unet` returned"):
             pipeline("a red apple", **OPTIONS)
         with warnings.catch_warnings():
@@ -95,7 +96,10 @@ def test_it_is_said_once_in_the_life_of_a_pipeline(lossy, overflowing):
 
 
 def test_a_picture_tells_how_it_was_computed(lossy, overflowing, tmp_path):
-    with Pipeline(lossy, engine=overflowing("unet")) as pipeline, pytest.warns(UserWarning, match="`unet` returned"):
+    with (
+        Pipeline(lossy, Placement(engine=overflowing("unet"))) as pipeline,
+        pytest.warns(UserWarning, match="`unet` returned"),
+    ):
         (path,) = pipeline("a red apple", **OPTIONS).save(tmp_path / "a.png")
     with Image.open(path) as image:
         recorded = json.loads(image.text["edgediff"])
@@ -105,7 +109,7 @@ def test_a_picture_tells_how_it_was_computed(lossy, overflowing, tmp_path):
 
 def test_strict_makes_it_an_error(lossy, overflowing):
     engine = overflowing("unet", when=lambda call: call == 2)
-    with Pipeline(lossy, engine=engine, strict=True) as pipeline:
+    with Pipeline(lossy, Placement(engine=engine, strict=True)) as pipeline:
         with pytest.raises(NonFiniteError, match="`unet` returned values that are not finite in step 2") as caught:
             pipeline("a red apple", **OPTIONS)
         assert caught.value.hint == "it was computed in bf16; without `strict` it is computed again in f32"
@@ -115,7 +119,10 @@ def test_strict_makes_it_an_error(lossy, overflowing):
 def test_f32_itself_is_not_rescued(tiny, answers):
     answers["unet"] = lambda feeds: {"out_sample": np.full_like(feeds["sample"], np.inf)}
     engine = FakeEngine(lambda role, feeds: answers[role](feeds))
-    with Pipeline(tiny, engine=engine) as pipeline, pytest.raises(NonFiniteError, match=r"`unet` .* in step 1"):
+    with (
+        Pipeline(tiny, Placement(engine=engine)) as pipeline,
+        pytest.raises(NonFiniteError, match=r"`unet` .* in step 1"),
+    ):
         pipeline("a red apple", **OPTIONS)
 
 
@@ -125,7 +132,7 @@ def test_a_component_that_overflows_in_f32_too(lossy, overflowing, answers):
         return {name: array * np.float32(np.nan) for name, array in outputs.items()} if role == "unet" else outputs
 
     with (
-        Pipeline(lossy, engine=overflowing("unet", exact=exact)) as pipeline,
+        Pipeline(lossy, Placement(engine=overflowing("unet", exact=exact))) as pipeline,
         pytest.warns(UserWarning, match="`unet` returned"),
         pytest.raises(NonFiniteError, match=r"`unet` .* in step 1"),
     ):
@@ -134,7 +141,7 @@ def test_a_component_that_overflows_in_f32_too(lossy, overflowing, answers):
 
 def test_in_sequence_a_rescue_is_freed_with_its_component(lossy, overflowing):
     engine = overflowing("text_encoder")
-    with Pipeline(lossy, engine=engine, residency="sequential") as pipeline:
+    with Pipeline(lossy, Placement(engine=engine, residency="sequential")) as pipeline:
         run = pipeline.stream("a red apple", **OPTIONS)
         with pytest.warns(UserWarning, match="`text_encoder` returned"):
             next(run)
@@ -144,9 +151,7 @@ def test_in_sequence_a_rescue_is_freed_with_its_component(lossy, overflowing):
 
 
 def test_a_rescue_of_a_closed_pipeline(lossy, overflowing):
-    components = Components(
-        lossy, engine=overflowing("unet"), device="auto", options=EngineOptions(), residency="resident"
-    )
+    components = Components(lossy, Placement(engine=overflowing("unet")))
     feeds = {
         "sample": np.ones((1, 4, 8, 8), np.float32),
         "timestep": np.ones(1, np.float32),
@@ -188,7 +193,7 @@ def test_another_engine_may_rescue(lossy, overflowing, expected, monkeypatch, fa
 
     monkeypatch.setattr(engines, "get_engine", get_engine)
     rough = _AsExported(overflowing("unet"))
-    with Pipeline(lossy, engine=rough) as pipeline, pytest.warns(UserWarning, match="`unet` returned"):
+    with Pipeline(lossy, Placement(engine=rough)) as pipeline, pytest.warns(UserWarning, match="`unet` returned"):
         result = pipeline("a red apple", **OPTIONS)
     assert loaded == ["openvino"]
     np.testing.assert_array_equal(result.latents, expected.latents)
@@ -201,7 +206,10 @@ def test_where_no_engine_can_rescue_it_is_said_what_could(lossy, overflowing, mo
 
     monkeypatch.setattr(engines, "get_engine", get_engine)
     rough = _AsExported(overflowing("unet"))
-    with Pipeline(lossy, engine=rough) as pipeline, pytest.raises(NonFiniteError, match=r"`unet` .* step 1") as caught:
+    with (
+        Pipeline(lossy, Placement(engine=rough)) as pipeline,
+        pytest.raises(NonFiniteError, match=r"`unet` .* step 1") as caught,
+    ):
         pipeline("a red apple", **OPTIONS)
     assert "no engine here computes it in f32" in caught.value.hint
     assert install_line("openvino") in caught.value.hint
@@ -211,7 +219,7 @@ def test_an_engine_of_the_users_own_is_not_replaced(lossy, overflowing, monkeypa
     engine = _AsExported(overflowing("unet"))
     engine.name = "theirs"
     monkeypatch.setattr(engines, "get_engine", None)  # would fail if it were asked
-    with Pipeline(lossy, engine=engine) as pipeline, pytest.raises(NonFiniteError, match="`unet`"):
+    with Pipeline(lossy, Placement(engine=engine)) as pipeline, pytest.raises(NonFiniteError, match="`unet`"):
         pipeline("a red apple", **OPTIONS)
 
 
@@ -232,7 +240,7 @@ def test_a_graph_of_half_precision_is_rescued_by_openvino(golden, lossy, monkeyp
     file = FileEntry("engines/half.onnx", half.stat().st_size, None)
     component = Component(format="onnx", precision="fp16", files=(file,))
     bundle = Bundle(golden, dataclasses.replace(lossy.manifest, components={"half": component}))
-    components = Components(bundle, engine=None, device="auto", options=EngineOptions(), residency="resident")
+    components = Components(bundle, Placement())
     computed = {}
     with components.use("half", computed=computed) as loaded, pytest.warns(UserWarning, match="`half` .* in f16"):
         got = loaded.run({"a": np.array([1.5, 300], np.float32)}, ["twice"])["twice"]

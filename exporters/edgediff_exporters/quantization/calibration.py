@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
@@ -85,7 +85,7 @@ def record_calibration(
     tap = _Recorder(folder, roles)
     recipe = fp32.bundle.manifest.recipe
     engine = TappingEngine(fp32.engine_of(recipe.network.role), tap)
-    tapped = Runner(fp32.bundle, engine, fp32.device, fp32.options, fp32.residency)
+    tapped = Runner(fp32.bundle, replace(fp32.placement, engine=engine))
     with tapped.pipeline() as pipeline, warnings.catch_warnings():
         warnings.simplefilter("ignore", PromptTruncationWarning)  # what fits calibrates as well
         for index in range(pictures):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from edgediff_runtimes.bundle import Bundle, Fidelity
+from edgediff_runtimes.engines import Engine, EngineOptions
+from edgediff_runtimes.placement import Placement
 from edgediff_runtimes.quality.making import OnProgress, ignore
 from edgediff_runtimes.quality.measures import MAX_DB
 from edgediff_runtimes.quality.measuring import fidelity, measure_pictures
@@ -49,8 +51,12 @@ def attribute(
 
 def _is_same(one: Runner, other: Runner, role: str) -> bool:
     """Whether a component has the same files in both bundles and the same runner computes them."""
-    same_way = (one.engine, one.device, one.options) == (other.engine, other.device, other.options)
+    same_way = _way(one.placement, role) == _way(other.placement, role)
     return same_way and _hashes(one.bundle, role) == _hashes(other.bundle, role) is not None
+
+
+def _way(placement: Placement, role: str) -> tuple[Engine | None, str, EngineOptions]:
+    return placement.engine_named(role), placement.device_of(role), placement.options_of(role)
 
 
 def _hashes(bundle: Bundle, role: str) -> list[str] | None:

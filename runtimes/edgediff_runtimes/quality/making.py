@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias, final
 
 import numpy as np
@@ -75,7 +76,7 @@ def make_reference(
     recipe = fp32.bundle.manifest.recipe
     tap = _Tap(recipe)
     engine = TappingEngine(fp32.engine_of(recipe.network.role), tap)
-    with Runner(fp32.bundle, engine, fp32.device, fp32.options, fp32.residency).pipeline() as pipeline:
+    with Runner(fp32.bundle, replace(fp32.placement, engine=engine)).pipeline() as pipeline:
         for index, prompt in enumerate(prompts):
             on_progress("reference pictures", index, len(prompts))
             tap.begin(listening=index < PROBED_PICTURES)

@@ -119,7 +119,15 @@ class Run:
             raise _out_of_memory(error, drawing.settings) from error
         drawing.cancel.check()
         drawing.timings.total_s = time.perf_counter() - began
-        self._result = Result(images, latents, drawing.settings, drawing.timings, self._provenance, drawing.computed)
+        self._result = Result(
+            images,
+            latents,
+            drawing.settings,
+            drawing.timings,
+            self._provenance,
+            drawing.computed,
+            drawing.components.residency,
+        )
 
 
 def _out_of_memory(error: MemoryError, settings: Settings) -> OutOfMemoryError:

@@ -85,7 +85,7 @@ def test_every_field_of_a_report_is_documented(measured):
 
 # Keys that are names: of roles, operations, inputs, packages, precisions, phases.
 _NAMED = {"feeds", "by_op", "uncounted", "packages", "matmul_peak_gflops", "precision", "export_error", "loads_s"}
-_NAMED |= {"execution", "rescued", "exported", "computed", "fused"}
+_NAMED |= {"engines", "devices", "execution", "rescued", "exported", "computed", "fused"}
 _OF_ROLES = {"flops", "operators", "components", "engine_s", "phases"}
 
 

@@ -19,10 +19,11 @@ from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.engines import get_engine
 from edgediff_runtimes.errors import EngineError
 from edgediff_runtimes.pipeline import Pipeline
+from edgediff_runtimes.placement import Placement
 
 warnings.simplefilter("ignore")  # Python 3.12 warns of forks beside threads
 path, name, before = sys.argv[1:]
-pipeline = Pipeline(Bundle.open(path), engine=get_engine(name))
+pipeline = Pipeline(Bundle.open(path), Placement(engine=get_engine(name)))
 draw = lambda: pipeline("a cat", seed=0, steps=1, width=64, height=64, guidance=1.0)
 if before == "drawn":
     draw()

@@ -10,6 +10,7 @@ from edgediff_runtimes.engines import EngineOptions, FakeEngine
 from edgediff_runtimes.engines.tapping import TappingEngine
 from edgediff_runtimes.errors import Cancelled, DeviceError
 from edgediff_runtimes.pipeline import Pipeline
+from edgediff_runtimes.placement import Placement
 
 
 @pytest.fixture
@@ -23,9 +24,9 @@ def tapped(fake_engine, seen):
 
 
 def test_a_picture_is_the_same_and_every_call_is_seen(tiny, fake_engine, tapped, seen, calls):
-    expected = Pipeline(tiny, engine=fake_engine)("a red apple", seed=1, steps=2)
+    expected = Pipeline(tiny, Placement(engine=fake_engine))("a red apple", seed=1, steps=2)
     calls.clear()
-    with Pipeline(tiny, engine=tapped) as pipeline:
+    with Pipeline(tiny, Placement(engine=tapped)) as pipeline:
         got = pipeline("a red apple", seed=1, steps=2)
     np.testing.assert_array_equal(got.latents, expected.latents)
     assert [role for role, _, _ in seen] == ["text_encoder", "unet", "unet", "vae_decoder"]
@@ -61,5 +62,5 @@ def test_an_exception_of_the_listener_ends_the_run(tiny, answers):
             raise StopAsyncIteration("enough")
 
     engine = TappingEngine(FakeEngine(lambda role, feeds: answers[role](feeds)), stop)
-    with Pipeline(tiny, engine=engine) as pipeline, pytest.raises(StopAsyncIteration, match="enough"):
+    with Pipeline(tiny, Placement(engine=engine)) as pipeline, pytest.raises(StopAsyncIteration, match="enough"):
         pipeline("a", seed=0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edgediff_runtimes.engines import FakeEngine
+from edgediff_runtimes.placement import Placement
 from edgediff_runtimes.quality import Runner, make_reference
 
 PROMPTS = ("a red apple", "the cat", "a car")
@@ -13,7 +14,7 @@ PROMPTS = ("a red apple", "the cat", "a car")
 
 @pytest.fixture
 def fp32(tiny, fake_engine):
-    return Runner(tiny, fake_engine)
+    return Runner(tiny, Placement(engine=fake_engine))
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def coarse(tiny, answers):
             step = np.float32(steps.get(role, 0))
             return {name: (output / step).round() * step if step else output}
 
-        return Runner(tiny, FakeEngine(handler))
+        return Runner(tiny, Placement(engine=FakeEngine(handler)))
 
     return make
 

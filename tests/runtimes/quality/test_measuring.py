@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from edgediff_runtimes.bundle import Fidelity, FileEntry
-from edgediff_runtimes.engines import EngineOptions, FakeEngine
+from edgediff_runtimes.engines import FakeEngine
 from edgediff_runtimes.errors import BundleError, NonFiniteError
+from edgediff_runtimes.placement import Placement
 from edgediff_runtimes.quality import (
     Runner,
     attribute,
@@ -51,7 +52,8 @@ def test_a_report_says_how_it_was_made(coarse, reference):
 
 
 def test_a_report_names_the_threads_that_its_engine_tells(coarse, reference):
-    told = dataclasses.replace(coarse(unet=0.1), options=EngineOptions(threads=3))
+    runner = coarse(unet=0.1)
+    told = Runner(runner.bundle, dataclasses.replace(runner.placement, threads=3))
     assert measure(told, reference, record=RECORD).threads == 3
     assert measure(coarse(unet=0.1), reference, record=RECORD).threads is None
 
@@ -64,8 +66,7 @@ def test_the_execution_is_that_of_the_session(tiny, answers, reference):
         return {name: array.astype(np.float16).astype(np.float32) for name, array in exact(role, feeds).items()}
 
     engine = FakeEngine(exact, lower={"bf16": half})
-    options = EngineOptions(execution="bf16")
-    parts = measure_components(Runner(tiny, engine, options=options), reference)
+    parts = measure_components(Runner(tiny, Placement(engine=engine, execution="bf16")), reference)
     assert {part.execution for part in parts.values()} == {"bf16"}
     # Rounding to 11 bits: errors of at most 2^-11 of a number, evenly spread.
     assert parts["unet"].snr_db == pytest.approx(20 * math.log10(2**11 * math.sqrt(3)), abs=3)
@@ -119,7 +120,8 @@ def test_errors_of_components_add_up(fp32, coarse, reference):
 
 def test_a_component_with_the_same_files_is_not_drawn_again(fp32, tiny, calls, reference):
     calls.clear()
-    assert attribute(fp32, Runner(tiny, fp32.engine), reference) == dict.fromkeys(DRAWING, Fidelity(MAX_DB, 1))
+    alike = Runner(tiny, fp32.placement)
+    assert attribute(fp32, alike, reference) == dict.fromkeys(DRAWING, Fidelity(MAX_DB, 1))
     assert calls == []
 
 
@@ -131,14 +133,14 @@ def test_the_same_files_in_another_execution_are_drawn(tiny, answers, reference)
         return {name: (array * 8).round() / 8 for name, array in exact(role, feeds).items()}
 
     engine = FakeEngine(exact, lower={"bf16": rough})
-    options = EngineOptions(execution="bf16")
-    alone = attribute(Runner(tiny, engine), Runner(tiny, engine, options=options), reference)
+    fp32, other = (Runner(tiny, Placement(engine=engine, execution=asked)) for asked in (None, "bf16"))
+    alone = attribute(fp32, other, reference)
     assert max(one.psnr_db for one in alone.values()) < MAX_DB
 
 
 def test_sessions_are_closed(tiny, answers, reference):
     engines = [FakeEngine(lambda role, feeds: answers[role](feeds)) for _ in range(2)]
-    one, other = (Runner(tiny, engine) for engine in engines)
+    one, other = (Runner(tiny, Placement(engine=engine)) for engine in engines)
     measure(one, reference, record=RECORD)
     attribute(one, other, reference)
     make_reference(one, prompts=["a"], steps=1)
@@ -164,7 +166,7 @@ def test_values_that_are_not_finite_are_an_error(tiny, answers, reference):
         return {name: np.full_like(array, np.nan) if role == "unet" else array for name, array in outputs.items()}
 
     with pytest.raises(NonFiniteError, match="`unet`"):
-        measure(Runner(tiny, FakeEngine(broken)), reference, record=RECORD)
+        measure(Runner(tiny, Placement(engine=FakeEngine(broken))), reference, record=RECORD)
 
 
 def test_an_output_of_another_shape_is_one_sentence(tiny, answers, reference):
@@ -172,7 +174,7 @@ def test_an_output_of_another_shape_is_one_sentence(tiny, answers, reference):
         return {name: array[:, :2] if role == "unet" else array for name, array in answers[role](feeds).items()}
 
     with pytest.raises(BundleError, match=r"`unet` gives `out_sample` of shape \(2, 2, 8, 8\) where"):
-        measure_components(Runner(tiny, FakeEngine(cut)), reference)
+        measure_components(Runner(tiny, Placement(engine=FakeEngine(cut))), reference)
 
 
 def test_a_time_step_of_another_rank_is_fed_as_the_graph_takes_it(tiny, fake_engine, calls, reference):
@@ -181,7 +183,7 @@ def test_a_time_step_of_another_rank_is_fed_as_the_graph_takes_it(tiny, fake_eng
     components = {**tiny.manifest.components, "unet": dataclasses.replace(unet, inputs=tuple(inputs))}
     bundle = dataclasses.replace(tiny, manifest=dataclasses.replace(tiny.manifest, components=components))
     calls.clear()
-    parts = measure_components(Runner(bundle, fake_engine), reference, roles=["unet"])
+    parts = measure_components(Runner(bundle, Placement(engine=fake_engine)), reference, roles=["unet"])
     assert parts["unet"].snr_db == MAX_DB
     assert {feeds["timestep"] for _, feeds in calls} == {(1,)}
 
@@ -196,7 +198,7 @@ def overflowing(tiny, answers):
     def half(role, feeds):
         return {name: array * np.float32(np.inf if role == "unet" else 1) for name, array in exact(role, feeds).items()}
 
-    return Runner(tiny, FakeEngine(exact, lower={"f16": half}), options=EngineOptions(execution="f16"))
+    return Runner(tiny, Placement(engine=FakeEngine(exact, lower={"f16": half}), execution="f16"))
 
 
 def test_what_was_computed_again_in_f32_is_counted(overflowing, reference):

@@ -12,6 +12,7 @@ import pytest
 from edgediff_runtimes.bundle import sha256_of
 from edgediff_runtimes.errors import ComponentFileError, SettingError
 from edgediff_runtimes.pipeline import Pipeline
+from edgediff_runtimes.placement import Placement
 from edgediff_runtimes.quality import RECORD_NAME, Reference, Runner, make_reference
 from edgediff_runtimes.quality.making import PROBED_LEVELS, PROBED_PICTURES
 
@@ -35,7 +36,7 @@ def assert_same(one, other):
 def test_pictures_are_those_of_the_pipeline(reference, tiny, fake_engine):
     assert (reference.seeds, reference.steps, reference.guidance) == ((5, 6, 7), 8, 3.0)
     assert (reference.width, reference.height, reference.engine) == (64, 64, "fake 1")
-    with Pipeline(tiny, engine=fake_engine) as pipeline:
+    with Pipeline(tiny, Placement(engine=fake_engine)) as pipeline:
         for prompt, seed, picture in zip(reference.prompts, reference.seeds, reference.pictures, strict=True):
             drawn = pipeline(prompt, seed=seed, steps=8).images[0]
             np.testing.assert_array_equal(picture, np.asarray(drawn))
@@ -81,7 +82,7 @@ def test_a_bundle_without_an_encoder_is_recorded(fp32, tiny):
             tiny.manifest, components=components, recipe=tiny.manifest.recipe.only(list(components))
         ),
     )
-    reference = make_reference(Runner(bundle, fp32.engine), prompts=["a cat"], steps=1)
+    reference = make_reference(Runner(bundle, fp32.placement), prompts=["a cat"], steps=1)
     assert probes_of(reference, "vae_encoder") == []
 
 

@@ -19,6 +19,7 @@ from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.errors import EdgediffError
 from edgediff_runtimes.noise import noise_source
 from edgediff_runtimes.pipeline import Pipeline
+from edgediff_runtimes.placement import Placement
 from edgediff_runtimes.quality.reference import Probe, Reference
 from edgediff_runtimes.sampling import build_sampler
 from edgediff_runtimes.sampling.reading.table import READINGS
@@ -61,7 +62,7 @@ def use(fake_engine):
     def use(folder, rng):
         bundle = Bundle.open(folder)
         bundle.manifest.to_json().encode()
-        with Pipeline(bundle, engine=fake_engine) as pipeline:
+        with Pipeline(bundle, Placement(engine=fake_engine)) as pipeline:
             pipeline.stream("a red apple", seed=0, steps=2).close()
             if rng.random() < 0.2:
                 pipeline("a red apple", seed=0, steps=2, width=64, height=64)

@@ -13,6 +13,7 @@ from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.compiled_cache import CompiledCache
 from edgediff_runtimes.errors import BundleError, ComponentFileError, EdgediffError, ManifestError, SettingError
 from edgediff_runtimes.pipeline import Pipeline
+from edgediff_runtimes.placement import Placement
 from edgediff_runtimes.quality.reference import Reference
 from edgediff_runtimes.untrusted.bounds import Bound
 
@@ -126,7 +127,7 @@ def test_infinities_of_diffusers_in_a_scheduler_are_read_and_told(bundle_dir):
 )
 def test_settings_that_no_memory_holds_are_refused_before_anything_is_made(tiny, fake_engine, options, name):
     with (
-        Pipeline(tiny, engine=fake_engine) as pipeline,
+        Pipeline(tiny, Placement(engine=fake_engine)) as pipeline,
         pytest.raises(SettingError, match=rf"`{name}` is .*, because ."),
     ):
         pipeline(**{"prompt": "a", "seed": 0, **options})

@@ -1,0 +1,133 @@
+"""Whether components stay in memory: how much there is, how much they take, and who decides."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+
+import pytest
+
+from edgediff_runtimes import memory, pipeline
+from edgediff_runtimes.memory import available_bytes, choose_residency, needed_bytes
+from edgediff_runtimes.pipeline import Pipeline
+from edgediff_runtimes.placement import Placement
+
+PLAIN = Placement()
+
+
+def _in(bundle, precision, **fields):
+    """The bundle as if exported in another precision, its files of 1,000 bytes each."""
+    components = {
+        role: dataclasses.replace(
+            part,
+            precision=precision,
+            files=tuple(dataclasses.replace(entry, bytes=1000) for entry in part.files),
+            **fields,
+        )
+        for role, part in bundle.manifest.components.items()
+    }
+    return dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, components=components))
+
+
+@pytest.mark.parametrize(
+    ("precision", "times"), [("fp32", 1), ("w16", 2), ("fp16", 2), ("w8", 4), ("int8", 1), ("unknown", 1)]
+)
+def test_what_weights_take_once_they_are_loaded(tiny, precision, times):
+    bundle = _in(tiny, precision)
+    files = sum(len(part.files) for part in bundle.manifest.components.values())
+    assert needed_bytes(bundle, PLAIN) == files * 1000 * times
+    assert needed_bytes(bundle, Placement(low_memory=True)) == files * 1000
+
+
+def test_a_fifth_is_left_for_what_calls_compute_with(tiny):
+    needed = needed_bytes(tiny, PLAIN)
+    assert choose_residency(tiny, PLAIN, available=needed * 5 // 4 + 1) == "resident"
+    assert choose_residency(tiny, PLAIN, available=needed * 5 // 4 - 1) == "sequential"
+    assert choose_residency(tiny, PLAIN, available=None) == "resident"
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """A machine on which 1,000 bytes are left."""
+    monkeypatch.setattr(pipeline, "available_bytes", lambda: 1000)
+
+
+@pytest.mark.usefixtures("short")
+def test_where_memory_is_short_components_are_freed_and_it_is_said(tiny, fake_engine):
+    said = "memory is short: the components take about 0.0 GB .* `resident` keeps them"
+    with pytest.warns(UserWarning, match=said):
+        drawing = Pipeline(tiny, Placement(engine=fake_engine))
+    with drawing:
+        assert drawing("a red apple", seed=0).residency == "sequential"
+        assert fake_engine.open_sessions == []
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("asked", ["resident", "sequential"])
+def test_what_was_asked_for_is_done_and_not_said(tiny, fake_engine, asked):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with Pipeline(tiny, Placement(engine=fake_engine, residency=asked)) as drawing:
+            assert drawing("a", seed=0).residency == asked
+            assert bool(fake_engine.open_sessions) == (asked == "resident")
+
+
+def test_where_there_is_enough_components_stay(tiny, fake_engine, monkeypatch):
+    monkeypatch.setattr(pipeline, "available_bytes", lambda: 10**9)
+    with Pipeline(tiny, Placement(engine=fake_engine)) as drawing:
+        assert drawing("a", seed=0).residency == "resident"
+        assert fake_engine.open_sessions != []
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """A Linux of files: writes them, and has them read."""
+    monkeypatch.setattr(memory.sys, "platform", "linux")
+    for name, path in (("_MEMORY_INFO", "meminfo"), ("_OWN_GROUPS", "groups"), ("_GROUPS", "cgroup")):
+        monkeypatch.setattr(memory, name, tmp_path / path)
+
+    def write(files):
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="ascii")
+
+    write({"meminfo": "MemTotal: 9000 kB\nMemAvailable: 8000 kB\n"})
+    return write
+
+
+def test_the_machine_alone(machine):
+    machine({"groups": "0::/\n"})
+    assert available_bytes() == 8000 * 1024
+
+
+def test_a_control_group_above_ones_own_limits_as_well(machine):
+    machine(
+        {
+            "groups": "0::/a/b\n",
+            "cgroup/a/memory.max": "3000000\n",
+            "cgroup/a/memory.current": "2000000\n",
+            "cgroup/a/memory.stat": "anon 5\ninactive_file 400000\n",
+            "cgroup/a/b/memory.max": "max\n",
+            "cgroup/a/b/memory.current": "10\n",
+        }
+    )
+    assert available_bytes() == 1_400_000
+
+
+def test_a_container_of_version_one_whose_path_is_the_hosts(machine):
+    machine(
+        {
+            "groups": "9:cpu:/docker/1\n4:memory:/docker/1\n",
+            "cgroup/memory/memory.limit_in_bytes": "5000000\n",
+            "cgroup/memory/memory.usage_in_bytes": "6000000\n",
+        }
+    )
+    assert available_bytes() == 0
+
+
+def test_nothing_is_known(machine, monkeypatch):
+    machine({"meminfo": "odd"})
+    assert available_bytes() is None
+    monkeypatch.setattr(memory.sys, "platform", "win32")
+    assert available_bytes() is None
