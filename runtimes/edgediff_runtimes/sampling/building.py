@@ -95,7 +95,7 @@ def _of_config(config: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
     fields = {}
     for key, value in config.items():
         if key in reading.fields:
-            # JSON has no infinities: `untrusted.documents` reads diffusers' own as these texts, and exports write them.
+            # JSON has no infinities: `untrusted.documents` reads diffusers' own as these texts.
             fields[key] = float(value) if isinstance(value, str) and value in ("inf", "-inf") else value
         elif (
             key != "grid"
