@@ -158,7 +158,7 @@ def _tokenizer(model: Source, name: str, folder: Path, format_: str) -> Tokenize
     tokenizer = write_tokenizer(model, name, folder)
     if format_ != "openvino":
         return tokenizer
-    graph = write_openvino_tokenizer(folder / tokenizer.path, max_tokens=tokenizer.max_tokens)
+    graph = write_openvino_tokenizer(folder / tokenizer.path, kind=tokenizer.kind, max_tokens=tokenizer.max_tokens)
     return replace(tokenizer, files=(*tokenizer.files, *graph))
 
 

@@ -9,7 +9,7 @@ from transformers import AutoTokenizer
 
 from edgediff_runtimes.bundle import FileEntry, sha256_of
 from edgediff_runtimes.errors import ExportError, NotInstalledError
-from edgediff_runtimes.text import ClipTokenizer, PromptTruncationWarning
+from edgediff_runtimes.text import Encoder, PromptTruncationWarning, open_tokenizer
 
 GRAPH_NAME = "openvino_tokenizer.xml"
 _FILES = (GRAPH_NAME, "openvino_tokenizer.bin")
@@ -27,11 +27,12 @@ _PROBES = (
 )
 
 
-def write_openvino_tokenizer(folder: Path, *, max_tokens: int) -> tuple[FileEntry, ...]:
+def write_openvino_tokenizer(folder: Path, *, kind: str, max_tokens: int) -> tuple[FileEntry, ...]:
     """Write the graph of a tokenizer and compare what it gives with what our own tokenizer does.
 
     Args:
         folder: The tokenizer's directory in the bundle, as ``write_tokenizer`` left it.
+        kind: Its kind, as the manifest says.
         max_tokens: Tokens of a prompt, both marks included; the graph cuts off what is more.
 
     Raises:
@@ -53,16 +54,16 @@ def write_openvino_tokenizer(folder: Path, *, max_tokens: int) -> tuple[FileEntr
     except Exception as error:  # the libraries' own share no base class
         last = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         raise ExportError(f"the tokenizer in `{folder.name}` cannot be written for OpenVINO: {last[0]}") from error
-    _compare(given, folder, max_tokens)
+    _compare(given, open_tokenizer(folder, kind=kind, max_tokens=max_tokens), folder)
     ov.save_model(model, folder / GRAPH_NAME)
     paths = [folder / name for name in _FILES]
     return tuple(FileEntry(f"{folder.name}/{path.name}", path.stat().st_size, sha256_of(path)) for path in paths)
 
 
-def _compare(given: list[list[int]], folder: Path, max_tokens: int) -> None:
+def _compare(given: list[list[int]], tokenizer: Encoder, folder: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PromptTruncationWarning)
-        expected = ClipTokenizer(folder, max_tokens=max_tokens).encode(_PROBES).ids.tolist()
+        expected = tokenizer.encode(_PROBES).ids.tolist()
     for probe, ours, theirs in zip(_PROBES, expected, given, strict=True):
         if ours[: len(theirs)] != theirs:  # OpenVINO GenAI pads itself
             raise ExportError(

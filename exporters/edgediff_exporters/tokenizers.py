@@ -1,4 +1,4 @@
-"""The tokenizer of a bundle: the files of the source, and ``tokenizer.json``, which is all that the runtime reads."""
+"""The tokenizer of a bundle: the files of the source, and CLIP's ``tokenizer.json`` where the source has none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from transformers import CLIPTokenizer
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.sources.files import read_json, refusing_oddities
 from edgediff_runtimes.bundle import FileEntry, Tokenizer, sha256_of
+from edgediff_runtimes.bundle.tokenizer_kinds import kind_of
 from edgediff_runtimes.errors import SourceError, quoted, shown
+from edgediff_runtimes.untrusted.bounds import TOKENS
 
 _FILES = (
     "tokenizer.json",
@@ -19,6 +21,7 @@ _FILES = (
     "added_tokens.json",
     "vocab.json",
     "merges.txt",
+    "spiece.model",
 )
 
 
@@ -42,22 +45,31 @@ def write_tokenizer(source: Source, origin: str, folder: Path) -> Tokenizer:
             shutil.copyfile(there, here / name)
     if source.write_vocabulary is not None:
         source.write_vocabulary(here)
-    if not (here / "tokenizer.json").is_file():
+    stated = read_json(folder, f"{origin}/tokenizer_config.json")
+    kind = kind_of(stated, name=f"{origin}/tokenizer_config.json")
+    if kind == "clip" and not (here / "tokenizer.json").is_file():
         _write_fast(here, origin)
-    # No prompt can be longer than the text encoder has positions.
+    limit = _most_tokens(source, origin, kind)
+    length = stated.get("model_max_length")  # 1e30 where none was set
+    if not (isinstance(length, int | float) and 1 <= length <= limit):
+        length = limit
+    files = tuple(
+        FileEntry(f"{origin}/{path.name}", path.stat().st_size, sha256_of(path)) for path in sorted(here.iterdir())
+    )
+    return Tokenizer(origin, int(length), files, kind)
+
+
+def _most_tokens(source: Source, origin: str, kind: str) -> int:
+    """No prompt can be longer than the text encoder has positions. T5's have none."""
     limit = source.config(origin.replace("tokenizer", "text_encoder")).get("max_position_embeddings")
+    if limit is None and kind != "clip":
+        return TOKENS.most
     if type(limit) is not int or limit < 1:
         raise SourceError(
             f"`max_position_embeddings` of the encoder of `{origin}` is {quoted(limit)}: expected a whole "
             "number above 0"
         )
-    stated = read_json(folder, f"{origin}/tokenizer_config.json").get("model_max_length")  # 1e30 where none was set
-    if not (isinstance(stated, int | float) and 1 <= stated <= limit):
-        stated = limit
-    files = tuple(
-        FileEntry(f"{origin}/{path.name}", path.stat().st_size, sha256_of(path)) for path in sorted(here.iterdir())
-    )
-    return Tokenizer(origin, int(stated), files)
+    return min(limit, TOKENS.most)
 
 
 def _write_fast(here: Path, origin: str) -> None:

@@ -67,7 +67,9 @@ class Pipeline:
             placement = replace(placement, residency=_residency(bundle, placement))
         self._components = Components(bundle, placement, replaced=replaced)
         self._tokenizers = {
-            tokenizer.path: open_tokenizer(tokenizer, bundle.locate(tokenizer.path))
+            tokenizer.path: open_tokenizer(
+                bundle.locate(tokenizer.path), kind=tokenizer.kind, max_tokens=tokenizer.max_tokens
+            )
             for tokenizer in bundle.manifest.tokenizers
         }
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()

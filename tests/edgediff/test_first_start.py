@@ -36,7 +36,7 @@ from edgediff_exporters.quantization.nncf_library import quiet_nncf
 with quiet_nncf():
     pass
 folder = pathlib.Path(shutil.copytree(sys.argv[1], "tokenizer"))
-write_openvino_tokenizer(folder, max_tokens=12)
+write_openvino_tokenizer(folder, kind="clip", max_tokens=12)
 """
 
 

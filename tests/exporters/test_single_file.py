@@ -22,7 +22,7 @@ from edgediff_exporters.sources.layouts import LAYOUTS, write_clip_vocabulary
 from edgediff_exporters.tokenizers import write_tokenizer
 from edgediff_exporters.tracing import empty_module
 from edgediff_runtimes.errors import SourceError
-from edgediff_runtimes.text import ClipTokenizer
+from edgediff_runtimes.text import open_tokenizer
 
 LAYERS = 1  # of the tiny U-Net
 BLOCKS = 2
@@ -239,7 +239,7 @@ def test_a_lone_checkpoint_of_stable_diffusion_1_is_known_by_its_tensors(shapes,
     assert opened.source.name == "mine.safetensors"
     tokenizer = write_tokenizer(opened.source, "tokenizer", tmp_path)
     assert (tokenizer.max_tokens, len(tokenizer.files)) == (77, 5)
-    assert ClipTokenizer(tmp_path / "tokenizer", max_tokens=77).encode(["a cat"]).ids[0, :5].tolist() == [
+    assert open_tokenizer(tmp_path / "tokenizer", max_tokens=77).encode(["a cat"]).ids[0, :5].tolist() == [
         49406, 320, 2368, 49407, 49407
     ]  # fmt: skip
 
@@ -297,5 +297,5 @@ def test_additions_inside_a_checkpoint_are_refused_as_what_they_are(shapes, tmp_
 def test_the_vocabulary_that_is_shipped_is_clips(tmp_path, prompt, ids):
     write_clip_vocabulary(tmp_path)
     assert len(json.loads((tmp_path / "vocab.json").read_text(encoding="utf-8"))) == 49408
-    row = ClipTokenizer(tmp_path, max_tokens=77).encode([prompt]).ids[0].tolist()
+    row = open_tokenizer(tmp_path, max_tokens=77).encode([prompt]).ids[0].tolist()
     assert row[: len(ids) + 2] == [49406, *ids, 49407]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from pathlib import Path
 
 import huggingface_hub
 import pytest
@@ -16,7 +17,8 @@ from edgediff_exporters.opening import open_model
 from edgediff_exporters.sources import open_source
 from edgediff_exporters.tokenizers import write_tokenizer
 from edgediff_exporters.tracing import empty_module
-from edgediff_runtimes.errors import SettingError, SourceError
+from edgediff_runtimes.errors import ManifestError, SettingError, SourceError
+from edgediff_runtimes.text import open_tokenizer
 
 
 @pytest.fixture
@@ -251,6 +253,32 @@ def test_an_odd_prompt_limit_is_the_text_encoders(copy, tmp_path, stated):
     edit(copy / "tokenizer" / "tokenizer_config.json", model_max_length=stated)
     (tmp_path / "bundle").mkdir()
     assert write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle").max_tokens == 24
+
+
+def _with_t5(copy, stated):
+    """T5's tokenizer in place of CLIP's, and an encoder that has no positions."""
+    shutil.rmtree(copy / "tokenizer")
+    shutil.copytree(Path(__file__).parents[1] / "golden" / "text" / "t5", copy / "tokenizer")
+    edit(copy / "tokenizer" / "tokenizer_config.json", model_max_length=stated)
+    edit(copy / "text_encoder" / "config.json", max_position_embeddings=None)
+
+
+@pytest.mark.parametrize(("stated", "most"), [(512, 512), (10**30, 8192), (None, 8192)])
+def test_the_files_of_t5s_tokenizer_are_copied(copy, tmp_path, stated, most):
+    _with_t5(copy, stated)
+    (tmp_path / "bundle").mkdir()
+    tokenizer = write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle")
+    assert (tokenizer.kind, tokenizer.max_tokens) == ("unigram", most)
+    assert [file.path for file in tokenizer.files] == ["tokenizer/spiece.model", "tokenizer/tokenizer_config.json"]
+    opened = open_tokenizer(tmp_path / "bundle" / "tokenizer", kind=tokenizer.kind, max_tokens=9)
+    assert opened.encode([""]).ids.tolist() == [[1, 0, 0, 0, 0, 0, 0, 0, 0]]
+
+
+def test_a_tokenizer_of_an_unknown_class_is_named(copy, tmp_path):
+    edit(copy / "tokenizer" / "tokenizer_config.json", tokenizer_class="XLNetTokenizer")
+    (tmp_path / "bundle").mkdir()
+    with pytest.raises(ManifestError, match=r"tokenizer_class.*XLNetTokenizer.*one of CLIPTokenizer, T5Tokenizer"):
+        write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle")
 
 
 def test_an_unknown_format_is_refused(sd1, tmp_path):

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from edgediff_runtimes.errors import BundleError, ComponentFileError, EdgediffError
-from edgediff_runtimes.text import ClipTokenizer
+from edgediff_runtimes.text import open_tokenizer
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def _edit(folder, change, name="tokenizer.json"):
 
 
 def _open(folder):
-    return ClipTokenizer(folder, max_tokens=12)
+    return open_tokenizer(folder, max_tokens=12)
 
 
 BOMB = {"type": "Sequence", "normalizers": [{"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 1000}] * 9}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgediff_runtimes.errors import BundleError, ComponentFileError
-from edgediff_runtimes.text import ClipTokenizer, PromptTruncationWarning
+from edgediff_runtimes.text import PromptTruncationWarning, open_tokenizer
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "tokenizer" / "ids.json").read_text(encoding="utf-8"))
 LIMIT = GOLDEN["max_tokens"]
@@ -19,7 +19,7 @@ LONG = "the cat and the dog in the garden under the green tree with red flowers 
 
 @pytest.fixture(scope="session")
 def tokenizer_of(golden):
-    return lambda name, **limits: ClipTokenizer(golden / "tokenizer" / name, **{"max_tokens": LIMIT, **limits})
+    return lambda name, **limits: open_tokenizer(golden / "tokenizer" / name, **{"max_tokens": LIMIT, **limits})
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_limits_in_the_file_give_way_to_the_manifests(tokenizer_of, golden, tmp_
         "pad_token": "x",
     }
     (tmp_path / "tokenizer.json").write_text(json.dumps(values), encoding="utf-8")
-    got = ClipTokenizer(tmp_path, max_tokens=LIMIT).encode(["a red apple on the table"]).ids
+    got = open_tokenizer(tmp_path, max_tokens=LIMIT).encode(["a red apple on the table"]).ids
     assert got.tolist() == tokenizer_of("pad-end").encode(["a red apple on the table"]).ids.tolist()
 
 
@@ -116,14 +116,14 @@ def test_limits_in_the_file_give_way_to_the_manifests(tokenizer_of, golden, tmp_
 def test_a_missing_file(tokenizer_dir, file):
     (tokenizer_dir / file).unlink()
     with pytest.raises(ComponentFileError, match="no readable tokenizer"):
-        ClipTokenizer(tokenizer_dir, max_tokens=LIMIT)
+        open_tokenizer(tokenizer_dir, max_tokens=LIMIT)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"version": "1.0"}'])
 def test_a_broken_tokenizer_json(tokenizer_dir, text):
     (tokenizer_dir / "tokenizer.json").write_text(text)
     with pytest.raises(ComponentFileError, match="no readable tokenizer"):
-        ClipTokenizer(tokenizer_dir, max_tokens=LIMIT)
+        open_tokenizer(tokenizer_dir, max_tokens=LIMIT)
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", "\udcff"])
@@ -131,14 +131,14 @@ def test_a_broken_tokenizer_json(tokenizer_dir, text):
 def test_broken_special_tokens(tokenizer_dir, file, text):
     (tokenizer_dir / file).write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ComponentFileError, match=file):
-        ClipTokenizer(tokenizer_dir, max_tokens=LIMIT)
+        open_tokenizer(tokenizer_dir, max_tokens=LIMIT)
 
 
 def test_a_special_token_outside_of_the_vocabulary(golden, tmp_path):
     (tmp_path / "tokenizer.json").write_bytes((golden / "tokenizer" / "pad-end-json" / "tokenizer.json").read_bytes())
     (tmp_path / "special_tokens_map.json").write_text(json.dumps({"pad_token": "<pad>"}))
     with pytest.raises(BundleError, match="no token `<pad>`"):
-        ClipTokenizer(tmp_path, max_tokens=LIMIT)
+        open_tokenizer(tmp_path, max_tokens=LIMIT)
 
 
 def _added(tokenizer_dir, form):
@@ -159,7 +159,7 @@ def _added(tokenizer_dir, form):
 @pytest.mark.parametrize("text", ["a <cat-toy> red", "A<CAT-TOY>red", "  a  <cat-toy>  red"])
 def test_an_added_token_is_one_token(tokenizer_dir, form, text):
     added = _added(tokenizer_dir, form)
-    tokenizer = ClipTokenizer(tokenizer_dir, max_tokens=LIMIT)
+    tokenizer = open_tokenizer(tokenizer_dir, max_tokens=LIMIT)
     start, article, colour, end, *_ = tokenizer.encode(["a red"]).ids[0].tolist()
     assert tokenizer.encode([text]).ids[0].tolist()[:5] == [start, article, added, colour, end]
 
@@ -170,25 +170,25 @@ def test_ids_with_an_added_token_are_those_of_transformers(tokenizer_dir):
     reference = transformers.CLIPTokenizer.from_pretrained(tokenizer_dir, local_files_only=True)
     for text in ("a <cat-toy> red", "A <CAT-TOY> x", "a<cat-toy>b", "  <cat-toy>!  "):
         expected = reference(text, padding="max_length", max_length=LIMIT, truncation=True)["input_ids"]
-        assert ClipTokenizer(tokenizer_dir, max_tokens=LIMIT).encode([text]).ids[0].tolist() == expected
+        assert open_tokenizer(tokenizer_dir, max_tokens=LIMIT).encode([text]).ids[0].tolist() == expected
 
 
 def test_an_added_token_without_the_next_free_id_is_refused(tokenizer_dir):
     last = _added(tokenizer_dir, "added_tokens.json")
     (tokenizer_dir / "added_tokens.json").write_text(json.dumps({"<cat-toy>": last + 5}))
     with pytest.raises(BundleError, match=f"has the id {last + 5}: expected the next free one, {last}"):
-        ClipTokenizer(tokenizer_dir, max_tokens=LIMIT)
+        open_tokenizer(tokenizer_dir, max_tokens=LIMIT)
 
 
 @pytest.mark.parametrize("values", [{"<cat-toy>": "x"}, {"<cat-toy>": None}, {"<cat-toy>": True}])
 def test_an_added_token_without_a_number_is_refused(tokenizer_dir, values):
     (tokenizer_dir / "added_tokens.json").write_text(json.dumps(values))
     with pytest.raises(ComponentFileError, match=r"added_tokens.json` gives '<cat-toy>' no whole number"):
-        ClipTokenizer(tokenizer_dir, max_tokens=LIMIT)
+        open_tokenizer(tokenizer_dir, max_tokens=LIMIT)
 
 
 @pytest.mark.parametrize("values", [{"x": {"content": "a"}}, {"514": "a"}, {"514": {}}, ["a"]])
 def test_an_added_token_that_is_none_is_refused(tokenizer_dir, values):
     (tokenizer_dir / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": values}))
     with pytest.raises(ComponentFileError, match=r"has no token at `added_tokens_decoder"):
-        ClipTokenizer(tokenizer_dir, max_tokens=LIMIT)
+        open_tokenizer(tokenizer_dir, max_tokens=LIMIT)

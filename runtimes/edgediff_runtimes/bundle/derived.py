@@ -13,14 +13,17 @@ from typing import Any
 
 from edgediff_runtimes.bundle.file_entry import FileEntry
 from edgediff_runtimes.bundle.manifest import Component, Manifest, Provenance, Tokenizer
+from edgediff_runtimes.bundle.tokenizer_kinds import kind_of
 from edgediff_runtimes.errors import BundleError, ComponentFileError, ManifestError
 from edgediff_runtimes.families import Configs, family_of
 from edgediff_runtimes.fields import Fields
+from edgediff_runtimes.untrusted.bounds import TOKENS
 from edgediff_runtimes.untrusted.documents import read_json
 from edgediff_runtimes.untrusted.links import find, locate
 
 GRAPH_FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
-_CLIP_MIN_TOKENS, _CLIP_MAX_TOKENS = 2, 77
+_MIN_TOKENS = 2
+_MAX_TOKENS = {"clip": 77}  # its position table has no more; where others are cut off, a family's recipe says
 
 
 def derive_manifest(root: Path) -> Manifest:
@@ -85,11 +88,12 @@ def _derive_tokenizer(root: Path, name: str) -> Tokenizer:
     config = f"{name}/tokenizer_config.json"
     # A template for chats, which some tokenizers carry, may hold any characters.
     values = _read_config(root, config, printable=False).values if find(root, config) else {}
-    limit = values.get("model_max_length")
-    # Some tokenizer configs carry 1e30 for "no limit"; CLIP's position table has 77 places, two of them for its marks.
-    if not isinstance(limit, int) or isinstance(limit, bool) or not _CLIP_MIN_TOKENS <= limit <= _CLIP_MAX_TOKENS:
-        limit = _CLIP_MAX_TOKENS
-    return Tokenizer(name, limit)
+    kind = kind_of(values, name=config)
+    limit, most = values.get("model_max_length"), _MAX_TOKENS.get(kind, TOKENS.most)
+    # Some tokenizer configs carry 1e30 for "no limit".
+    if not isinstance(limit, int) or isinstance(limit, bool) or not _MIN_TOKENS <= limit <= most:
+        limit = most
+    return Tokenizer(name, limit, kind=kind)
 
 
 def _read_config(root: Path, where: str, *, infinities: bool = False, printable: bool = True) -> Fields:

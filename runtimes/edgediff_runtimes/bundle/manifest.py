@@ -13,6 +13,7 @@ from typing import Any, final
 
 from edgediff_runtimes.bundle.file_entry import FileEntry
 from edgediff_runtimes.bundle.quality import QualityReport
+from edgediff_runtimes.bundle.tokenizer_kinds import TOKENIZER_KINDS
 from edgediff_runtimes.errors import FormatVersionError, ManifestError
 from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.recipe.defaults import Defaults
@@ -25,7 +26,6 @@ MANIFEST_NAME = "edgediff.json"
 FORMAT_MAJOR = 1
 FORMAT_VERSION = f"{FORMAT_MAJOR}.0"
 FORMATS = ("onnx", "openvino")
-TOKENIZER_KINDS = ("clip",)
 
 
 @final
@@ -123,7 +123,7 @@ class Tokenizer:
         path: Its directory inside the bundle.
         max_tokens: Tokens of a text, marks included.
         files: Its files.
-        kind: How it is read: ``clip``.
+        kind: How it is read, one of ``tokenizer_kinds.TOKENIZER_KINDS``.
     """
 
     path: str

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgediff_runtimes.bundle.manifest import Tokenizer
-from edgediff_runtimes.text.clip import ClipTokenizer
+from edgediff_runtimes.text.clip import read_clip
 from edgediff_runtimes.text.encoding import Encoded, Encoder, PromptTruncationWarning
+from edgediff_runtimes.text.rows import RowEncoder
+from edgediff_runtimes.text.unigram import read_unigram
 
-__all__ = ["ClipTokenizer", "Encoded", "Encoder", "PromptTruncationWarning", "open_tokenizer"]
+__all__ = ["Encoded", "Encoder", "PromptTruncationWarning", "open_tokenizer"]
 
-_KINDS = {"clip": ClipTokenizer}
+_KINDS = {"clip": read_clip, "unigram": read_unigram}
 
 
-def open_tokenizer(tokenizer: Tokenizer, directory: Path) -> Encoder:
-    """Read a bundle's tokenizer.
+def open_tokenizer(directory: Path, *, kind: str = "clip", max_tokens: int) -> Encoder:
+    """Read a tokenizer.
 
     Args:
-        tokenizer: What the manifest says of it.
         directory: Where its files are.
+        kind: How it is read, as the manifest says.
+        max_tokens: Tokens of a text, marks included, where a part says no length.
 
     Raises:
         BundleError: It cannot be read.
     """
-    return _KINDS[tokenizer.kind](directory, max_tokens=tokenizer.max_tokens)
+    return RowEncoder(_KINDS[kind](directory), max_tokens=max_tokens)

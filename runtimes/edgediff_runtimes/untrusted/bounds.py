@@ -53,4 +53,5 @@ def scales(scaling: float) -> bool:
 
 JSON_BYTES = Bound(16 * _MIB, "parsed JSON may take twenty times its size, and a config has some kilobytes")
 TOKENIZER_BYTES = Bound(64 * _MIB, "a tokenizer's files are read whole, and CLIP's have 4 MB")
+REWRITTEN = Bound(256, "every character of a prompt may become as many bytes, and Unicode's own rules make 33 of one")
 JSON_DEPTH = Bound(32, "no config nests deeper than ten, and deep ones exhaust the stack of whoever walks them")

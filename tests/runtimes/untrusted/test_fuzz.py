@@ -23,7 +23,7 @@ from edgediff_runtimes.placement import Placement
 from edgediff_runtimes.quality.reference import Probe, Reference
 from edgediff_runtimes.sampling import build_sampler
 from edgediff_runtimes.sampling.reading.table import READINGS
-from edgediff_runtimes.text import ClipTokenizer
+from edgediff_runtimes.text import open_tokenizer
 from edgediff_runtimes.untrusted.documents import read_json
 
 
@@ -113,7 +113,7 @@ def test_tokenizers(golden, tmp_path, form, mutated):
         values = json.loads(files[path]) if path.suffix == ".json" else {"": files[path].decode().split("\n")}
         path.write_bytes(mutated(values, rng))
         try:
-            ClipTokenizer(tmp_path, max_tokens=12).encode(["a <cat-toy> A red\n apple 🍎 \0"])
+            open_tokenizer(tmp_path, max_tokens=12).encode(["a <cat-toy> A red\n apple 🍎 \0"])
         finally:
             path.write_bytes(files[path])
 
