@@ -31,6 +31,10 @@ def run_reference(
         The outputs of each run, in float32.
     """
     module = empty_module(plan, config)
+    stored = module.state_dict()
+    for name, buffer in module.named_buffers():
+        if name in stored:
+            buffer.copy_(weights.tensors[name].reshape(buffer.shape))
     for prefix, part in module.named_modules():
         if any(True for _ in part.parameters(recurse=False)):
             _fetch_when_called(part, f"{prefix}." if prefix else "", weights)

@@ -71,6 +71,9 @@ def trace(plan: ComponentPlan, config: Config, *, dtype: torch.dtype) -> Traced:
     module = empty_module(plan, config)
     with _quiet():
         module = module.to(dtype)
+    for name, part in module.named_modules():
+        if name.rpartition(".")[2] in plan.single:
+            part.to(torch.float32)
     stored = module.state_dict().keys()
     constants = {name: buffer.clone() for name, buffer in module.named_buffers() if name not in stored}
     mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)

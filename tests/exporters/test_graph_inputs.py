@@ -27,3 +27,10 @@ def test_a_mask_padded_at_either_side_has_rows_of_both_kinds():
     mask = _mask("either")
     assert torch.equal(mask[::2], mask[::2].sort(dim=1, descending=True).values)
     assert torch.equal(mask[1::2], mask[1::2].sort(dim=1).values)
+
+
+def test_whole_numbers_are_drawn_for_floats_too():
+    places = GraphInput("ids", torch.float32, ("tokens", 3), below=5)
+    drawn = places.draw({"tokens": 40}, torch.Generator().manual_seed(0))
+    assert drawn.dtype == torch.float32
+    assert set(drawn.flatten().tolist()) == {0.0, 1.0, 2.0, 3.0, 4.0}

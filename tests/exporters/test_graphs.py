@@ -144,3 +144,34 @@ def test_the_reference_reads_any_float_dtype_and_forgets_it(weights):
     rounded = Weights({name: tensor.half().float() for name, tensor in weights.tensors.items()}, ())
     (expected,) = run_reference(plan(), {}, rounded, [[x]])[0]
     torch.testing.assert_close(got, expected, rtol=0, atol=0)
+
+
+class Stored(Layer):
+    """With a table that a checkpoint decides, and a squeeze of an axis that is longer than 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("places", torch.zeros(ROWS))
+
+    def forward(self, x):
+        return ((self.linear(x) + self.places).squeeze(1) * 2.0,)
+
+
+def test_squeezing_a_longer_axis_changes_nothing_and_a_stored_buffer_is_the_checkpoints(weights, tmp_path):
+    stored = plan(build=lambda _config: Stored())
+    whole = Weights({**weights.tensors, "places": torch.arange(ROWS).half()}, ())
+    model = graph(whole, traced_as=stored)
+    assert "Squeeze" not in {node.op_type for node in model.graph}
+    write_graph(model, tmp_path, on_bytes=silent)
+    x = torch.zeros(2, 3, COLUMNS)
+    expected = 2 * (whole.tensors["linear.bias"] + torch.arange(ROWS)).expand(2, 3, ROWS)
+    np.testing.assert_allclose(run(tmp_path / "model.onnx", x), expected, rtol=1e-6)
+    torch.testing.assert_close(run_reference(stored, {}, whole, [[x]])[0][0], expected, rtol=1e-6, atol=0)
+
+
+def test_single_layers_stay_in_float32_where_the_graph_is_in_float16():
+    half = plan(build=lambda _config: Stored(), forward=lambda module, x: module(x.float()), single=("linear",))
+    model = trace(half, {}, dtype=torch.float16).model
+    dtypes = {name: value.dtype for name, value in model.graph.initializers.items()}
+    assert dtypes["linear.weight"] == dtypes["linear.bias"] == ir.DataType.FLOAT
+    assert dtypes["places"] == ir.DataType.FLOAT16

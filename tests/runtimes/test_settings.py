@@ -12,7 +12,7 @@ import pytest
 
 from edgediff_runtimes.errors import ImageError, SettingError
 from edgediff_runtimes.noise import noise_source
-from edgediff_runtimes.recipe import Recipe
+from edgediff_runtimes.recipe import Guidance, Recipe
 from edgediff_runtimes.recipe.declarations import Sinusoid
 from edgediff_runtimes.settings import Options, Settings
 from edgediff_runtimes.settings.resolve import options_of, resolve_settings
@@ -233,6 +233,29 @@ def test_the_hint_is_the_nearest_size(resolve, width, near):
     with pytest.raises(SettingError) as caught:
         resolve(width=width)
     assert caught.value.hint == f"{near} is the nearest"
+
+
+def changed(manifest, **changes):
+    """The manifest's recipe with other fields of its stage."""
+    return Recipe((dataclasses.replace(manifest.recipe.first, **changes),))
+
+
+def test_a_side_is_at_most_as_long_as_the_model_has_positions_for(manifest):
+    recipe = changed(manifest, space=dataclasses.replace(manifest.recipe.first.space, largest=128))
+    settings = resolve_settings(recipe, manifest.defaults, "a cat", {"width": 128, "height": 128}, image_size=None)
+    assert (settings.width, settings.height) == (128, 128)
+    with pytest.raises(SettingError, match=r"`height` is 136: expected at most 128"):
+        resolve_settings(recipe, manifest.defaults, "a cat", {"width": 8, "height": 136}, image_size=None)
+
+
+def test_a_negative_prompt_wants_the_scale_that_it_is_weighed_with(manifest):
+    recipe = changed(manifest, guidance=Guidance("true_guidance", negative=True))
+    dull = {"negative_prompt": "dull"}
+    with pytest.raises(SettingError) as caught:
+        resolve_settings(recipe, manifest.defaults, "a cat", dull, image_size=None)
+    assert caught.value.hint == "raise `true_guidance`"
+    settings = resolve_settings(recipe, manifest.defaults, "a cat", {**dull, "true_guidance": 4}, image_size=None)
+    assert (settings.guided, settings.negative_prompts, settings.option("true_guidance")) == (True, ("dull",), 4)
 
 
 def test_options_and_settings_speak_of_the_same_things():

@@ -19,12 +19,14 @@ class Admitted:
 
     Attributes:
         classes: The class names of each component that is read.
+        optional: Components among them that a source may lack.
         unread: Components that a source may have and nothing reads, each with the reason why that is right.
         leftovers: Patterns of tensors that a source may hold and no module reads, each with the reason why.
         check: Looks at what else must fit, such as channels; raises ``SourceError``.
     """
 
     classes: Mapping[str, tuple[str, ...]]
+    optional: tuple[str, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
     leftovers: Mapping[str, str] = field(default_factory=dict)
     check: Callable[[Source], None] = field(default=lambda _: None)
@@ -49,8 +51,15 @@ def check_classes(source: Source, admitted: Admitted) -> None:
             )
         _check(component, name, admitted.classes[component])
     for component, names in admitted.classes.items():
+        if component in admitted.optional and not _is_named(source, component):
+            continue
         if (name := _class_in_config(source, component)) is not None:
             _check(component, name, names)
+
+
+def _is_named(source: Source, component: str) -> bool:
+    entry = source.index.get(component)
+    return isinstance(entry, list) and any(name is not None for name in entry)
 
 
 def _check(component: str, name: object, admitted: tuple[str, ...]) -> None:

@@ -26,7 +26,7 @@ class GraphInput:
         name: Its name in the graph.
         dtype: What the graph takes. Floating inputs are float32 at every precision; the graph itself converts.
         shape: One entry per axis: its fixed length, or the name of a dynamic axis. Axes of one name have one length.
-        below: Whole numbers are drawn from [0, below) when the graph is checked.
+        below: Whole numbers are drawn from [0, below) when the graph is checked, also where the graph takes floats.
         scale: Floating numbers are drawn from a normal distribution of this deviation, and made positive for
             ``timestep``-like inputs by ``positive``.
         positive: Draw from [0, scale) uniformly instead.
@@ -50,7 +50,7 @@ class GraphInput:
         sizes = self.sizes(lengths)
         if self.padding:
             return _mask(sizes, generator, side=self.padding).to(self.dtype)
-        if not self.dtype.is_floating_point:
+        if self.below:
             return torch.randint(0, self.below, sizes, generator=generator, dtype=self.dtype)
         draw = torch.rand if self.positive else torch.randn
         return draw(sizes, generator=generator, dtype=self.dtype) * self.scale
@@ -72,6 +72,8 @@ class ComponentPlan:
         checked: Other lengths, all different, to check with.
         tolerances: Largest allowed max |graph - module| / max |module|, by precision.
         rename: The module's name for a tensor, from its name in the file.
+        single: Names of layers, without what they are part of, that stay in float32 where the graph computes in
+            float16: their sums go beyond its range.
     """
 
     role: str
@@ -84,6 +86,7 @@ class ComponentPlan:
     checked: Mapping[str, int]
     tolerances: Mapping[str, float] = field(default_factory=lambda: TOLERANCES)
     rename: Callable[[str], str] = field(default=lambda name: name)
+    single: tuple[str, ...] = ()
 
 
 def _mask(sizes: tuple[int, ...], generator: torch.Generator, *, side: Literal["right", "either"]) -> torch.Tensor:

@@ -10,30 +10,17 @@ from diffusers import DiTTransformer2DModel
 
 from edgediff_exporters.families.admitted import Admitted
 from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
-from edgediff_exporters.families.stable_diffusion import check_colours, vae_decoder
+from edgediff_exporters.families.fitting import check_latents
+from edgediff_exporters.families.stable_diffusion import vae_decoder
 from edgediff_exporters.sources.base import Source
-from edgediff_runtimes.errors import SourceError
 
 _TRAIN_TIMESTEPS = 1000
-
-
-def _check(source: Source) -> None:
-    """Whether the channels of transformer and VAE meet, and its pictures are in colour."""
-    transformer, latent = source.config("transformer"), source.config("vae").get("latent_channels", 4)
-    takes = transformer.get("in_channels", 4)
-    gives = transformer.get("out_channels") or takes
-    if takes != latent or gives not in (latent, 2 * latent):
-        raise SourceError(
-            f"the transformer takes {takes} channels and gives {gives}: expected {latent}, the channels of its VAE's "
-            "latents, and as many or twice as many"
-        )
-    check_colours(source)
 
 
 ADMITTED = Admitted(
     # The published ones were written before the transformer had a class of its own.
     classes={"transformer": ("DiTTransformer2DModel", "Transformer2DModel"), "vae": ("AutoencoderKL",)},
-    check=_check,
+    check=lambda source: check_latents(source, learned=True),
 )
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
 
 from edgediff_exporters.families.admitted import Admitted
 from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
+from edgediff_exporters.families.fitting import check_colours
+from edgediff_exporters.modules.text_encoders import clip_last
 from edgediff_exporters.sources.base import Source
 from edgediff_runtimes.errors import SourceError
 
@@ -27,7 +28,6 @@ _OTHER_CHANNELS = {
     8: "one that edits pictures (InstructPix2Pix)",
     9: "an inpainting one",
 }
-_RGB = 3
 
 
 def check_channels(source: Source, encoders: tuple[str, ...] = ("text_encoder",)) -> None:
@@ -50,18 +50,6 @@ def check_channels(source: Source, encoders: tuple[str, ...] = ("text_encoder",)
     given = " + ".join(map(str, sizes))
     if (wanted := unet.get("cross_attention_dim")) != sum(size for size in sizes if isinstance(size, int)):
         raise SourceError(f"the U-Net's `cross_attention_dim` is {wanted}: expected {given}, `hidden_size` of its text")
-
-
-def check_colours(source: Source) -> None:
-    """Whether the VAE takes and gives pictures in colour.
-
-    Raises:
-        SourceError: It does not.
-    """
-    vae = source.config("vae")
-    for name in ("in_channels", "out_channels"):
-        if (channels := vae.get(name, _RGB)) != _RGB:
-            raise SourceError(f"the VAE's `{name}` is {channels}: expected {_RGB}, for red, green and blue")
 
 
 UNREAD = {
@@ -102,7 +90,7 @@ def plans(source: Source) -> tuple[ComponentPlan, ...]:
     """Text encoder, U-Net, VAE decoder, VAE encoder."""
     vae = source.config("vae")
     return (
-        _text_encoder(source.config("text_encoder")),
+        clip_last("text_encoder", source.config("text_encoder")),
         _unet(source.config("unet")),
         vae_decoder(vae),
         vae_encoder(vae),
@@ -113,33 +101,10 @@ def _vae_factor(vae: Config) -> int:
     return int(2 ** (len(vae["block_out_channels"]) - 1))
 
 
-def _rename_text(name: str) -> str:
-    # transformers 5 took the wrapping `text_model` away that every published checkpoint has.
-    return name.removeprefix("text_model.")
-
-
 def _rename_vae(name: str) -> str:
     for old, new in _OLD_ATTENTION.items():
         name = name.replace(old, new)
     return name
-
-
-def _text_encoder(config: Config) -> ComponentPlan:
-    def forward(module: torch.nn.Module, input_ids: torch.Tensor) -> Outputs:
-        out = module(input_ids=input_ids)
-        return out.last_hidden_state, out.pooler_output
-
-    return ComponentPlan(
-        role="text_encoder",
-        origin="text_encoder",
-        build=lambda config: CLIPTextModel(CLIPTextConfig.from_dict(config)),
-        forward=forward,
-        inputs=(GraphInput("input_ids", torch.int32, ("batch", "sequence"), below=config["vocab_size"]),),
-        outputs=("last_hidden_state", "pooler_output"),
-        traced={"batch": 2, "sequence": 9},
-        checked={"batch": 3, "sequence": config["max_position_embeddings"]},
-        rename=_rename_text,
-    )
 
 
 def _unet(config: Config) -> ComponentPlan:

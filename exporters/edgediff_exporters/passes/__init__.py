@@ -12,6 +12,7 @@ from onnxscript.rewriter import RewritePass
 from onnxscript.rewriter.rules import common as rules
 
 from edgediff_exporters.passes.drop_identities import DropIdentities
+from edgediff_exporters.passes.drop_squeezes import DropSqueezes
 from edgediff_exporters.passes.fold_shapes import fold_shapes
 from edgediff_exporters.passes.name_symbols import name_symbols
 
@@ -52,6 +53,7 @@ def simplify(model: ir.Model, symbols: dict[str, str]) -> None:
     )
     ir.passes.Sequential(
         common.InlinePass(),
+        DropSqueezes(),
         ir.passes.PassManager(round_, steps=_ROUNDS),
         common.RemoveUnusedFunctionsPass(),  # type: ignore[no-untyped-call] # its constructor has no annotations
         common.RemoveUnusedOpsetsPass(),

@@ -30,6 +30,7 @@ class Space:
         height: Its height where it is fixed; None: the picture's over ``factor``.
         width: Likewise.
         multiple: Width and height of a picture are multiples of it; None: of ``factor``.
+        largest: Width and height of a picture are at most so many pixels; None: as many as memory holds.
         preview: ``channels + 1`` rows of RGB: a sample's entry, and 1, times them is about its colour in [0, 1]. Fitted
             at export; None where it was not.
     """
@@ -39,6 +40,7 @@ class Space:
     height: int | None = None
     width: int | None = None
     multiple: int | None = None
+    largest: int | None = None
     preview: tuple[tuple[float, ...], ...] | None = None
 
     @property

@@ -19,6 +19,7 @@ _BOUNDS: dict[str, Bound] = {
     "height": SIDE,
     "width": SIDE,
     "multiple": SIDE,
+    "largest": SIDE,
     "token": SIDE,
     "length": TOKENS,
     "dim": CHANNELS,

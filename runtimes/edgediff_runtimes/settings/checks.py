@@ -49,7 +49,7 @@ def negatives(
                 "negative_prompt",
                 got=negative,
                 expected="nothing, because without guidance above 1 it has no effect",
-                hint="raise `guidance`",
+                hint=f"raise `{'guidance' if guidance is None else guidance.scale}`",
             )
         return ()
     if negative is None and guidance.zeros:
@@ -143,7 +143,7 @@ def size(space: Space, defaults: Defaults, options: Options, image_size: tuple[i
         if entries is not None:
             sides.append(_fixed_side(name, given, entries * space.factor))
         else:
-            sides.append(_side(name, default if given is None else given, multiple))
+            sides.append(_side(name, default if given is None else given, multiple, space.largest))
     return sides[0], sides[1]
 
 
@@ -153,7 +153,7 @@ def _fixed_side(name: str, value: int | None, side: int) -> int:
     return side
 
 
-def _side(name: str, value: int | None, multiple: int) -> int:
+def _side(name: str, value: int | None, multiple: int, largest: int | None) -> int:
     side = as_whole(value)
     if side is None:
         raise SettingError(name, got=value, expected=f"a whole number, and a multiple of {multiple}")
@@ -162,6 +162,8 @@ def _side(name: str, value: int | None, multiple: int) -> int:
         raise SettingError(name, got=value, expected=f"a multiple of {multiple}", hint=f"{near} is the nearest")
     if side > SIDE.most:
         raise SettingError(name, got=value, expected=SIDE.expected)
+    if largest is not None and side > largest:
+        raise SettingError(name, got=value, expected=f"at most {largest}, the largest that the model has positions for")
     return side
 
 
