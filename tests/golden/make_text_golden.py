@@ -3,7 +3,7 @@
     python tests/golden/make_text_golden.py
 
 Needs transformers and sentencepiece (5.23.0 and 0.2.3 when these were made). The vocabularies are our own, learned
-from this repository's documentation and from ``text/odd.json``; the rules around them are those of the released
+from this repository's licence and from ``text/odd.json``; the rules around them are those of the released
 tokenizers.
 ``ids.npz`` holds ``prompts``, a JSON array in UTF-8, and for each tokenizer ``NAME.ids`` (prompts, LENGTH) and
 ``NAME.counts``, the tokens of each prompt that are no padding.
@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 import transformers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers.normalizers import Normalizer
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -28,12 +30,27 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent / "text"
 LENGTH = 40
 PROMPTS = 400
-CLASSES = {"t5": transformers.T5Tokenizer}
+CLASSES = {
+    "t5": transformers.T5Tokenizer,
+    "qwen": transformers.Qwen2Tokenizer,
+    "llama3": transformers.PreTrainedTokenizerFast,
+}
+DIGITS = {"qwen": r"\p{N}", "llama3": r"\p{N}{1,3}"}
+WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|DIGITS"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+QWEN_WORDS = (  # of Qwen 3; the last four are no marks
+    *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|vision_start|>", "<|image_pad|>"),
+    *("<tool_call>", "</tool_call>", "<think>", "</think>"),
+)
 
 
 def main() -> None:
     """Write the tokenizers, then the ids."""
     write_t5(HERE / "t5")
+    write_qwen(HERE / "qwen")
+    write_llama3(HERE / "llama3")
     prompts = odd_prompts(PROMPTS, seed=2)
     arrays = {"prompts": np.frombuffer(json.dumps(prompts).encode(), np.uint8)}
     for name, kind in CLASSES.items():
@@ -47,8 +64,8 @@ def main() -> None:
 
 def lines() -> list[str]:
     """What the vocabularies are learned from."""
-    pages = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))
-    return [line for line in pages.split("\n") if line.strip()] + 3 * ODD["sentences"]
+    licence = (ROOT / "LICENSE").read_text(encoding="utf-8").split("\n")
+    return [line for line in licence if line.strip()] + 3 * ODD["sentences"]
 
 
 def learned_pieces(**options: object) -> bytes:
@@ -79,6 +96,56 @@ def write_t5(folder: Path) -> None:
     (folder / "spiece.model").write_bytes(pieces)
     marks = {"eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
     write_config(folder, "T5Tokenizer", extra_ids=100, **marks)
+
+
+def learned_bytes(name: str, normalizer: Normalizer | None) -> Tokenizer:
+    """Byte-level byte-pair encoding."""
+    tokenizer = Tokenizer(models.BPE())
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
+    words = pre_tokenizers.Split(Regex(WORDS.replace("DIGITS", DIGITS[name])), behavior="isolated", invert=False)
+    letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, letters])
+    trainer = trainers.BpeTrainer(
+        vocab_size=800, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator(lines(), trainer)
+    return tokenizer
+
+
+def write_qwen(folder: Path) -> None:
+    """As the Qwen 2, 2.5 and 3 of Qwen-Image and Z-Image: in several files, as the first has it."""
+    folder.mkdir(exist_ok=True)
+    tokenizer = learned_bytes("qwen", normalizers.NFC())
+    tokenizer.model.save(str(folder))
+    first = tokenizer.get_vocab_size()
+    added = {
+        str(first + index): {
+            "content": word,
+            "special": word.startswith("<|"),
+            **dict.fromkeys(("lstrip", "rstrip", "normalized", "single_word"), False),
+        }
+        for index, word in enumerate(QWEN_WORDS)
+    }
+    marks = {"bos_token": None, "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "unk_token": None}
+    write_config(folder, "Qwen2Tokenizer", added_tokens_decoder=added, add_bos_token=False, **marks)
+
+
+def write_llama3(folder: Path) -> None:
+    """As Llama 3: whole words first, a mark before the text."""
+    folder.mkdir(exist_ok=True)
+    tokenizer = learned_bytes("llama3", None)
+    start, *others = "<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>"
+    tokenizer.add_special_tokens([start, *others])
+    template = processors.TemplateProcessing(
+        single=f"{start} $A", special_tokens=[(start, tokenizer.token_to_id(start))]
+    )
+    tokenizer.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=False), template])
+    values = json.loads(tokenizer.to_str())
+    values["model"]["ignore_merges"] = True
+    (folder / "tokenizer.json").write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
+    marks = {"bos_token": start, "eos_token": others[1], "pad_token": others[0]}
+    write_config(folder, "PreTrainedTokenizerFast", **marks)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,11 @@ def t5():
     return transformers.T5Tokenizer(vocab=vocabulary, _spm_precompiled_charsmap=pieces.charsmap)
 
 
-TOKENIZERS = {"t5": ("unigram", t5)}
+TOKENIZERS = {
+    "t5": ("unigram", t5),
+    "qwen": ("byte-level-bpe", lambda: transformers.Qwen2Tokenizer.from_pretrained(GOLDEN / "text" / "qwen")),
+    "llama3": ("byte-level-bpe", lambda: transformers.AutoTokenizer.from_pretrained(GOLDEN / "text" / "llama3")),
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +60,7 @@ def _differing(both, prompts, length, side):
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PromptTruncationWarning)
-        got = ours.encode(prompts, length=length, side=side)
+        got = ours.encode(prompts, lengths=[length] * len(prompts), side=side)
     same = (given["input_ids"] == got.ids) & (given["attention_mask"] == got.mask)
     return [prompts[row] for row in np.flatnonzero(~same.all(axis=1))]
 

@@ -11,6 +11,7 @@ _BY_CLASS = {
     "CLIPTokenizer": "clip",
     "T5Tokenizer": "unigram",
     "UMT5Tokenizer": "unigram",
+    "Qwen2Tokenizer": "byte-level-bpe",
 }
 TOKENIZER_KINDS = tuple(dict.fromkeys(_BY_CLASS.values()))
 

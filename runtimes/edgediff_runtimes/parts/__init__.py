@@ -28,6 +28,7 @@ WORK: dict[type[Part], Callable[[Any, Context], dict[str, Value]]] = {
     declared.Join: arrays.join,
     declared.Affine: arrays.affine,
     declared.Pad: arrays.pad,
+    declared.Pick: arrays.pick,
     declared.Patches: patches.patches,
     declared.Unpatches: patches.unpatches,
 }

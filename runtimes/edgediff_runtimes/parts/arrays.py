@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgediff_runtimes.parts.values import Context, Value, rows_of
-from edgediff_runtimes.recipe.declarations import Affine, Gaussian, Join, Noise, Numbers, Pad
+from edgediff_runtimes.recipe.declarations import Affine, Gaussian, Join, Noise, Numbers, Pad, Pick
 from edgediff_runtimes.tensors import Floats
 
 # diffusers' DiagonalGaussianDistribution clips the logarithm of the variance to this range.
@@ -63,3 +63,11 @@ def _numbers(numbers: Numbers, rank: int) -> Floats:
     """One number as it is, one per channel along the second of ``rank`` axes."""
     array = np.asarray(numbers, np.float32)
     return array if array.ndim == 0 else array.reshape([-1] + [1] * (rank - 2))
+
+
+def pick(part: Pick, context: Context) -> dict[str, Value]:
+    """Some tokens of each text."""
+    value = context.values[part.name]
+    places = context.array(part.places)
+    wide = places.reshape(*places.shape, *(1,) * (value.array.ndim - 2))
+    return {part.to: Value(np.take_along_axis(value.array, wide, axis=1), value.rows)}

@@ -25,13 +25,20 @@ class Tokens(Part):
     Attributes:
         tokenizer: The directory of its files in the bundle.
         ids: Where the ids go.
-        length: Tokens of a text, marks included; None: what the bundle says of the tokenizer.
+        length: Tokens of a text at most, marks included; None: what the bundle says of the tokenizer.
         mask: Where 1 for text and 0 for padding goes; None: nowhere.
         positions: Where positions go that count from the first token that is no padding; None: nowhere.
         template: The text around a prompt, which stands for ``{}``.
         negative_template: The same for negative prompts; None: as for prompts.
         side: Where padding goes, ``right`` or ``left``.
         clean: ``lower``: texts are lowered and stripped first; empty: they are taken as they are.
+        padding: How long rows get: ``length`` of them, or ``longest``, as long as the longest text of the call.
+        multiple: With ``longest``, rows are made longer to a multiple of it.
+        kept: Where the places of the tokens that ``Pick`` keeps go: ``(texts, tokens)``, int64; None: nowhere.
+        dropped: Tokens at the beginning of a row that are not kept.
+        head: The beginning of a template, an instruction. Where a text has it, a row has as many tokens as the head,
+            marks included, and ``length`` - 2 more, of which the first and the last ``length`` - 1 are kept (Xie et
+            al. 2024, "SANA", section 3.3, as its own code counts).
     """
 
     ALWAYS: ClassVar = ("prompt", "negative_prompt")
@@ -44,6 +51,11 @@ class Tokens(Part):
     negative_template: str | None = None
     side: Literal["right", "left"] = "right"
     clean: Literal["", "lower"] = ""
+    padding: Literal["length", "longest"] = "length"
+    multiple: int = 1
+    kept: str | None = field(default=None, metadata=WRITE)
+    dropped: int = 0
+    head: str = ""
 
 
 @final
@@ -265,6 +277,22 @@ class Pad(Part):
 
 @final
 @dataclass(frozen=True, slots=True)
+class Pick(Part):
+    """Some tokens of each text: ``(texts, tokens, ...)`` to ``(texts, kept, ...)``.
+
+    Attributes:
+        name: The value.
+        places: Which tokens of each text, as ``Tokens`` writes them.
+        to: The result.
+    """
+
+    name: str = field(metadata=READ)
+    places: str = field(metadata=READ)
+    to: str = field(metadata=WRITE)
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Patches(Part):
     """``(rows, channels, height, width)`` to tokens ``(rows, tokens, channels * patch * patch)``.
 
@@ -324,6 +352,7 @@ KINDS: dict[str, type[Part]] = {
     "join": Join,
     "affine": Affine,
     "pad": Pad,
+    "pick": Pick,
     "patches": Patches,
     "unpatches": Unpatches,
     "pictures": Pictures,

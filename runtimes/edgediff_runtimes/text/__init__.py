@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgediff_runtimes.text.byte_level import read_byte_level
 from edgediff_runtimes.text.clip import read_clip
 from edgediff_runtimes.text.encoding import Encoded, Encoder, PromptTruncationWarning
 from edgediff_runtimes.text.rows import RowEncoder
@@ -11,7 +12,7 @@ from edgediff_runtimes.text.unigram import read_unigram
 
 __all__ = ["Encoded", "Encoder", "PromptTruncationWarning", "open_tokenizer"]
 
-_KINDS = {"clip": read_clip, "unigram": read_unigram}
+_KINDS = {"clip": read_clip, "unigram": read_unigram, "byte-level-bpe": read_byte_level}
 
 
 def open_tokenizer(directory: Path, *, kind: str = "clip", max_tokens: int) -> Encoder:

@@ -22,8 +22,8 @@ def read_clip(directory: Path) -> Chain:
         ComponentFileError: A file is missing, cannot be read, or is not that of a CLIP tokenizer.
         BundleError: A special token is not in the vocabulary, or an added one has not the next free id.
     """
-    files = read_clip_files(directory)
-    bpe = models.BPE(files.vocabulary, files.merges, unk_token=files.marks["eos_token"], end_of_word_suffix=END_OF_WORD)
+    pairs, marks = read_clip_files(directory)
+    bpe = models.BPE(pairs.ids, pairs.merges, unk_token=marks["eos_token"], end_of_word_suffix=END_OF_WORD)
     tokenizer = Tokenizer(bpe)
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(SPACES), " "), normalizers.Lowercase()]
@@ -34,6 +34,6 @@ def read_clip(directory: Path) -> Chain:
             pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
     )
-    add_words(tokenizer, files.added)
-    start, end, pad = (files.vocabulary[files.marks[role]] for role in ("bos_token", "eos_token", "pad_token"))
+    add_words(tokenizer, pairs.added)
+    start, end, pad = (pairs.ids[marks[role]] for role in ("bos_token", "eos_token", "pad_token"))
     return Chain(tokenizer, (start,), (end,), pad)

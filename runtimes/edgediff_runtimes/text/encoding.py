@@ -33,18 +33,40 @@ class Encoded:
 
 
 class Encoder(Protocol):
-    """A tokenizer of a bundle."""
+    """A tokenizer of a bundle.
 
-    def encode(self, texts: Sequence[str], *, length: int | None = None, side: str = "right") -> Encoded:
+    Attributes:
+        max_tokens: Tokens of a text, marks included, where a part says no length.
+    """
+
+    @property
+    def max_tokens(self) -> int:
+        """See above."""
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        lengths: Sequence[int] | None = None,
+        side: str = "right",
+        padding: str = "length",
+        multiple: int = 1,
+    ) -> Encoded:
         """Texts to tokens.
 
         Args:
             texts: One row each.
-            length: Tokens of a row, marks included; None: what the bundle says.
+            lengths: Tokens of each text at most, marks included; None: ``max_tokens`` of each.
             side: Where padding goes: ``right`` or ``left``.
+            padding: How long the rows get: ``length``, the largest of ``lengths``, or ``longest``, the tokens of the
+                longest text.
+            multiple: The rows of ``longest`` are made longer to a multiple of it.
 
         Text that does not fit is cut off with a ``PromptTruncationWarning``.
         """
+
+    def count(self, text: str) -> int:
+        """Tokens of a text, marks included."""
 
 
 def warn_of_truncation(text: str, *, tokens: int, room: int, place: int) -> None:

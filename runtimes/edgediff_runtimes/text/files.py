@@ -25,7 +25,8 @@ from edgediff_runtimes.untrusted.documents import read_json
 from edgediff_runtimes.untrusted.links import is_regular
 
 WHOLE = "tokenizer.json"
-_CONFIGS = ("tokenizer_config.json", "special_tokens_map.json")
+CONFIG = "tokenizer_config.json"
+_CONFIGS = (CONFIG, "special_tokens_map.json")
 
 
 @final
@@ -133,11 +134,11 @@ def added_beside(directory: Path) -> dict[str, tuple[AddedWord, object]]:
         if type(index) is not int:
             raise ValueError(f"`{directory.name}/added_tokens.json` gives {quoted(content)} no whole number as id")
         words[content] = added_word({"content": content}, index)
-    decoder = read_config(directory, _CONFIGS[0]).get("added_tokens_decoder") or {}
+    decoder = read_config(directory, CONFIG).get("added_tokens_decoder") or {}
     for index, entry in decoder.items() if isinstance(decoder, dict) else [("", decoder)]:
         if not isinstance(entry, dict) or "content" not in entry or not re.fullmatch("[0-9]{1,9}", index):
             place = f"added_tokens_decoder.{shown(index)}"
-            raise ValueError(f"`{directory.name}/tokenizer_config.json` has no token at `{place}`")
+            raise ValueError(f"`{directory.name}/{CONFIG}` has no token at `{place}`")
         words[str(entry["content"])] = added_word(entry, int(index))
     return words
 

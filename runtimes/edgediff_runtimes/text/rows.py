@@ -35,23 +35,47 @@ class RowEncoder:
     """A tokenizer of a bundle; see ``Encoder``."""
 
     def __init__(self, chain: Chain, *, max_tokens: int) -> None:
-        """Take a chain; ``max_tokens`` is the length of a row where a caller says none."""
-        self.max_tokens = max_tokens
+        """Take a chain; ``max_tokens`` as of ``Encoder``."""
+        self._max_tokens = max_tokens
         self._chain = chain
 
-    def encode(self, texts: Sequence[str], *, length: int | None = None, side: str = "right") -> Encoded:
+    @property
+    def max_tokens(self) -> int:
+        """See ``Encoder``."""
+        return self._max_tokens
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        lengths: Sequence[int] | None = None,
+        side: str = "right",
+        padding: str = "length",
+        multiple: int = 1,
+    ) -> Encoded:
         """Marks, text, marks, padding; see ``Encoder``."""
-        chain = self._chain
-        length = self.max_tokens if length is None else length
-        room = max(0, length - len(chain.before) - len(chain.after))
-        ids = np.full((len(texts), length), chain.pad, np.int64)
+        lengths = [self._max_tokens] * len(texts) if lengths is None else lengths
+        found = [self._row(text, length) for text, length in zip(texts, lengths, strict=True)]
+        longest = max((len(row) for row in found), default=0)
+        width = max(lengths, default=0) if padding == "length" else -(-longest // multiple) * multiple
+        ids = np.full((len(texts), width), self._chain.pad, np.int64)
         mask = np.zeros_like(ids)
-        for row, (text, filled) in enumerate(zip(texts, mask, strict=True)):
-            encoding = chain.tokenizer.encode(text, add_special_tokens=False)
-            if len(encoding.ids) > room:
-                warn_of_truncation(text, tokens=len(encoding.ids), room=room, place=encoding.offsets[room][0])
-            found = [*chain.before, *encoding.ids[:room], *chain.after]
-            place = slice(0, len(found)) if side == "right" else slice(length - len(found), None)
-            ids[row, place] = found
-            filled[place] = 1
+        for row, of_ids, of_mask in zip(found, ids, mask, strict=True):
+            place = slice(0, len(row)) if side == "right" else slice(width - len(row), None)
+            of_ids[place] = row
+            of_mask[place] = 1
         return Encoded(ids, mask)
+
+    def count(self, text: str) -> int:
+        """See ``Encoder``."""
+        chain = self._chain
+        return len(chain.before) + len(chain.tokenizer.encode(text, add_special_tokens=False).ids) + len(chain.after)
+
+    def _row(self, text: str, length: int) -> list[int]:
+        """The ids of a text, with marks, of which there are at most ``length``."""
+        chain = self._chain
+        room = max(0, length - len(chain.before) - len(chain.after))
+        encoding = chain.tokenizer.encode(text, add_special_tokens=False)
+        if len(encoding.ids) > room:
+            warn_of_truncation(text, tokens=len(encoding.ids), room=room, place=encoding.offsets[room][0])
+        return [*chain.before, *encoding.ids[:room], *chain.after][:length]

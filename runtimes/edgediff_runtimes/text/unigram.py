@@ -14,6 +14,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from edgediff_runtimes.errors import quoted
 from edgediff_runtimes.text.charsmap import check_charsmap
 from edgediff_runtimes.text.files import (
+    CONFIG,
     WHOLE,
     AddedWord,
     add_words,
@@ -119,7 +120,7 @@ def _of_sentencepiece(directory: Path, marks: Mapping[str, str]) -> _Files:
     found = read_pieces(directory, "spiece.model")
     if found.algorithm != UNIGRAM or found.byte_fallback or not found.dummy_prefix or not found.squeezes_spaces:
         raise ValueError("`spiece.model` is not of T5's kind: expected a unigram model without fallback to bytes")
-    count = read_config(directory, "tokenizer_config.json").get("extra_ids", _EXTRA_IDS)
+    count = read_config(directory, CONFIG).get("extra_ids", _EXTRA_IDS)
     if type(count) is not int or not 0 <= count <= _MOST_EXTRA_IDS:
         raise ValueError(f"`extra_ids` is {quoted(count)}: expected a whole number up to {_MOST_EXTRA_IDS}")
     sentinels = [f"<extra_id_{index}>" for index in reversed(range(count))]

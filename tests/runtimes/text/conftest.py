@@ -40,6 +40,19 @@ def encode():
     return run
 
 
+@pytest.fixture
+def check(expected):
+    """Compare with the ids that transformers gave: ``check(encoded, name)``."""
+    _, arrays = expected
+
+    def run(encoded, name):
+        counts, ids = arrays[f"{name}.counts"], arrays[f"{name}.ids"]
+        assert np.array_equal(encoded.ids, ids)
+        assert np.array_equal(encoded.mask, np.arange(ids.shape[1]) < counts[:, None])
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def t5_json(golden):
     """A function: T5's ``tokenizer.json`` in a form of some version of transformers, from ``spiece.model``."""
