@@ -88,6 +88,7 @@ class Guidance:
         negative: Whether it needs a negative prompt; without, the network is asked once.
         norm: Scale the guided prediction to the norm of the conditional one: along this axis of tokens or channels;
             None: leave it.
+        norm_patch: Of squares of so many entries along one side, whose norm along the channels is that of a token.
     """
 
     scale: str = "guidance"
@@ -96,6 +97,7 @@ class Guidance:
     zeros: tuple[str, ...] = ()
     negative: bool = False
     norm: int | None = None
+    norm_patch: int = 1
 
 
 @final

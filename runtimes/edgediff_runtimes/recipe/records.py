@@ -26,6 +26,7 @@ _BOUNDS: dict[str, Bound] = {
     "axes": AXIS,
     "pixels": SIDE,
     "patch": FACTOR,
+    "norm_patch": FACTOR,
     "below": LABELS,
     "names": LABELS,
 }

@@ -36,7 +36,7 @@ def combine(
     origin = conditional if guidance.origin == "conditional" else unconditional
     guided: Floats = origin + np.float32(scale) * (conditional - unconditional)
     if guidance.norm is not None:
-        lengths = [np.linalg.norm(array, axis=guidance.norm, keepdims=True) for array in (conditional, guided)]
+        lengths = [_norm(array, axis=guidance.norm, patch=guidance.norm_patch) for array in (conditional, guided)]
         guided = guided * (lengths[0] / lengths[1])
     if rescale == 0:
         return guided
@@ -46,6 +46,18 @@ def combine(
     deviation = np.divide(wanted, got, out=np.ones_like(got), where=got > 0)
     rescaled: Floats = guided * deviation
     return np.float32(rescale) * rescaled + np.float32(1 - rescale) * guided
+
+
+def _norm(array: Floats, *, axis: int, patch: int) -> Floats:
+    """Along an axis, kept; of squares of entries, the norms of the whole, once for each of their entries."""
+    norm: Floats = np.linalg.norm(array, axis=axis, keepdims=True)
+    if patch == 1:
+        return norm
+    batch, channels, height, width = norm.shape
+    squares = norm.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    whole: Floats = np.linalg.norm(squares, axis=(3, 5))
+    repeated: Floats = whole.repeat(patch, axis=2).repeat(patch, axis=3)
+    return repeated
 
 
 @final

@@ -208,3 +208,17 @@ def test_the_norm_of_the_conditional_prediction_is_kept():
     unconditional, conditional = _random(22, 2, 5, 6), _random(23, 2, 5, 6)
     got = combine(unconditional, conditional, scale=4.0, guidance=Guidance(norm=-1))
     np.testing.assert_allclose(np.linalg.norm(got, axis=-1), np.linalg.norm(conditional, axis=-1), rtol=1e-5)
+
+
+def test_the_norm_of_each_token_is_kept_where_a_token_is_a_square():
+    unconditional, conditional = _random(0, 2, 3, 4, 6), _random(1, 2, 3, 4, 6)
+    got = combine(unconditional, conditional, scale=4.0, guidance=Guidance(norm=1, norm_patch=2))
+
+    def norms(array):
+        return np.sqrt((array.reshape(2, 3, 2, 2, 3, 2) ** 2).sum(axis=(1, 3, 5)))
+
+    np.testing.assert_allclose(norms(got), norms(conditional), rtol=1e-5)
+    # Within a token only the length changes.
+    plain = combine(unconditional, conditional, scale=4.0)
+    ratios = (got / plain).reshape(2, 3, 2, 2, 3, 2)
+    np.testing.assert_allclose(ratios, np.broadcast_to(ratios[:, :1, :, :1, :, :1], ratios.shape), rtol=1e-4)
