@@ -12,6 +12,7 @@ from edgediff_exporters.sources.files import read_json, refusing_oddities
 from edgediff_runtimes.bundle import FileEntry, Tokenizer, sha256_of
 from edgediff_runtimes.bundle.tokenizer_kinds import kind_of
 from edgediff_runtimes.errors import SourceError, quoted, shown
+from edgediff_runtimes.text.files import WHOLE, read_file
 from edgediff_runtimes.untrusted.bounds import TOKENS
 
 _FILES = (
@@ -22,6 +23,7 @@ _FILES = (
     "vocab.json",
     "merges.txt",
     "spiece.model",
+    "vocab.txt",
 )
 
 
@@ -46,7 +48,7 @@ def write_tokenizer(source: Source, origin: str, folder: Path) -> Tokenizer:
     if source.write_vocabulary is not None:
         source.write_vocabulary(here)
     stated = read_json(folder, f"{origin}/tokenizer_config.json")
-    kind = kind_of(stated, name=f"{origin}/tokenizer_config.json")
+    kind = kind_of(stated, name=f"{origin}/tokenizer_config.json", whole=lambda: read_file(here, WHOLE))
     if kind == "clip" and not (here / "tokenizer.json").is_file():
         _write_fast(here, origin)
     limit = _most_tokens(source, origin, kind)

@@ -19,8 +19,10 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 import transformers
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from tokenizers.normalizers import Normalizer
+from tokenizers.pre_tokenizers import PreTokenizer
+from transformers.convert_slow_tokenizer import generate_merges
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -34,7 +36,11 @@ CLASSES = {
     "t5": transformers.T5Tokenizer,
     "qwen": transformers.Qwen2Tokenizer,
     "llama3": transformers.PreTrainedTokenizerFast,
+    "gemma": transformers.GemmaTokenizer,
+    "llama": transformers.LlamaTokenizer,
+    "bert": transformers.BertTokenizer,
 }
+UNKNOWN, UNKNOWN_WORD = "<unk>", "[UNK]"
 DIGITS = {"qwen": r"\p{N}", "llama3": r"\p{N}{1,3}"}
 WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|DIGITS"
@@ -51,6 +57,9 @@ def main() -> None:
     write_t5(HERE / "t5")
     write_qwen(HERE / "qwen")
     write_llama3(HERE / "llama3")
+    write_gemma(HERE / "gemma")
+    write_llama(HERE / "llama")
+    write_bert(HERE / "bert")
     prompts = odd_prompts(PROMPTS, seed=2)
     arrays = {"prompts": np.frombuffer(json.dumps(prompts).encode(), np.uint8)}
     for name, kind in CLASSES.items():
@@ -146,6 +155,87 @@ def write_llama3(folder: Path) -> None:
     (folder / "tokenizer.json").write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
     marks = {"bos_token": start, "eos_token": others[1], "pad_token": others[0]}
     write_config(folder, "PreTrainedTokenizerFast", **marks)
+
+
+def learned_pairs(*, prefix: bool, **ids: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Vocabulary and merges of SentencePiece's byte-pair encoding, as transformers converts them."""
+    model = sentencepiece.SentencePieceProcessor(
+        model_proto=learned_pieces(
+            model_type="bpe",
+            vocab_size=1000,
+            character_coverage=0.98,
+            byte_fallback=True,
+            normalization_rule_name="identity",
+            add_dummy_prefix=prefix,
+            remove_extra_whitespaces=False,
+            split_digits=True,
+            allow_whitespace_only_pieces=True,
+            control_symbols=["<mask>"],
+            user_defined_symbols=["<start_of_turn>", "<end_of_turn>"],
+            **ids,
+        )
+    )
+    scores = [(model.id_to_piece(index), model.get_score(index)) for index in range(model.get_piece_size())]
+    vocabulary = {piece: index for index, (piece, _) in enumerate(scores)}
+    return vocabulary, generate_merges(vocabulary, scores)
+
+
+def save_pairs(
+    folder: Path, prefix: Normalizer, pre_tokenizer: PreTokenizer | None, marks: list[str], ids: dict
+) -> None:
+    """``tokenizer.json`` of such an encoding, as transformers 4 wrote it."""
+    folder.mkdir(exist_ok=True)
+    vocabulary, merges = learned_pairs(prefix=pre_tokenizer is None, **ids)
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token=UNKNOWN, fuse_unk=True, byte_fallback=True))
+    tokenizer.normalizer = prefix
+    if pre_tokenizer is not None:
+        tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.add_special_tokens(marks)
+    tokenizer.add_tokens([AddedToken("<end_of_turn>", special=False, normalized=False)])
+    (mark,) = {"<bos>", "</s>"} & set(marks)
+    single = f"$A {mark}" if mark == "</s>" else f"{mark} $A"
+    tokenizer.post_processor = processors.TemplateProcessing(single=single, special_tokens=[(mark, vocabulary[mark])])
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+
+
+def write_gemma(folder: Path) -> None:
+    """As the Gemma 2 of SANA and Lumina 2."""
+    save_pairs(
+        folder,
+        normalizers.Replace(" ", "▁"),
+        pre_tokenizers.Split(" ", behavior="merged_with_previous"),
+        ["<bos>", "<eos>", "<unk>", "<pad>", "<mask>", "<start_of_turn>"],
+        {
+            "pad_id": 0,
+            "eos_id": 1,
+            "bos_id": 2,
+            "unk_id": 3,
+            **{f"{name}_piece": f"<{name}>" for name in ("bos", "eos")},
+        },
+    )
+    marks = {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    write_config(folder, "GemmaTokenizer", add_bos_token=True, add_eos_token=False, **marks)
+
+
+def write_llama(folder: Path) -> None:
+    """As Llama 2, and the tokenizer of AuraFlow, which has a mark behind a text and none before."""
+    prepend = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    save_pairs(folder, prepend, None, ["<s>", "</s>", "<unk>"], {"unk_id": 0, "bos_id": 1, "eos_id": 2, "pad_id": -1})
+    marks = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
+    write_config(folder, "LlamaTokenizer", legacy=False, **marks)
+
+
+def write_bert(folder: Path) -> None:
+    """As the BERT of HunyuanDiT: a vocabulary of lines, Chinese characters alone, lower case."""
+    folder.mkdir(exist_ok=True)
+    tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN_WORD))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    marks = ["[PAD]", UNKNOWN_WORD, "[CLS]", "[SEP]", "[MASK]"]
+    trainer = trainers.WordPieceTrainer(vocab_size=800, special_tokens=marks, show_progress=False)
+    tokenizer.train_from_iterator(lines(), trainer)
+    tokenizer.model.save(str(folder))
+    write_config(folder, "BertTokenizer", do_lower_case=True, tokenize_chinese_chars=True, strip_accents=None)
 
 
 if __name__ == "__main__":

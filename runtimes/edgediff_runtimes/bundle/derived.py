@@ -17,7 +17,7 @@ from edgediff_runtimes.bundle.tokenizer_kinds import kind_of
 from edgediff_runtimes.errors import BundleError, ComponentFileError, ManifestError
 from edgediff_runtimes.families import Configs, family_of
 from edgediff_runtimes.fields import Fields
-from edgediff_runtimes.untrusted.bounds import TOKENS
+from edgediff_runtimes.untrusted.bounds import JSON_BYTES, TOKENIZER_BYTES, TOKENS, Bound
 from edgediff_runtimes.untrusted.documents import read_json
 from edgediff_runtimes.untrusted.links import find, locate
 
@@ -85,10 +85,12 @@ def _is_weights(path: Path, graph: str) -> bool:
 
 
 def _derive_tokenizer(root: Path, name: str) -> Tokenizer:
-    config = f"{name}/tokenizer_config.json"
+    config, whole = f"{name}/tokenizer_config.json", f"{name}/tokenizer.json"
     # A template for chats, which some tokenizers carry, may hold any characters.
     values = _read_config(root, config, printable=False).values if find(root, config) else {}
-    kind = kind_of(values, name=config)
+    kind = kind_of(
+        values, name=config, whole=lambda: _read_config(root, whole, printable=False, bound=TOKENIZER_BYTES).values
+    )
     limit, most = values.get("model_max_length"), _MAX_TOKENS.get(kind, TOKENS.most)
     # Some tokenizer configs carry 1e30 for "no limit".
     if not isinstance(limit, int) or isinstance(limit, bool) or not _MIN_TOKENS <= limit <= most:
@@ -96,8 +98,11 @@ def _derive_tokenizer(root: Path, name: str) -> Tokenizer:
     return Tokenizer(name, limit, kind=kind)
 
 
-def _read_config(root: Path, where: str, *, infinities: bool = False, printable: bool = True) -> Fields:
+def _read_config(
+    root: Path, where: str, *, infinities: bool = False, printable: bool = True, bound: Bound = JSON_BYTES
+) -> Fields:
     try:
-        return Fields(read_json(locate(root, where), name=where, infinities=infinities, printable=printable), where)
+        path = locate(root, where)
+        return Fields(read_json(path, name=where, bound=bound, infinities=infinities, printable=printable), where)
     except ComponentFileError as error:
         raise ManifestError(where, got=error.problem, expected="a readable JSON file") from error

@@ -7,12 +7,20 @@ from pathlib import Path
 from edgediff_runtimes.text.byte_level import read_byte_level
 from edgediff_runtimes.text.clip import read_clip
 from edgediff_runtimes.text.encoding import Encoded, Encoder, PromptTruncationWarning
+from edgediff_runtimes.text.piece_pairs import read_piece_pairs
 from edgediff_runtimes.text.rows import RowEncoder
 from edgediff_runtimes.text.unigram import read_unigram
+from edgediff_runtimes.text.wordpiece import read_wordpiece
 
-__all__ = ["Encoded", "Encoder", "PromptTruncationWarning", "open_tokenizer"]
+__all__ = ["READERS", "Encoded", "Encoder", "PromptTruncationWarning", "open_tokenizer"]
 
-_KINDS = {"clip": read_clip, "unigram": read_unigram, "byte-level-bpe": read_byte_level}
+READERS = {
+    "clip": read_clip,
+    "unigram": read_unigram,
+    "byte-level-bpe": read_byte_level,
+    "sentencepiece-bpe": read_piece_pairs,
+    "wordpiece": read_wordpiece,
+}
 
 
 def open_tokenizer(directory: Path, *, kind: str = "clip", max_tokens: int) -> Encoder:
@@ -26,4 +34,4 @@ def open_tokenizer(directory: Path, *, kind: str = "clip", max_tokens: int) -> E
     Raises:
         BundleError: It cannot be read.
     """
-    return RowEncoder(_KINDS[kind](directory), max_tokens=max_tokens)
+    return RowEncoder(READERS[kind](directory), max_tokens=max_tokens)

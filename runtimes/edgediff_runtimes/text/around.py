@@ -1,4 +1,4 @@
-"""The marks around a text: what ``tokenizer.json`` and the config beside it say of them."""
+"""The marks around a text: what ``tokenizer.json`` says of them."""
 
 from __future__ import annotations
 
@@ -8,44 +8,27 @@ from typing import Any
 from edgediff_runtimes.errors import quoted
 
 Around = tuple[tuple[int, ...], tuple[int, ...]]
-_FLAGS = ("add_bos_token", "add_eos_token")
 _LONGEST = 16  # marks
 
 
-def marks_around(
-    post_processor: object, config: Mapping[str, Any], marks: Mapping[str, str], ids: Mapping[str, int]
-) -> Around:
+def marks_around(values: object, ids: Mapping[str, int]) -> Around:
     """Ids before a text and behind it.
 
-    As transformers does it: where the config says whether there are a start and an end mark, it has the word, else the
-    ``post_processor``.
-
     Args:
-        post_processor: Of ``tokenizer.json``; None: there is none.
-        config: ``tokenizer_config.json``.
-        marks: By role; ``bos_token`` and ``eos_token`` may be missing.
+        values: The ``post_processor`` of ``tokenizer.json``, which has the word whatever a config beside it says; None:
+            there are no marks.
         ids: Of all tokens.
 
     Raises:
         ValueError: It is none that is known.
     """
-    if any(flag in config for flag in _FLAGS):
-        before, after = (
-            (ids[marks[role]],) if config.get(flag) is True and marks.get(role) in ids else ()
-            for flag, role in zip(_FLAGS, ("bos_token", "eos_token"), strict=True)
-        )
-        return before, after
-    return _of_post_processor(post_processor, ids)
-
-
-def _of_post_processor(values: object, ids: Mapping[str, int]) -> Around:
     match values:
         case None | {"type": "ByteLevel"}:  # which moves offsets, and adds nothing
             return (), ()
         case {"type": "Sequence", "processors": [{"type": "ByteLevel"}, last]}:
-            return _of_post_processor(last, ids)
+            return marks_around(last, ids)
         case {"type": "Sequence", "processors": [{"type": "TemplateProcessing"} as only]}:
-            return _of_post_processor(only, ids)
+            return marks_around(only, ids)
         case {"type": "TemplateProcessing", "single": [*single], "special_tokens": {**known}} if len(single) < _LONGEST:
             return _of_template(single, known, ids)
     raise ValueError(f"its `post_processor` is {quoted(values)}: expected marks around a text")

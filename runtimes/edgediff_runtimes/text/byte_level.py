@@ -11,12 +11,10 @@ from edgediff_runtimes.errors import quoted
 from edgediff_runtimes.text.around import marks_around
 from edgediff_runtimes.text.byte_pairs import BytePairs, byte_pairs_beside, byte_pairs_of
 from edgediff_runtimes.text.files import (
-    CONFIG,
     WHOLE,
     add_words,
     check_marks,
     part_of,
-    read_config,
     read_file,
     read_marks,
     reading,
@@ -56,8 +54,7 @@ def read_byte_level(directory: Path) -> Chain:
         BundleError: A special token is not in the vocabulary, or an added one has not the next free id.
     """
     with reading(directory):
-        config = read_config(directory, CONFIG)
-        marks = read_marks(directory, {"pad_token": "", "bos_token": "", "eos_token": ""})
+        marks = read_marks(directory, {"pad_token": "", "eos_token": ""})
         if is_regular(directory / WHOLE):
             values = read_file(directory, WHOLE)
             pairs = byte_pairs_of(values, _MODEL, owner=_OWNER)
@@ -70,7 +67,7 @@ def read_byte_level(directory: Path) -> Chain:
             composed, words, whole = True, _WORDS[0], False
         # A row of Llama 3's is padded with what ends a text: its released files name no padding.
         pad = marks["pad_token"] or marks["eos_token"] or _QWEN
-        before, after = marks_around(values.get("post_processor"), config, marks, pairs.ids)
+        before, after = marks_around(values.get("post_processor"), pairs.ids)
     check_marks([pad], pairs.ids)
     return Chain(_build(pairs, words, composed=composed, whole=whole), before, after, pairs.ids[pad])
 

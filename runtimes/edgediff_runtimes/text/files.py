@@ -25,6 +25,7 @@ from edgediff_runtimes.untrusted.documents import read_json
 from edgediff_runtimes.untrusted.links import is_regular
 
 WHOLE = "tokenizer.json"
+SPACE = "▁"  # how SentencePiece writes one
 CONFIG = "tokenizer_config.json"
 _CONFIGS = (CONFIG, "special_tokens_map.json")
 

@@ -15,6 +15,7 @@ from edgediff_runtimes.errors import quoted
 from edgediff_runtimes.text.charsmap import check_charsmap
 from edgediff_runtimes.text.files import (
     CONFIG,
+    SPACE,
     WHOLE,
     AddedWord,
     add_words,
@@ -33,7 +34,6 @@ from edgediff_runtimes.text.rows import Chain
 from edgediff_runtimes.text.sentencepiece import CONTROL, UNIGRAM, UNKNOWN, USER_DEFINED, read_pieces
 from edgediff_runtimes.untrusted.links import is_regular
 
-SPACE = "▁"
 _MARKS = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 _EXTRA_IDS = 100  # T5's sentinels, where a config does not say how many
 _MOST_EXTRA_IDS = 1024
