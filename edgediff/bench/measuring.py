@@ -14,7 +14,7 @@ from typing import Any, final
 from edgediff.bench.busy import ProcessorTime, others_share, processor_time
 from edgediff.bench.machine import describe_machine
 from edgediff.bench.reporting import FORMAT, FORMAT_VERSION, Report, finish
-from edgediff.bench.request import PROMPT, SEED, Case, Request, resolve
+from edgediff.bench.request import SEED, Case, Request, resolve
 from edgediff.bench.watch import SAMPLE_S, Watched, watch
 from edgediff_runtimes.compiled_cache import FOLDER_VARIABLE, CompiledCache
 from edgediff_runtimes.errors import EngineError
@@ -94,7 +94,7 @@ class _Session:
         """One picture in one process, then each of its graphs in a process of its own."""
         entry = self.report["cases"][case]["works"][work]
         options = dict(self.cases[case].works[work])
-        job = {"kind": "picture", "prompt": PROMPT, "options": options, "warmup": self.request.warmup}
+        job = {"kind": "picture", "prompt": self.cases[case].prompt, "options": options, "warmup": self.request.warmup}
         answer, watched = self._measure(case, job, f"{self.report['cases'][case]['name']}: picture")
         picture = {**answer["result"], "phases": answer["phases"], "lifetime_peak_bytes": answer["lifetime_peak_bytes"]}
         entry["feeds"], entry["work"] = picture.pop("feeds"), picture.pop("work")
@@ -217,7 +217,7 @@ def _empty_report(request: Request, cases: tuple[Case, ...]) -> Report:
             "rounds_done": 0,
             "warmup": request.warmup,
             "threads": request.threads,
-            "prompt": PROMPT,
+            "prompt": next((case.prompt for case in cases if case.prompt is not None), None),
             "seed": SEED,
             "sample_s": SAMPLE_S,
             "page_cache": "asked to drop the bundle's files before every process"

@@ -13,6 +13,7 @@ from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.engines import Device, Engine
 from edgediff_runtimes.errors import DeviceError, SettingError
 from edgediff_runtimes.placement import ByRole, Placement, named_engines
+from edgediff_runtimes.quality import Subjects, call_of
 
 if TYPE_CHECKING:
     from edgediff_runtimes.settings import Options
@@ -59,7 +60,8 @@ class Request:
 class Case:
     """One bundle in one placement, and the options of every picture that it is to draw.
 
-    ``asked`` is the execution that was asked for, or None; ``executions`` is what each graph is to be computed in.
+    ``prompt`` is None where the model takes no text; a label is then among the options. ``asked`` is the execution that
+    was asked for, or None; ``executions`` is what each graph is to be computed in.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Case:
     devices: dict[str, Device]
     asked: ByRole[str | None]
     executions: dict[str, str]
+    prompt: str | None
     works: tuple[Options, ...] = field(repr=False)
 
     @property
@@ -167,11 +170,14 @@ def _case(
     request: Request,
 ) -> Case:
     bundle = open_bundle(text)
+    ours = Subjects.of(bundle.manifest.recipe)
+    prompt, subject = call_of(bundle.manifest.recipe, PROMPT if ours == Subjects() else ours.evaluation[0])
+    works = tuple({**work, **subject} for work in works)
     with load(
         bundle.path, device=device, engine=engine, execution=execution, threads=request.threads
     ) as pipeline:  # which refuses what there is not
         for work in works:
-            pipeline.stream(PROMPT, **work).close()
+            pipeline.stream(prompt, **work).close()
     placement = Placement(engine=named_engines(engine), device=device, execution=execution, threads=request.threads)
     graphs = {role: bundle.graph(role) for role in bundle.manifest.components}
     engines = {role: placement.engine_of(graph) for role, graph in graphs.items()}
@@ -180,7 +186,7 @@ def _case(
         role: engines[role].execution(graph, device=devices[role].name, options=placement.options_of(role))
         for role, graph in graphs.items()
     }
-    return Case(bundle.path.name, bundle, engines, devices, execution, executions, works)
+    return Case(bundle.path.name, bundle, engines, devices, execution, executions, prompt, works)
 
 
 def _device(engine: Engine, name: str) -> Device:

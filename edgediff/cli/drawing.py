@@ -1,4 +1,4 @@
-"""Prompts drawn one after the other, with a bar; an interrupt ends the run inside its step."""
+"""Prompts and labels drawn one after the other, with a bar; an interrupt ends the run inside its step."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import click
 
 if TYPE_CHECKING:
     from edgediff import Pipeline, Result, Run
+    from edgediff.cli.prompts import Subject
     from edgediff_runtimes.settings import Options
 
 _POLL_S = 0.1  # how long an interrupt may wait; a lock without a timeout cannot be interrupted on Windows
-_LABEL = 40  # characters of a prompt beside the bar
+_LABEL = 40  # characters of a prompt or label beside the bar
 
 
-def draw(pipeline: Pipeline, texts: list[str | None], options: Options) -> Iterator[Result]:
-    """Each text in turn with the next seed: what one batch would give, in the memory of one picture."""
+def draw(pipeline: Pipeline, subjects: list[Subject], options: Options) -> Iterator[Result]:
+    """Each subject in turn with the next seed: what one batch would give, in the memory of one picture."""
     from edgediff.cli.progress import progress
     from edgediff_runtimes.doubts import doubts
     from edgediff_runtimes.settings import RANDOM_SEED
@@ -27,11 +28,13 @@ def draw(pipeline: Pipeline, texts: list[str | None], options: Options) -> Itera
     seed = options.get("seed")
     chosen = seed in (None, RANDOM_SEED)
     with ThreadPoolExecutor(1) as worker:
-        for index, text in enumerate(texts):
+        for index, subject in enumerate(subjects):
             options["seed"] = seed
-            place = "steps" if len(texts) == 1 else f"prompt {index + 1} of {len(texts)}, steps"
-            label = place if text is None else f"{text[:_LABEL]}: {place}"
-            with pipeline.stream(text, **options) as run:
+            if subject.label is not None:
+                options["class_label"] = subject.label
+            place = "steps" if len(subjects) == 1 else f"{index + 1} of {len(subjects)}, steps"
+            label = f"{subject.words[:_LABEL]}: {place}" if subject.words else place
+            with pipeline.stream(subject.prompt, **options) as run:
                 for doubt in doubts(pipeline.bundle, run.settings):
                     warnings.warn(doubt, stacklevel=2)
                 with progress(label, total=run.total_steps) as show:

@@ -15,7 +15,8 @@ from typing import final
 import click
 
 _DEFAULT = "edgediff-{seed}.png"
-_FIELDS = ("seed", "index", "prompt")
+_WORDS = ("prompt", "label")  # of a picture, whichever it has
+_FIELDS = ("seed", "index", *_WORDS)
 _FOREIGN = re.compile(rf"[%\[$](?:{'|'.join(_FIELDS)})[%\]]")  # other programs' signs for the same
 _LONGEST = 100  # bytes of a prompt in a name; file systems take 255 for all of it
 # What Windows takes for a device, whatever the suffix
@@ -28,8 +29,9 @@ class FileNames:
     """Names for the pictures of one command, each given once.
 
     Attributes:
-        pattern: With ``{seed}``, ``{index}`` (from 0, over all pictures) or ``{prompt}``; ``{{`` is a brace.
-        texts: How many prompts there are.
+        pattern: With ``{seed}``, ``{index}`` (from 0, over all pictures), ``{prompt}`` or ``{label}`` (both: what the
+            picture has of the two); ``{{`` is a brace.
+        texts: How many prompts or labels there are.
         images: Pictures of each.
         overwrite: Whether a file that is there may be replaced.
         chosen: Whether the user named the file; else a name that is taken gets a number.
@@ -104,7 +106,7 @@ class FileNames:
             path = self._filled(prompt=prompt, seed=seed, index=text * self.images + image)
             numbers = []
             if not told & {"seed", "index"}:
-                numbers += [text] if self.texts > 1 and "prompt" not in told else []
+                numbers += [text] if self.texts > 1 and not told & {*_WORDS} else []
                 numbers += [image] if self.images > 1 else []
             paths.append(path.with_stem("-".join(map(str, [path.stem, *numbers]))) if numbers else path)
         return paths
@@ -119,7 +121,7 @@ class FileNames:
         return path in self._given or (not self.overwrite and os.path.lexists(path))
 
     def _filled(self, *, prompt: str, seed: int, index: int) -> Path:
-        values: dict[str, int | str] = {"seed": seed, "index": index, "prompt": plain_name(prompt)}
+        values: dict[str, int | str] = {"seed": seed, "index": index, **dict.fromkeys(_WORDS, plain_name(prompt))}
         try:
             parts = list(string.Formatter().parse(self.pattern))
             return Path(

@@ -11,9 +11,10 @@ from edgediff.cli import completion
 from edgediff.cli.command import Command
 
 if TYPE_CHECKING:
-    from edgediff_runtimes.bundle import Bundle, Component
+    from edgediff_runtimes.bundle import Bundle, Component, Manifest
 
 _LONGEST_FACT = 2000  # characters
+_NAMES = 8  # of classes
 
 
 @click.command(
@@ -111,13 +112,11 @@ def print_bundle(opened: Bundle) -> None:
             for role, component in manifest.components.items()
         ],
     )
-    defaults, space, provenance = manifest.defaults, manifest.recipe.first.space, manifest.provenance
+    provenance = manifest.provenance
     facts = {
         "tasks": ", ".join(manifest.tasks),
         "scheduler": f"{manifest.scheduler['_class_name']}, predicts {manifest.scheduler.get('prediction_type', '-')}",
-        "defaults": f"{defaults.width}x{defaults.height}, {defaults.steps} steps, guidance {defaults.guidance:g}",
-        "latents": f"{space.channels} channels, factor {space.factor}",
-        "prompts": ", ".join(f"{tokenizer.max_tokens} tokens" for tokenizer in manifest.tokenizers),
+        **_asked(manifest),
         "source": provenance.source,
         "licence": provenance.licence or "not stated",
         "model card": provenance.card.path if provenance.card else "none",
@@ -130,6 +129,22 @@ def print_bundle(opened: Bundle) -> None:
         click.echo(f"{'quality:':11} not measured")
     else:
         print_quality(manifest.quality)
+
+
+def _asked(manifest: Manifest) -> dict[str, str]:
+    """What a run takes, and what it draws in."""
+    defaults, recipe = manifest.defaults, manifest.recipe
+    space, labels = recipe.first.space, recipe.labels
+    guidance = f", guidance {defaults.guidance:g}" if "guidance" in recipe.options else ""
+    size = "" if defaults.width is None else f"{defaults.width}x{defaults.height}, "
+    facts = {
+        "defaults": f"{size}{defaults.steps} steps{guidance}",
+        "latents": f"{space.channels} channels, " + (f"factor {space.factor}" if space.factor > 1 else "the pixels"),
+        "prompts": ", ".join(f"{one.max_tokens} tokens" for one in manifest.tokenizers) or "none",
+    }
+    if labels is not None:
+        facts["labels"] = f"0 to {(labels.below or 1) - 1}" + "".join(f", {name}" for name in [*labels.names][:_NAMES])
+    return facts
 
 
 def _error(component: Component) -> str:

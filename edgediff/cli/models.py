@@ -45,7 +45,7 @@ def command(*, folders: tuple[Path, ...], as_json: bool) -> None:
             readable_bytes(row["bytes"]),
             f"{row['width']}x{row['height']}",
             row["steps"],
-            f"{row['guidance']:g}",
+            "-" if row["guidance"] is None else f"{row['guidance']:g}",
         )
         for row in rows
         if "problem" not in row
@@ -93,5 +93,5 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
         "width": manifest.defaults.width,
         "height": manifest.defaults.height,
         "steps": manifest.defaults.steps,
-        "guidance": manifest.defaults.guidance,
+        "guidance": manifest.defaults.guidance if "guidance" in manifest.recipe.options else None,
     }

@@ -1,10 +1,12 @@
-"""What ``edgediff run`` is asked to draw: a prompt, a file of prompts, stdin, or a picture to repeat."""
+"""What ``edgediff run`` is asked to draw: a prompt, a file of prompts, stdin, labels, or a picture to repeat."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
 import click
 
@@ -13,6 +15,26 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 _MOST_BYTES = 16_000_000  # of prompts: what is longer is no list of prompts, and may never end
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a picture, or each of ``--images``, is to show: a prompt or a label, or neither where a model takes none."""
+
+    prompt: str | None = None
+    label: str | None = None
+
+    @property
+    def words(self) -> str:
+        """What stands for it in names and captions."""
+        return self.prompt or self.label or ""
+
+
+def subjects(prompts: Sequence[str | None], labels: Sequence[object]) -> list[Subject]:
+    """Each prompt with each label; labels alone where there is no prompt."""
+    names = [None] if not labels else [str(label) for label in labels]
+    return [Subject(prompt, label) for prompt in prompts for label in names]
 
 
 def one_prompt(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> str | None:  # noqa: ARG001 - click's signature

@@ -14,7 +14,7 @@ def print_quality(report: QualityReport) -> None:
     """Print the figures of the whole, of the components, of the task, and of the search."""
     pictures = f"{len(report.pictures)} pictures of {report.width}x{report.height}, {report.steps} steps"
     print_table(
-        f"quality against fp32: {pictures}, guidance {report.guidance:g}",
+        f"quality against fp32: {pictures}" + (f", guidance {report.guidance:g}" if report.guidance else ""),
         ("figure", "mean", "worst"),
         [
             ("PSNR", f"{report.psnr_db.mean:.2f} dB", f"{report.psnr_db.worst:.2f} dB"),

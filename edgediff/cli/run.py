@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         'edgediff run "a fox" -n 4 --grid -o "foxes/{prompt}-{seed}.png"',
         'edgediff run --prompts list.txt -o "out/{index:03}.png"',
         'echo "a frog" | edgediff run - -o - > frog.png',
+        'edgediff run -m my-dit --label "golden retriever" --label 207',
         'edgediff run "a cat" --image photo.jpg --strength 0.6',
         "edgediff run --repeat apple.png -o again.png",
     ),
@@ -53,18 +54,23 @@ def command(
 ) -> None:
     """Draw PROMPT with a bundle. Paths of the pictures go to stdout.
 
-    PROMPT is a text in quotes; - reads it from stdin. A file that is there is not replaced without --overwrite.
+    PROMPT is a text in quotes; - reads it from stdin. A model without text takes --label, or nothing. A file that is
+    there is not replaced without --overwrite.
     """
     from edgediff.api import load
     from edgediff.cli.drawing import draw
-    from edgediff.cli.prompts import NO_PROMPT, repeated, texts
+    from edgediff.cli.prompts import NO_PROMPT, repeated, subjects, texts
     from edgediff.cli.writing import writer
 
     if repeat is None:
         lines, options = texts(prompt, prompts), asked(drawing)
     else:
         lines, options, drawn_with = repeated(repeat, prompt, prompts, asked(drawing))
-    target = writer(output, lines, dict(options), overwrite=overwrite, grid=grid, as_json=as_json)
+    labels = options.pop("class_label", None) or ()
+    drawn = subjects(lines, labels if isinstance(labels, list | tuple) else (labels,))
+    target = writer(
+        output, [subject.words for subject in drawn], dict(options), overwrite=overwrite, grid=grid, as_json=as_json
+    )
     with load(
         model,
         device=by_component("--device", device, default="auto") or "auto",
@@ -80,6 +86,6 @@ def command(
             raise click.UsageError(NO_PROMPT)
         if repeat is not None and drawn_with != pipeline.fingerprint:
             warnings.warn(f"{repeat} was drawn with another bundle than this one: expect another picture", stacklevel=2)
-        for index, result in enumerate(draw(pipeline, lines, options)):
+        for index, result in enumerate(draw(pipeline, drawn, options)):
             target.add(index, result)
     target.finish()

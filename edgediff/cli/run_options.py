@@ -22,6 +22,12 @@ DRAWING = Section(
     (
         click.Option(["--negative", "--negative-prompt", "negative_prompt"], metavar="TEXT", help="What to avoid."),
         click.Option(
+            ["--label", "class_label"],
+            multiple=True,
+            metavar="LABEL",
+            help="Class to draw, a number or a name, of a model that has classes; repeatable.",
+        ),
+        click.Option(
             ["--seed"], type=int, help="Of the first picture; the next has the next.  -1, the default: random."
         ),
         click.Option(["--steps"], type=int, help="Sampling steps.  [default: the bundle's]"),
@@ -30,6 +36,11 @@ DRAWING = Section(
         click.Option(["--width"], type=int, help="Pixels across, in place of --size."),
         click.Option(["--height"], type=int, help="Pixels down, in place of --size."),
         click.Option(["-n", "--images"], type=int, help="Pictures per prompt.  [default: 1]"),
+    ),
+)
+START = Section(
+    "A picture to start from",
+    (
         click.Option(["--image"], type=_FILE, help="Start from this picture."),
         click.Option(["--strength"], type=float, help="How far to go from --image, above 0 to 1.  [default: 0.8]"),
     ),
@@ -124,11 +135,11 @@ COMPUTING = Section(
         ),
     ),
 )
-SECTIONS = (DRAWING, SAMPLING, FILES, COMPUTING)
+SECTIONS = (DRAWING, START, SAMPLING, FILES, COMPUTING)
 
 
 def asked(drawing: dict[str, Any]) -> Options:
-    """The options of ``DRAWING`` and ``SAMPLING`` that were given, as the API names them."""
+    """The options of ``DRAWING``, ``START`` and ``SAMPLING`` that were given, as the API names them."""
     given = {name: value for name, value in drawing.items() if value not in (None, ())}
     if "size" in given:
         if twice := given.keys() & {"width", "height"}:

@@ -30,23 +30,25 @@ class Writer:
 
     Attributes:
         names: Of the files; None where a PNG goes to stdout.
+        words: Each prompt or label; empty where there is neither.
         grid: Whether there is to be a sheet of all pictures.
         as_json: Whether a report is printed in place of the paths.
     """
 
     names: FileNames | None
+    words: list[str]
     grid: bool
     as_json: bool
     _drawn: list[tuple[Result, Image.Image, str]] = field(default_factory=list)
     _reports: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, text: int, result: Result) -> None:
-        """Write the pictures of one prompt."""
+        """Write the pictures of one prompt or label."""
         files = [] if self.names is None else self._save(self.names, text, result)
         if self.names is None and not self.grid:
             _to_stdout(result.images[0], result.metadata(0))
         if self.grid:
-            captions = [_caption(result, index) for index in range(len(result.images))]
+            captions = [": ".join(filter(None, (str(seed), self.words[text]))) for seed in result.seeds]
             self._drawn += zip([result] * len(captions), result.images, captions, strict=True)
         self._reports.append(_report(result, files))
         self._tell(files)
@@ -63,7 +65,7 @@ class Writer:
     def _save(self, names: FileNames, text: int, result: Result) -> list[Path]:
         from edgediff_runtimes.picture_files import save_image
 
-        files = names.paths(text, result.settings.prompt_of(0), result.seeds)
+        files = names.paths(text, self.words[text], result.seeds)
         for index, image in enumerate(result.images):
             while not names.overwrite and os.path.lexists(files[index]):  # it appeared while the picture was drawn
                 free = names.another(files[index])
@@ -81,7 +83,7 @@ class Writer:
         if self.names is None:
             _to_stdout(sheet, None)
             return
-        path = self.names.sheet(first.settings.prompt_of(0), first.seed)
+        path = self.names.sheet(self.words[0], first.seed)
         save_image(sheet, path, overwrite=self.names.overwrite)
         self._reports[-1]["sheet"] = str(path)
         self._tell([path])
@@ -93,7 +95,7 @@ class Writer:
 
 def writer(
     output: str | None,
-    prompts: list[str | None],
+    words: list[str],
     options: dict[str, Any],
     *,
     overwrite: bool,
@@ -104,7 +106,7 @@ def writer(
 
     Args:
         output: What ``-o`` says.
-        prompts: All that will be drawn.
+        words: Each prompt or label that will be drawn.
         options: What was asked of the run; ``seed`` and ``images`` are looked at.
         overwrite: As on the command line.
         grid: As on the command line.
@@ -117,27 +119,23 @@ def writer(
 
     images = options.get("images") or 1
     if output != STDOUT:
-        names = FileNames.of(output, texts=len(prompts), images=max(images, 1), overwrite=overwrite)
+        names = FileNames.of(output, texts=len(words), images=max(images, 1), overwrite=overwrite)
         seed = options.get("seed")
-        names.check([prompt or "" for prompt in prompts], None if seed == RANDOM_SEED else seed)
-        return Writer(names, grid, as_json)
+        names.check(words, None if seed == RANDOM_SEED else seed)
+        return Writer(names, words, grid, as_json)
     if as_json:
         raise click.UsageError("-o - and --json both write to stdout: expected one of them")
     if sys.stdout.isatty():
         raise click.UsageError("-o - writes a PNG to stdout, which is a terminal: expected a pipe, or `> FILE.png`")
-    if len(prompts) * images > 1 and not grid:
-        raise click.UsageError(f"-o - writes one picture, got {len(prompts) * images}: --grid puts them on one sheet")
-    return Writer(None, grid, as_json)
+    if len(words) * images > 1 and not grid:
+        raise click.UsageError(f"-o - writes one picture, got {len(words) * images}: --grid puts them on one sheet")
+    return Writer(None, words, grid, as_json)
 
 
 def _to_stdout(image: Image.Image, metadata: dict[str, Any] | None) -> None:
     from edgediff_runtimes.picture_files import encode_image
 
     write_bytes(encode_image(image, "PNG", metadata=metadata))
-
-
-def _caption(result: Result, index: int) -> str:
-    return f"{result.seeds[index]}: {result.settings.prompt_of(index)}"
 
 
 def _report(result: Result, files: list[Path]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from edgediff_exporters.trials import TrialOptions, plan_trials
 from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle, Defaults, Manifest, Provenance, Tokenizer
 from edgediff_runtimes.engines import EngineOptions, engine_for
 from edgediff_runtimes.errors import TargetError
+from edgediff_runtimes.quality import Subjects
 from edgediff_runtimes.recipe import Recipe
 
 # Inside the staging folder, so that whatever ends an export removes it too.
@@ -86,7 +87,8 @@ def export(
     precisions = precision_by_role(precision, opened.recipe.duties, format_=format)
     used = {*precisions.values()}
     measured = format != "onnx" or used != {"fp32"}
-    planned = plan_trials(trials, calibrated=calibrated(used), measured=measured, searched=searched(used))
+    ours = Subjects.of(opened.recipe)
+    planned = plan_trials(trials, calibrated=calibrated(used), measured=measured, searched=searched(used), ours=ours)
     recommended = opened.recommended(defaults or {})
     scheduler = opened.scheduler(steps=recommended.steps)
     target = Path(bundle)

@@ -46,12 +46,16 @@ class OpenedModel:
         """What its bundle recommends: the family's numbers, replaced by those that were asked for.
 
         Raises:
-            SettingError: There is no such number, or it has an impossible value.
+            SettingError: There is no such number, the model does not take it, or it has an impossible value.
             SourceError: The configs do not tell steps and guidance, and neither does ``given``.
         """
         values = asdict(self.defaults)
         if unknown := sorted(given.keys() - values.keys()):
             raise SettingError("defaults", got=unknown[0], expected=f"one of {', '.join(values)}")
+        if unread := sorted(given.keys() - {*self.recipe.options}):
+            raise SettingError(
+                "defaults", got=unread[0], expected=f"none for `{unread[0]}`, which the model does not take"
+            )
         if not given.keys() >= _ASKED and (doubt := self.family.doubts(self.source.configs())) is not None:
             raise SourceError(
                 f"the configs of `{self.source.name}` do not tell how many steps it takes: {doubt}; expected defaults "

@@ -12,7 +12,7 @@ from typing import TypeAlias, final
 
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.plain import as_finite, as_whole
-from edgediff_runtimes.quality import CALIBRATION_PROMPTS, check_floors, held_out, read_prompts
+from edgediff_runtimes.quality import Subjects, check_floors, held_out, read_prompts
 
 # A text file with one prompt a line, or the prompts themselves.
 Prompts: TypeAlias = "str | Path | Sequence[str]"
@@ -94,7 +94,14 @@ class Trials:
     search_seconds: float = 0.0
 
 
-def plan_trials(options: TrialOptions, *, calibrated: bool, measured: bool, searched: bool = False) -> Trials:
+def plan_trials(
+    options: TrialOptions,
+    *,
+    calibrated: bool,
+    measured: bool,
+    searched: bool = False,
+    ours: Subjects = Subjects(),  # noqa: B008 - frozen
+) -> Trials:
     """Check what a user asks for and fill in the defaults.
 
     Args:
@@ -102,6 +109,7 @@ def plan_trials(options: TrialOptions, *, calibrated: bool, measured: bool, sear
         calibrated: Whether a component of the export is calibrated.
         measured: Whether the export is anything else than fp32 in ONNX, which all others are measured against.
         searched: Whether a component is ``mixed``.
+        ours: What is drawn where a user says nothing.
 
     Raises:
         SettingError: A value means nothing, a file of prompts is empty or cannot be read, a prompt is in both, or an
@@ -118,8 +126,10 @@ def plan_trials(options: TrialOptions, *, calibrated: bool, measured: bool, sear
     if not measured:
         names = ("evaluate", "evaluation_pictures", "trial_steps", "trial_size", "min_psnr", "min_ssim")
         _refuse(options, names, "an ONNX bundle in fp32 is what others are measured against", None)
+    if ours.empty:
+        _refuse(options, ("calibrate", "evaluate"), "the model takes neither prompts nor labels", None)
     minutes = _minutes(options, searched=searched)
-    calibration = _prompts(options.calibrate, "calibrate") or (CALIBRATION_PROMPTS if calibrated else ())
+    calibration = _prompts(options.calibrate, "calibrate") or (ours.calibration if calibrated else ())
     pictures = _count("calibration_pictures", options.calibration_pictures, least=1)
     if pictures is None:
         pictures = min(len(calibration), _CALIBRATION_PICTURES) if options.calibrate is None else len(calibration)
@@ -134,7 +144,7 @@ def plan_trials(options: TrialOptions, *, calibrated: bool, measured: bool, sear
     return Trials(
         calibration=calibration,
         calibration_pictures=pictures,
-        evaluation=_evaluation(options, calibration) if measured else (),
+        evaluation=_evaluation(options, calibration, ours) if measured else (),
         steps=steps,
         width=width,
         height=height,
@@ -144,8 +154,12 @@ def plan_trials(options: TrialOptions, *, calibrated: bool, measured: bool, sear
     )
 
 
-def _evaluation(options: TrialOptions, calibration: Sequence[str]) -> tuple[str, ...]:
-    prompts = held_out(_prompts(options.evaluate, "evaluate") or None, calibration=calibration)
+def _evaluation(options: TrialOptions, calibration: Sequence[str], ours: Subjects) -> tuple[str, ...]:
+    prompts = ours.evaluation
+    if options.calibrate is not None or options.evaluate is not None:
+        given = _prompts(options.evaluate, "evaluate")
+        ours.check([*calibration, *given])
+        prompts = held_out(given or None, calibration=calibration, ours=ours.evaluation)
     pictures = _count("evaluation_pictures", options.evaluation_pictures, least=0)
     return tuple(prompts[index % len(prompts)] for index in range(len(prompts) if pictures is None else pictures))
 

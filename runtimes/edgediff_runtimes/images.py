@@ -53,9 +53,10 @@ def image_to_array(image: Image.Image, *, width: int, height: int) -> Floats:
 
 
 def array_to_image(array: Floats) -> Image.Image:
-    """A picture from ``(3, height, width)`` in [-1, 1]; what lies outside is clipped."""
+    """A picture from ``(3, height, width)``, or in grey from 1, in [-1, 1]; what lies outside is clipped."""
     pixels = np.clip(array / 2 + 0.5, 0, 1).transpose(1, 2, 0)
-    return Image.fromarray((pixels * 255).round().astype(np.uint8))
+    levels = (pixels * 255).round().astype(np.uint8)
+    return Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
 
 
 @contextmanager

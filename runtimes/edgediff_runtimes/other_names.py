@@ -14,6 +14,7 @@ _NAMES = {
     "image": "init_image init_img input_image img",
     "strength": "denoising_strength denoise image_strength",
     "negative_prompt": "negative_prompts neg_prompt negative neg",
+    "class_label": "label labels class classes class_labels class_id label_id",
     "seed": "generator manual_seed rng_seed",
     "width": "w",
     "height": "h",

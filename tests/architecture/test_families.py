@@ -30,6 +30,11 @@ CONFIGS["dit"] = Configs(
         "vae": CONFIGS["stable-diffusion"].by_name["vae"],
     },
 )
+_UNET = {"in_channels": 3, "sample_size": 32, "block_out_channels": [1, 1]}
+CONFIGS["ddpm"] = Configs({"_class_name": "DDPMPipeline"}, {"unet": _UNET})
+CONFIGS["consistency-models"] = Configs(
+    {"_class_name": "ConsistencyModelPipeline"}, {"unet": {**_UNET, "num_class_embeds": 1000}}
+)
 # A prediction type of schedulers, and a field of the records of quality, have such names too.
 ELSEWHERE = {"sample", "timestep"}
 

@@ -172,14 +172,14 @@ def save(graph: onnx.GraphProto, path: Path) -> None:
     onnx.save(model, path)
 
 
-def component(graph: onnx.GraphProto) -> dict[str, Any]:
-    """A component of the manifest."""
-    path = BUNDLE / graph.name / "model.onnx"
+def component(graph: onnx.GraphProto, bundle: Path = BUNDLE) -> dict[str, Any]:
+    """A component of the manifest, its graph saved in a bundle."""
+    path = bundle / graph.name / "model.onnx"
     save(graph, path)
     return {
         "format": "onnx",
         "precision": "fp32",
-        "files": [file_entry(path)],
+        "files": [file_entry(path, bundle)],
         "inputs": [tensor(value) for value in graph.input],
         "outputs": [tensor(value) for value in graph.output],
         "tolerance": 1e-4,
@@ -188,10 +188,10 @@ def component(graph: onnx.GraphProto) -> dict[str, Any]:
     }
 
 
-def file_entry(path: Path) -> dict[str, Any]:
-    """A file of the bundle as the manifest has it."""
+def file_entry(path: Path, bundle: Path = BUNDLE) -> dict[str, Any]:
+    """A file of a bundle as the manifest has it."""
     data = path.read_bytes()
-    relative = path.relative_to(BUNDLE).as_posix()
+    relative = path.relative_to(bundle).as_posix()
     return {"path": relative, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 

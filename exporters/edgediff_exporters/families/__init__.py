@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgediff_exporters.families import dit, stable_diffusion, stable_diffusion_xl
+from edgediff_exporters.families import consistency_models, ddpm, dit, stable_diffusion, stable_diffusion_xl
 from edgediff_exporters.families.admitted import Admitted
 from edgediff_exporters.families.base import ComponentPlan, GraphInput
 from edgediff_exporters.sources.base import Source
@@ -16,12 +16,16 @@ PLANS: dict[str, Callable[[Source], tuple[ComponentPlan, ...]]] = {
     "stable-diffusion": stable_diffusion.plans,
     "stable-diffusion-xl": stable_diffusion_xl.plans,
     "dit": dit.plans,
+    "ddpm": ddpm.plans,
+    "consistency-models": consistency_models.plans,
 }
 # Likewise: what is taken of a source.
 ADMITTED: dict[str, Admitted] = {
     "stable-diffusion": stable_diffusion.ADMITTED,
     "stable-diffusion-xl": stable_diffusion_xl.ADMITTED,
     "dit": dit.ADMITTED,
+    "ddpm": ddpm.ADMITTED,
+    "consistency-models": consistency_models.ADMITTED,
 }
 
 

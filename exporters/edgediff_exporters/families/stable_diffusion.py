@@ -19,7 +19,7 @@ from edgediff_runtimes.errors import SourceError
 _FP32 = torch.float32
 _TRAIN_TIMESTEPS = 1000
 
-# The VAE's attention had other names before diffusers 0.17; SD1.x checkpoints still carry them.
+# Attention without text had other names before diffusers 0.17; SD1.x checkpoints and DDPM's still carry them.
 _OLD_ATTENTION = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
 
 _OTHER_CHANNELS = {
@@ -101,7 +101,8 @@ def _vae_factor(vae: Config) -> int:
     return int(2 ** (len(vae["block_out_channels"]) - 1))
 
 
-def _rename_vae(name: str) -> str:
+def rename_attention(name: str) -> str:
+    """A tensor's name as diffusers writes it today."""
     for old, new in _OLD_ATTENTION.items():
         name = name.replace(old, new)
     return name
@@ -138,7 +139,7 @@ def _unet(config: Config) -> ComponentPlan:
         outputs=("out_sample",),
         traced={"batch": 2, "height": 9, "width": 15, "sequence": 7},
         checked={"batch": 3, "height": 16, "width": 12, "sequence": 5},
-        rename=_rename_vae,
+        rename=rename_attention,
     )
 
 
@@ -153,7 +154,7 @@ def vae_decoder(config: Config) -> ComponentPlan:
         outputs=("sample",),
         traced={"batch": 2, "height": 3, "width": 5},
         checked={"batch": 3, "height": 4, "width": 2},
-        rename=_rename_vae,
+        rename=rename_attention,
     )
 
 
@@ -170,5 +171,5 @@ def vae_encoder(config: Config) -> ComponentPlan:
         outputs=("latent_parameters",),
         traced={"batch": 2, "height": 3 * factor, "width": 5 * factor},
         checked={"batch": 3, "height": 4 * factor, "width": 2 * factor},
-        rename=_rename_vae,
+        rename=rename_attention,
     )

@@ -20,8 +20,9 @@ import numpy as np
 from edgediff_exporters.quantization.base import Calibration, Feeds
 from edgediff_runtimes.engines.tapping import TappingEngine
 from edgediff_runtimes.images import image_to_array
-from edgediff_runtimes.quality import OnProgress, Runner
+from edgediff_runtimes.quality import OnProgress, Runner, call_of
 from edgediff_runtimes.results import Result
+from edgediff_runtimes.settings import Options
 from edgediff_runtimes.tensors import Array
 from edgediff_runtimes.text import PromptTruncationWarning
 
@@ -67,7 +68,7 @@ def record_calibration(
         fp32: The bundle.
         folder: Where the calls go; made here.
         roles: The components whose calls are wanted.
-        prompts: What is drawn, in turns.
+        prompts: What is drawn, in turns; labels or empty texts where the model takes no text, see ``Subjects``.
         pictures: How many pictures are drawn; picture i has its own seed.
         on_progress: Told ``(what, pictures done, pictures in all)``.
         steps: Sampling steps; None takes the bundle's.
@@ -91,9 +92,9 @@ def record_calibration(
         for index in range(pictures):
             on_progress("calibration pictures", index, pictures)
             tap.begin(index)
-            result = pipeline(
-                prompts[index % len(prompts)], seed=_FIRST_SEED + index, steps=steps, width=width, height=height
-            )
+            prompt, options = call_of(recipe, prompts[index % len(prompts)])
+            asked: Options = {**options, "seed": _FIRST_SEED + index, "steps": steps, "width": width, "height": height}
+            result = pipeline(prompt, **asked)
             for role, name in recipe.encoders.items():
                 tap(role, {name: _pixels(result)}, {})
             for role, files in tap.calls.items():

@@ -17,7 +17,14 @@ from edgediff_runtimes.quality.claims import check_claims, check_record
 from edgediff_runtimes.quality.gate import check_floors, gate, worst_component
 from edgediff_runtimes.quality.making import OnProgress, make_reference
 from edgediff_runtimes.quality.measuring import draw, fidelity, measure, measure_components, measure_pictures
-from edgediff_runtimes.quality.prompts import CALIBRATION_PROMPTS, EVALUATION_PROMPTS, held_out, read_prompts
+from edgediff_runtimes.quality.prompts import (
+    CALIBRATION_PROMPTS,
+    EVALUATION_PROMPTS,
+    Subjects,
+    call_of,
+    held_out,
+    read_prompts,
+)
 from edgediff_runtimes.quality.reference import RECORD_NAME, Probe, Reference
 from edgediff_runtimes.quality.running import Runner
 
@@ -29,7 +36,9 @@ __all__ = [
     "Probe",
     "Reference",
     "Runner",
+    "Subjects",
     "attribute",
+    "call_of",
     "check_claims",
     "check_floors",
     "check_record",

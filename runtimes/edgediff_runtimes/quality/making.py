@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TypeAlias, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgediff_runtimes.components import Loaded
 from edgediff_runtimes.engines.tapping import TappingEngine
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.images import image_to_array
 from edgediff_runtimes.plain import as_whole
-from edgediff_runtimes.quality.prompts import EVALUATION_PROMPTS
+from edgediff_runtimes.quality.prompts import EVALUATION_PROMPTS, call_of
 from edgediff_runtimes.quality.reference import Probe, Reference
 from edgediff_runtimes.quality.running import Runner
 from edgediff_runtimes.recipe import Recipe
@@ -53,7 +54,7 @@ def make_reference(
 
     Args:
         fp32: The bundle of the original in fp32.
-        prompts: One per picture, none of which was calibrated with.
+        prompts: One per picture, none of which was calibrated with; without text what ``Subjects`` has.
         seed: Of the first picture; picture i has ``seed + i``.
         steps: Sampling steps; None takes the bundle's.
         guidance: Guidance scale; None takes the bundle's.
@@ -71,17 +72,17 @@ def make_reference(
     if not prompts:
         raise SettingError("evaluate", got=prompts, expected="at least one prompt")
     asked: Options = {"steps": steps, "guidance": guidance, "width": width, "height": height}
-    results: list[Result] = []
-    probes: list[Probe] = []
+    results, probes = list[Result](), list[Probe]()
     recipe = fp32.bundle.manifest.recipe
     tap = _Tap(recipe)
     engine = TappingEngine(fp32.engine_of(recipe.network.role), tap)
     with Runner(fp32.bundle, replace(fp32.placement, engine=engine)).pipeline() as pipeline:
-        for index, prompt in enumerate(prompts):
+        for index, subject in enumerate(prompts):
             on_progress("reference pictures", index, len(prompts))
             tap.begin(listening=index < PROBED_PICTURES)
-            asked["seed"] = first + index
-            results.append(pipeline(prompt, **asked))
+            prompt, options = call_of(recipe, subject)
+            call: Options = {**asked, **options, "seed": first + index}
+            results.append(pipeline(prompt, **call))
             probes += tap.probes()
     probes += [*_cut_probes(fp32, tap.results), *_encoder_probes(fp32, results[:PROBED_PICTURES])]
     on_progress("reference pictures", len(prompts), len(prompts))
@@ -91,10 +92,15 @@ def make_reference(
         seeds=tuple(result.seed for result in results),
         steps=settings.steps or 0,
         guidance=settings.guidance or 0.0,
-        pictures=np.stack([np.asarray(result.images[0]) for result in results]),
+        pictures=np.stack([pixels_of(result) for result in results]),
         probes=tuple(probes),
         engine=f"{engine.name} {engine.version}",
     )
+
+
+def pixels_of(result: Result) -> NDArray[np.uint8]:
+    """The first picture of a run in colour: ``(height, width, 3)``."""
+    return np.asarray(result.images[0].convert("RGB"))
 
 
 @final

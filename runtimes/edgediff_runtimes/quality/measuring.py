@@ -20,11 +20,13 @@ from edgediff_runtimes.bundle import (
 )
 from edgediff_runtimes.components import Loaded
 from edgediff_runtimes.errors import BundleError
-from edgediff_runtimes.quality.making import OnProgress, ignore
+from edgediff_runtimes.quality.making import OnProgress, ignore, pixels_of
 from edgediff_runtimes.quality.measures import energies, energies_db, psnr_db, ssim
+from edgediff_runtimes.quality.prompts import call_of
 from edgediff_runtimes.quality.reference import Probe, Reference
 from edgediff_runtimes.quality.running import Runner
 from edgediff_runtimes.results import Result
+from edgediff_runtimes.settings import Options
 from edgediff_runtimes.tensors import Array
 from edgediff_runtimes.text import PromptTruncationWarning
 
@@ -50,7 +52,7 @@ def measure(
     """
     components = measure_components(candidate, reference, on_progress=on_progress)
     results = list(_results(candidate, reference, replaced=None, on_progress=on_progress))
-    pictures = _compared(reference, [_pixels(result) for result in results])
+    pictures = _compared(reference, [pixels_of(result) for result in results])
     network = candidate.bundle.manifest.recipe.network.role
     engine = candidate.engine_of(network)
     return QualityReport(
@@ -141,7 +143,7 @@ def draw(
 
     Arguments and errors are those of ``measure_pictures``.
     """
-    return map(_pixels, _results(candidate, reference, replaced=replaced, on_progress=on_progress))
+    return map(pixels_of, _results(candidate, reference, replaced=replaced, on_progress=on_progress))
 
 
 def fidelity(pictures: Sequence[PictureQuality]) -> Fidelity:
@@ -155,26 +157,19 @@ def fidelity(pictures: Sequence[PictureQuality]) -> Fidelity:
 def _results(
     candidate: Runner, reference: Reference, *, replaced: Mapping[str, Runner] | None, on_progress: OnProgress
 ) -> Iterator[Result]:
-    total = len(reference.prompts)
+    total, recipe = len(reference.prompts), candidate.bundle.manifest.recipe
+    guidance = reference.guidance if "guidance" in recipe.options else None
     with candidate.pipeline(replaced=replaced) as pipeline:
-        for index, (prompt, seed) in enumerate(zip(reference.prompts, reference.seeds, strict=True)):
+        for index, (subject, seed) in enumerate(zip(reference.prompts, reference.seeds, strict=True)):
+            prompt, options = call_of(recipe, subject)
             on_progress("pictures", index, total)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", PromptTruncationWarning)  # said when the record was made
-                result = pipeline(
-                    prompt,
-                    seed=seed,
-                    steps=reference.steps,
-                    guidance=reference.guidance,
-                    width=reference.width,
-                    height=reference.height,
-                )
+                asked: Options = {**options, "seed": seed, "steps": reference.steps, "guidance": guidance}
+                asked["width"], asked["height"] = reference.width, reference.height
+                result = pipeline(prompt, **asked)
             yield result
     on_progress("pictures", total, total)
-
-
-def _pixels(result: Result) -> Array:
-    return np.asarray(result.images[0])
 
 
 def _compared(reference: Reference, drawn: Sequence[Array]) -> tuple[PictureQuality, ...]:

@@ -1,15 +1,23 @@
-"""The prompts that a bundle is calibrated and measured with: our own, or a user's from a text file.
+"""What the pictures show that a bundle is calibrated and measured with: our prompts, or a user's from a text file.
 
 No prompt is in both lists: what a quantisation was fitted to says nothing about what it costs elsewhere. The lists
-are general: things, animals, people, rooms, landscapes, weather, light, styles, short prompts and long ones.
+are general: things, animals, people, rooms, landscapes, weather, light, styles, short prompts and long ones. A model
+without text has labels in their place, as texts, or nothing: an empty text, and pictures that differ by their seeds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
+from typing import final
 
 from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.recipe import Recipe
+from edgediff_runtimes.recipe.declarations import Choice
+from edgediff_runtimes.settings import Options
+from edgediff_runtimes.settings.checks import choice
 
 CALIBRATION_PROMPTS: tuple[str, ...] = (
     "a yellow banana",
@@ -53,6 +61,64 @@ EVALUATION_PROMPTS: tuple[str, ...] = (
     "a fishing village with colourful houses, seen from the sea",
 )
 
+_THIRD = 3
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """What a model is asked for, as texts: prompts, labels, or an empty one where it takes neither.
+
+    Attributes:
+        calibration: To calibrate with.
+        evaluation: To measure with; none of the others, but where there is one label or nothing to ask for. Then the
+            seeds alone are others.
+        labels: The part that takes labels, of a model that takes them in place of text.
+    """
+
+    calibration: tuple[str, ...] = CALIBRATION_PROMPTS
+    evaluation: tuple[str, ...] = EVALUATION_PROMPTS
+    labels: Choice | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Subjects:
+        """Ours for a model: its labels are spread over all of its classes, each third one to measure with."""
+        if "prompt" in recipe.options:
+            return cls()
+        labels = recipe.labels
+        if labels is None or labels.below is None:
+            return cls(("",) * len(CALIBRATION_PROMPTS), ("",) * len(EVALUATION_PROMPTS))
+        count = len(CALIBRATION_PROMPTS) + len(EVALUATION_PROMPTS)
+        spread = [str(label) for label in dict.fromkeys(index * labels.below // count for index in range(count))]
+        evaluation = spread[1::_THIRD] or spread
+        calibration = [label for label in spread if label not in evaluation] or spread
+        return cls(
+            tuple(islice(cycle(calibration), len(CALIBRATION_PROMPTS))),
+            tuple(islice(cycle(evaluation), len(EVALUATION_PROMPTS))),
+            labels,
+        )
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to ask for."""
+        return not any(self.evaluation)
+
+    def check(self, subjects: Sequence[str]) -> None:
+        """Refuse a label that the model does not have.
+
+        Raises:
+            SettingError: There is one.
+        """
+        if self.labels is not None:
+            choice(self.labels, subjects)
+
+
+def call_of(recipe: Recipe, subject: str) -> tuple[str | None, Options]:
+    """A text of ``Subjects`` as the prompt and the options of a call."""
+    if "prompt" in recipe.options:
+        return subject, {}
+    return None, {} if recipe.labels is None else {"class_label": subject}
+
 
 def read_prompts(path: Path, *, setting: str) -> tuple[str, ...]:
     """Prompts of a text file in UTF-8, one a line; empty lines and blanks around a prompt are left out.
@@ -74,19 +140,22 @@ def read_prompts(path: Path, *, setting: str) -> tuple[str, ...]:
     return prompts
 
 
-def held_out(evaluation: Sequence[str] | None, *, calibration: Sequence[str]) -> tuple[str, ...]:
+def held_out(
+    evaluation: Sequence[str] | None, *, calibration: Sequence[str], ours: Sequence[str] = EVALUATION_PROMPTS
+) -> tuple[str, ...]:
     """The evaluation prompts, none of which may be among the calibration prompts (letter case and blanks aside).
 
     Args:
         evaluation: A user's prompts; None takes our own, less those that a user calibrates with.
         calibration: The prompts that the bundle was calibrated with; none where it was not.
+        ours: Our own.
 
     Raises:
         SettingError: One of a user's prompts is among the calibration prompts, or none of ours is left.
     """
     seen = {_plain(prompt) for prompt in calibration}
     if evaluation is None:
-        kept = tuple(prompt for prompt in EVALUATION_PROMPTS if _plain(prompt) not in seen)
+        kept = tuple(prompt for prompt in ours if _plain(prompt) not in seen)
         if not kept:
             raise SettingError("evaluate", got=None, expected="prompts, because all of ours are calibrated with")
         return kept

@@ -9,7 +9,7 @@ from typing import Any, Literal, final
 
 from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.precisions import Duty
-from edgediff_runtimes.recipe.declarations import KINDS, Affine, Graph, Picture, Tokens
+from edgediff_runtimes.recipe.declarations import KINDS, Affine, Choice, Graph, Picture, Tokens
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.records import read_record, write_record
 
@@ -66,12 +66,15 @@ class Schedule:
         token: Pixels along one side of a token, for ``shift``.
         strength: What image-to-image runs of a distilled model's schedule: ``tail``, the last part of it, or ``whole``,
             all of one made for that strength, as diffusers' latent consistency pipelines do.
+        ends: What the result is made of: ``sample``, the final sample, or ``denoised``, the clean sample that the last
+            step was drawn towards, of samplers that add noise in their last step too.
     """
 
     linear: bool = False
     shift: Literal["linear"] | None = None
     token: int = 16
     strength: Literal["tail", "whole"] = "tail"
+    ends: Literal["sample", "denoised"] = "sample"
 
 
 @final
@@ -217,6 +220,14 @@ class Recipe:
         """The directories of the tokenizers that it uses."""
         parts = (part for stage in self.stages for part in _all_parts(stage))
         return tuple(dict.fromkeys(part.tokenizer for part in parts if isinstance(part, Tokens)))
+
+    @property
+    def labels(self) -> Choice | None:
+        """The part that says which class is drawn, of a model that takes no text; None where there is none."""
+        if self.tokenizers:
+            return None
+        parts = (part for stage in self.stages for part in _all_parts(stage))
+        return next((part for part in parts if isinstance(part, Choice) and part.below is not None), None)
 
     @property
     def options(self) -> tuple[str, ...]:

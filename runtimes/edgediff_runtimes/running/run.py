@@ -112,7 +112,7 @@ class Run:
         began = time.perf_counter()
         try:
             for step in drawing.steps():
-                latents = step.latents
+                latents = step.latents if drawing.stage.schedule.ends == "sample" else step.denoised
                 yield step
             images = drawing.result(latents)
         except MemoryError as error:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from edgediff_runtimes.bundle import Defaults
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.noise import NOISE_KINDS
 from edgediff_runtimes.plain import as_finite, as_whole
-from edgediff_runtimes.recipe import Guidance, Space
+from edgediff_runtimes.recipe import Guidance, Recipe, Space
 from edgediff_runtimes.recipe.declarations import Choice
 from edgediff_runtimes.settings.options import EncodeMode, Options
 from edgediff_runtimes.untrusted.bounds import IMAGES, PIXELS, SIDE, STEPS, Bound
+
+_NO_TEXT = "nothing, because the bundle's model takes no text"
+_NEAR = 3  # names that a hint has room for
 
 
 def texts(value: object) -> tuple[str, ...]:
@@ -27,11 +32,12 @@ def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def prompts(value: str | Sequence[str] | None, *, taken: bool) -> tuple[str, ...]:
+def prompts(value: str | Sequence[str] | None, recipe: Recipe) -> tuple[str, ...]:
     """At least one prompt, or none where the model takes no text."""
-    if not taken:
+    if "prompt" not in recipe.options:
         if value is not None:
-            raise SettingError("prompt", got=value, expected="nothing, because the bundle's model takes no text")
+            hint = None if recipe.labels is None else f"`{recipe.labels.choice}` says which class to draw"
+            raise SettingError("prompt", got=value, expected=_NO_TEXT, hint=hint)
         return ()
     found = texts([value] if isinstance(value, str) else value)
     if not found:
@@ -43,6 +49,8 @@ def negatives(
     guidance: Guidance | None, negative: str | Sequence[str] | None, prompts: tuple[str, ...], *, guided: bool
 ) -> tuple[str, ...]:
     """One negative prompt per prompt; none without guidance, and where zeros stand for it."""
+    if not prompts and negative is not None:
+        raise SettingError("negative_prompt", got=negative, expected=_NO_TEXT)
     if not guided or guidance is None or not prompts:
         if negative is not None:
             raise SettingError(
@@ -175,7 +183,8 @@ def choice(part: Choice, value: Any) -> float | tuple[float, ...]:  # noqa: ANN4
     """
     if value is None:
         if part.default is None:
-            raise SettingError(part.choice, got=None, expected=_expected(part))
+            hint = f"`{part.choice}` says which class to draw" if part.below is not None else None
+            raise SettingError(part.choice, got=None, expected=_expected(part), hint=hint)
         return (part.default,) if part.below is not None else part.default
     if part.below is None:
         return number(part.choice, value)
@@ -187,11 +196,21 @@ def choice(part: Choice, value: Any) -> float | tuple[float, ...]:  # noqa: ANN4
 
 def _label(part: Choice, value: object) -> int:
     label = part.names.get(value.strip().lower()) if isinstance(value, str) else as_whole(value)
-    if label is None and isinstance(value, str) and value.strip().isdecimal():
+    if label is None and isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", value):
         label = int(value)
     if label is None or part.below is None or not 0 <= label < part.below:
-        raise SettingError(part.choice, got=value, expected=_expected(part))
+        raise SettingError(part.choice, got=value, expected=_expected(part), hint=_near(part, value))
     return label
+
+
+def _near(part: Choice, value: object) -> str | None:
+    """Names like the one that a caller gave: spelt nearly so, or with it among their words."""
+    if not isinstance(value, str) or not value.strip():
+        return None
+    text = value.strip().lower()
+    names = [name for name in part.names if text in name.split()]
+    near = [*get_close_matches(text, part.names, n=_NEAR), *names][:_NEAR]
+    return f"did you mean {', '.join(dict.fromkeys(near))}?" if near else None
 
 
 def _expected(part: Choice) -> str:

@@ -85,7 +85,7 @@ def resolve_settings(
     """
     _check_known(recipe, options)
     stage = recipe.first
-    prompts = checks.prompts(prompt, taken="prompt" in recipe.options)
+    prompts = checks.prompts(prompt, recipe)
     guidance = None
     if "guidance" in recipe.options:
         guidance = checks.number("guidance", _or(options.get("guidance"), defaults.guidance))
@@ -93,7 +93,6 @@ def resolve_settings(
     sampler_options = checks.sampler_options(_or(options.get("sampler_options"), {}))
     width, height = checks.size(stage.space, defaults, options, image_size)
     images = checks.at_least_one("images", _or(options.get("images"), 1), IMAGES)
-    checks.memory(max(len(prompts), 1) * images, width, height)
     strength, encode = checks.start(options, image_size, default=DEFAULT_STRENGTH)
     settings = Settings(
         prompts=prompts,
@@ -113,8 +112,9 @@ def resolve_settings(
         task=task_of(recipe, options)[0],
         guided=guided,
     )
-    choices = _choices(recipe, options, settings)
-    return replace(settings, choices=choices)
+    settings = replace(settings, choices=_choices(recipe, options, settings))
+    checks.memory(settings.batch, width, height)
+    return settings
 
 
 def _or(value: Any, default: Any) -> Any:  # noqa: ANN401 - either's type
