@@ -29,7 +29,7 @@ START = "import"
 
 def child(given: argparse.Namespace) -> None:
     """Export, and say every new phase on stdout."""
-    from edgediff_exporters import ExportProgress, export  # noqa: PLC0415 - the import is the first phase
+    from edgediff_exporters import ExportProgress, TrialOptions, export  # noqa: PLC0415 - the import is the first phase
 
     said = ""
 
@@ -39,7 +39,11 @@ def child(given: argparse.Namespace) -> None:
             said = phase
             print(phase, flush=True)
 
-    report = export(given.source, given.bundle, precision=given.precision, overwrite=True, on_progress=say)
+    # Pictures to measure quality with are another cost, and take hours at this size.
+    trials = TrialOptions() if given.precision == "fp32" else TrialOptions(evaluation_pictures=0)
+    report = export(
+        given.source, given.bundle, precision=given.precision, trials=trials, overwrite=True, on_progress=say
+    )
     components = report.manifest.components.items()
     print(json.dumps({role: [check.error for check in part.checks] for role, part in components}), flush=True)
 
