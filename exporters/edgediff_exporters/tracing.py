@@ -37,7 +37,8 @@ class Traced:
     Attributes:
         model: The graph. Initialisers that are parameters have no value yet and are named as in the module.
         constants: Values of the module's own buffers that no checkpoint decides (position indices and the like), even
-            where one holds a tensor of that name: old files do, and merging models has spoilt it in many.
+            where one holds a tensor of that name: old files do, and merging models has spoilt it in many. And tensors
+            that it makes of numbers while it runs, such as a filter's kernel.
         symbols: The tracer's name of each dynamic axis and the declared one.
     """
 
@@ -98,6 +99,9 @@ def trace(plan: ComponentPlan, config: Config, *, dtype: torch.dtype) -> Traced:
             optimize=False,  # folding would ask fake tensors for their values; our own passes run later
             verbose=False,
         )
+    # A tensor that a module makes of numbers while it runs.
+    made = {name.removeprefix(_PREFIX): value for name, value in captured.constants.items()}
+    constants = {**{name: value for name, value in made.items() if isinstance(value, torch.Tensor)}, **constants}
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
     model = program.model

@@ -32,6 +32,7 @@ CONFIGS["dit"] = Configs(
 )
 _UNET = {"in_channels": 3, "sample_size": 32, "block_out_channels": [1, 1]}
 CONFIGS["ddpm"] = Configs({"_class_name": "DDPMPipeline"}, {"unet": _UNET})
+CONFIGS["score-sde"] = Configs({"_class_name": "ScoreSdeVePipeline"}, {"unet": _UNET})
 CONFIGS["consistency-models"] = Configs(
     {"_class_name": "ConsistencyModelPipeline"}, {"unet": {**_UNET, "num_class_embeds": 1000}}
 )

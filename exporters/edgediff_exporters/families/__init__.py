@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgediff_exporters.families import consistency_models, ddpm, dit, stable_diffusion, stable_diffusion_xl
+from edgediff_exporters.families import consistency_models, ddpm, dit, score_sde, stable_diffusion, stable_diffusion_xl
 from edgediff_exporters.families.admitted import Admitted
 from edgediff_exporters.families.base import ComponentPlan, GraphInput
 from edgediff_exporters.sources.base import Source
@@ -18,6 +18,7 @@ PLANS: dict[str, Callable[[Source], tuple[ComponentPlan, ...]]] = {
     "dit": dit.plans,
     "ddpm": ddpm.plans,
     "consistency-models": consistency_models.plans,
+    "score-sde": score_sde.plans,
 }
 # Likewise: what is taken of a source.
 ADMITTED: dict[str, Admitted] = {
@@ -26,6 +27,7 @@ ADMITTED: dict[str, Admitted] = {
     "dit": dit.ADMITTED,
     "ddpm": ddpm.ADMITTED,
     "consistency-models": consistency_models.ADMITTED,
+    "score-sde": score_sde.ADMITTED,
 }
 
 

@@ -8,12 +8,13 @@ from edgediff_runtimes.families.configs import Configs
 from edgediff_runtimes.families.consistency_models import CONSISTENCY_MODELS
 from edgediff_runtimes.families.ddpm import DDPM
 from edgediff_runtimes.families.dit import DIT
+from edgediff_runtimes.families.score_sde import SCORE_SDE
 from edgediff_runtimes.families.stable_diffusion import STABLE_DIFFUSION
 from edgediff_runtimes.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
 
 __all__ = ["FAMILIES", "Configs", "Family", "family_of"]
 
-FAMILIES: tuple[Family, ...] = (STABLE_DIFFUSION, STABLE_DIFFUSION_XL, DIT, DDPM, CONSISTENCY_MODELS)
+FAMILIES: tuple[Family, ...] = (STABLE_DIFFUSION, STABLE_DIFFUSION_XL, DIT, DDPM, CONSISTENCY_MODELS, SCORE_SDE)
 
 
 def family_of(class_name: str) -> Family:
