@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from PIL import Image
 
 import edgediff
 from edgediff.bench.request import Request, resolve
+from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.picture_files import read_metadata
+from edgediff_runtimes.recipe import Recipe
 
 DRAW = ["--seed", "7", "--steps", "2"]
 
@@ -109,6 +113,21 @@ def test_pixels_are_their_own_preview_and_may_have_other_sizes(pixels):
         assert image.size == rough.size == (24, 20)
         assert np.abs(np.asarray(rough, np.int16) - np.asarray(image, np.int16)).max() <= 1
     assert np.asarray(result.images[0]).std() > 10
+
+
+def test_the_result_may_be_what_the_last_step_was_drawn_towards(pixels):
+    """A sampler that adds noise in its last step too leaves a sample that no picture is made of."""
+    opened = Bundle.open(pixels)
+    (stage,) = opened.manifest.recipe.stages
+    ended = dataclasses.replace(stage, schedule=dataclasses.replace(stage.schedule, ends="denoised"))
+    bundle = dataclasses.replace(opened, manifest=dataclasses.replace(opened.manifest, recipe=Recipe((ended,))))
+    with edgediff.Pipeline(bundle) as pipeline:
+        noisy = {"sampler": "euler", "sampler_options": {"final_sigmas_type": "sigma_min"}}
+        run = pipeline.stream(seed=7, steps=3, **noisy)
+        *_, last = run
+        np.testing.assert_array_equal(run.result.latents, last.denoised)
+        assert np.abs(last.latents - last.denoised).max() > 1e-3
+    assert Recipe.read(Fields({"stages": Recipe((ended,)).written()})) == Recipe((ended,))
 
 
 def test_the_command_draws_labels_one_by_one(command, labels, tmp_path):

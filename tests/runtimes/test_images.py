@@ -197,6 +197,11 @@ def test_formats_that_nobody_asked_for_are_not_read(tmp_path, picture, format_):
         read_image(tmp_path / "x.png")
 
 
+def test_one_channel_is_a_picture_in_grey():
+    image = array_to_image(np.array([[[-1.0, 0.0, 1.0, 3.0]]], np.float32))
+    assert (image.mode, np.asarray(image).tolist()) == ("L", [[0, 128, 255, 255]])
+
+
 @pytest.mark.parametrize("format_", FORMATS)
 def test_the_content_says_what_a_picture_is_and_not_the_name(tmp_path, picture, format_):
     picture.save(tmp_path / "x.txt", format=format_)

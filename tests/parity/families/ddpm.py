@@ -1,14 +1,17 @@
-"""A tiny random DDPM in pixel space, and what diffusers draws with it."""
+"""A tiny random DDPM in pixel space, and what diffusers draws with it; two pictures are drawn with DDIM."""
 
 from __future__ import annotations
+
+import copy
 
 import diffusers
 import torch
 
 NAME = "ddpm"
 # guidance, negative prompt, batch, size
-PLANS = [(None, None, 1, (16, 16)), (None, None, 3, (24, 16))]
+PLANS = [(None, None, 1, (16, 16)), (None, None, 3, (24, 16)), (None, None, 2, (16, 16))]
 FROM_PICTURE = False
+DDIM = 2  # pictures
 
 
 def build(folder, *, tokenizer, perturb):  # noqa: ARG001 - there is no text
@@ -35,11 +38,16 @@ def build(folder, *, tokenizer, perturb):  # noqa: ARG001 - there is no text
 
 def asked(batch):
     """Nothing but how many."""
-    return None, {"images": batch}
+    return None, {"images": batch, "sampler": "ddim" if batch == DDIM else None}
 
 
 def reference(pipeline, *, size, batch, guidance, negative, image, steps):  # noqa: ARG001 - a DDPM takes none of them
     """Final samples, seen as the scheduler leaves them, and pictures as diffusers has them."""
+    kind = (
+        diffusers.DDIMPipeline if batch == DDIM else diffusers.DDPMPipeline
+    )  # the former makes a DDIM of any scheduler
+    pipeline = kind(unet=pipeline.unet, scheduler=copy.deepcopy(pipeline.scheduler))
+    pipeline.set_progress_bar_config(disable=True)
     pipeline.unet.register_to_config(sample_size=size[::-1])
     seen, step = [], pipeline.scheduler.step
 
@@ -53,5 +61,4 @@ def reference(pipeline, *, size, batch, guidance, negative, image, steps):  # no
         generator=[torch.Generator("cpu").manual_seed(7 + i) for i in range(batch)],
         num_inference_steps=steps,
     ).images
-    pipeline.scheduler.step = step
     return seen[-1].prev_sample.numpy(), images
