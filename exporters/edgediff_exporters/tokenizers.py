@@ -23,6 +23,7 @@ _FILES = (
     "vocab.json",
     "merges.txt",
     "spiece.model",
+    "tokenizer.model",
     "vocab.txt",
 )
 

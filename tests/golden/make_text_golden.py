@@ -2,9 +2,9 @@
 
     python tests/golden/make_text_golden.py
 
-Needs transformers and sentencepiece (5.23.0 and 0.2.3 when these were made). The vocabularies are our own, learned
-from this repository's licence and from ``text/odd.json``; the rules around them are those of the released
-tokenizers.
+Needs diffusers, transformers and sentencepiece (0.42.1, 5.23.0 and 0.2.3 when these were made). The vocabularies are
+our own, learned from this repository's licence and from ``text/odd.json``; the rules around them are those of the
+released tokenizers.
 ``ids.npz`` holds ``prompts``, a JSON array in UTF-8, and for each tokenizer ``NAME.ids`` (prompts, LENGTH) and
 ``NAME.counts``, the tokens of each prompt that are no padding.
 """
@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 import transformers
+from diffusers.pipelines.kolors import ChatGLMTokenizer
+from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from tokenizers.normalizers import Normalizer
 from tokenizers.pre_tokenizers import PreTokenizer
@@ -39,6 +41,8 @@ CLASSES = {
     "gemma": transformers.GemmaTokenizer,
     "llama": transformers.LlamaTokenizer,
     "bert": transformers.BertTokenizer,
+    "chatglm": ChatGLMTokenizer,
+    "chatglm-nfkc": ChatGLMTokenizer,
 }
 UNKNOWN, UNKNOWN_WORD = "<unk>", "[UNK]"
 DIGITS = {"qwen": r"\p{N}", "llama3": r"\p{N}{1,3}"}
@@ -60,15 +64,19 @@ def main() -> None:
     write_gemma(HERE / "gemma")
     write_llama(HERE / "llama")
     write_bert(HERE / "bert")
+    write_chatglm(HERE / "chatglm", normalization_rule_name="identity", remove_extra_whitespaces=False)
+    write_chatglm(HERE / "chatglm-nfkc", normalization_rule_name="nmt_nfkc", remove_extra_whitespaces=True)
     prompts = odd_prompts(PROMPTS, seed=2)
     arrays = {"prompts": np.frombuffer(json.dumps(prompts).encode(), np.uint8)}
     for name, kind in CLASSES.items():
-        given = kind.from_pretrained(HERE / name)(
-            prompts, padding="max_length", padding_side="right", max_length=LENGTH, truncation=True, return_tensors="np"
-        )
-        arrays |= {f"{name}.ids": given["input_ids"].astype(np.uint16)}
-        arrays |= {f"{name}.counts": given["attention_mask"].sum(axis=1).astype(np.uint8)}
+        given = kind.from_pretrained(HERE / name)(prompts, padding="max_length", max_length=LENGTH, truncation=True)
+        ids, mask = (np.array(given[field]) for field in ("input_ids", "attention_mask"))
+        counts = mask.sum(axis=1)
+        # Some pad on the left: ours are given on the right.
+        moved = [np.roll(row, count if of[0] == 0 else 0) for row, of, count in zip(ids, mask, counts, strict=True)]
+        arrays |= {f"{name}.ids": np.stack(moved).astype(np.uint16), f"{name}.counts": counts.astype(np.uint8)}
     np.savez_compressed(HERE / "ids.npz", **arrays)
+    drop_table(HERE / "chatglm-nfkc" / "tokenizer.model")
 
 
 def lines() -> list[str]:
@@ -236,6 +244,30 @@ def write_bert(folder: Path) -> None:
     tokenizer.train_from_iterator(lines(), trainer)
     tokenizer.model.save(str(folder))
     write_config(folder, "BertTokenizer", do_lower_case=True, tokenize_chinese_chars=True, strip_accents=None)
+
+
+def write_chatglm(folder: Path, **options: object) -> None:
+    """As the ChatGLM of Kolors; with a piece of the user's own."""
+    folder.mkdir(exist_ok=True)
+    pieces = learned_pieces(
+        model_type="bpe",
+        vocab_size=1000,
+        character_coverage=0.98,
+        byte_fallback=True,
+        split_digits=True,
+        user_defined_symbols=["<think>"],
+        **{"unk_id": 0, "bos_id": 1, "eos_id": 2, "pad_id": -1, **options},
+    )
+    (folder / "tokenizer.model").write_bytes(pieces)
+    write_config(folder, "ChatGLMTokenizer", remove_space=False, do_lower_case=False)
+
+
+def drop_table(path: Path) -> None:
+    """Take the table of characters out of a file; T5's has the same one."""
+    model = ModelProto()
+    model.ParseFromString(path.read_bytes())
+    model.normalizer_spec.ClearField("precompiled_charsmap")
+    path.write_bytes(model.SerializeToString())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ _BY_CLASS = {
     "GemmaTokenizer": "sentencepiece-bpe",
     "LlamaTokenizer": "sentencepiece-bpe",
     "BertTokenizer": "wordpiece",
+    "ChatGLMTokenizer": "chatglm",
 }
 # They stand for any kind: ``tokenizer.json`` tells which.
 _ANY = ("PreTrainedTokenizer", "TokenizersBackend")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgediff_runtimes.text.byte_level import read_byte_level
+from edgediff_runtimes.text.chatglm import read_chatglm
 from edgediff_runtimes.text.clip import read_clip
 from edgediff_runtimes.text.encoding import Encoded, Encoder, PromptTruncationWarning
 from edgediff_runtimes.text.piece_pairs import read_piece_pairs
@@ -20,6 +21,7 @@ READERS = {
     "byte-level-bpe": read_byte_level,
     "sentencepiece-bpe": read_piece_pairs,
     "wordpiece": read_wordpiece,
+    "chatglm": read_chatglm,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -22,12 +22,14 @@ class Chain:
         before: Ids of the marks before a text.
         after: Ids of the marks behind it.
         pad: The id of padding.
+        prepare: What is done to a text first.
     """
 
     tokenizer: Tokenizer
     before: tuple[int, ...]
     after: tuple[int, ...]
     pad: int
+    prepare: Callable[[str], str] = str
 
 
 @final
@@ -69,12 +71,14 @@ class RowEncoder:
     def count(self, text: str) -> int:
         """See ``Encoder``."""
         chain = self._chain
-        return len(chain.before) + len(chain.tokenizer.encode(text, add_special_tokens=False).ids) + len(chain.after)
+        ids = chain.tokenizer.encode(chain.prepare(text), add_special_tokens=False).ids
+        return len(chain.before) + len(ids) + len(chain.after)
 
     def _row(self, text: str, length: int) -> list[int]:
         """The ids of a text, with marks, of which there are at most ``length``."""
         chain = self._chain
         room = max(0, length - len(chain.before) - len(chain.after))
+        text = chain.prepare(text)
         encoding = chain.tokenizer.encode(text, add_special_tokens=False)
         if len(encoding.ids) > room:
             warn_of_truncation(text, tokens=len(encoding.ids), room=room, place=encoding.offsets[room][0])

@@ -16,8 +16,7 @@ from edgediff_runtimes.untrusted.bounds import TOKENIZER_BYTES, VOCABULARY
 from edgediff_runtimes.untrusted.documents import read_bytes
 
 UNIGRAM, BPE = 1, 2
-UNKNOWN, CONTROL, USER_DEFINED, BYTE = 2, 3, 4, 6
-_NORMAL = 1
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4
 _VARINT, _DOUBLE, _BYTES, _FLOAT = 0, 1, 2, 5
 _LONGEST_VARINT = 10  # bytes
 
@@ -89,7 +88,7 @@ def read_pieces(directory: Path, name: str) -> Pieces:
 
 
 def _piece(fields: dict[int, int | float | bytes]) -> Piece:
-    text, score, kind = fields.get(1, b""), fields.get(2, 0.0), fields.get(3, _NORMAL)
+    text, score, kind = fields.get(1, b""), fields.get(2, 0.0), fields.get(3, NORMAL)
     if not isinstance(text, bytes) or not isinstance(score, float) or not isinstance(kind, int):
         raise IndexError
     return Piece(text.decode(), score, kind)
