@@ -72,7 +72,8 @@ class OpenedModel:
 
     def scheduler(self, *, steps: int) -> dict[str, Any]:
         """Its scheduler's config as the bundle holds it, see ``bundle_scheduler``."""
-        return bundle_scheduler(self.source.scheduler(), steps=steps, name=self.source.name)
+        shifted = self.recipe.first.schedule.shift is not None
+        return bundle_scheduler(self.source.scheduler(), steps=steps, name=self.source.name, shifted=shifted)
 
 
 def open_model(source: str | Path, *, config: str | Path | None) -> OpenedModel:

@@ -11,9 +11,10 @@ from edgediff_runtimes.sampling import build_sampler
 from edgediff_runtimes.sampling.reading.table import READINGS
 
 _INFINITIES = {"inf": math.inf, "-inf": -math.inf}  # as they are read
+_ANY_SHIFT = {"mu": 1.0}
 
 
-def bundle_scheduler(config: Mapping[str, Any], *, steps: int, name: str) -> dict[str, Any]:
+def bundle_scheduler(config: Mapping[str, Any], *, steps: int, name: str, shifted: bool) -> dict[str, Any]:
     """A scheduler's config as a bundle holds it.
 
     Standard JSON has no infinities. diffusers writes one where a field is infinite by default (``-Infinity`` as
@@ -24,12 +25,13 @@ def bundle_scheduler(config: Mapping[str, Any], *, steps: int, name: str) -> dic
         config: As the source has it.
         steps: What the bundle recommends.
         name: The source, for errors.
+        shifted: Whether a run shifts the schedule by the picture's size.
 
     Raises:
         SourceError: No sampler can be made from it.
     """
     try:
-        build_sampler(config, steps=steps)
+        build_sampler(config, steps=steps, **(_ANY_SHIFT if shifted and config.get("use_dynamic_shifting") else {}))
     except SamplerError as error:
         raise SourceError(f"the scheduler of `{name}` cannot be used: {error.sentence}", hint=error.hint) from error
     defaults = READINGS[config["_class_name"]].fields

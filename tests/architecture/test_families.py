@@ -36,8 +36,13 @@ CONFIGS["score-sde"] = Configs({"_class_name": "ScoreSdeVePipeline"}, {"unet": _
 CONFIGS["consistency-models"] = Configs(
     {"_class_name": "ConsistencyModelPipeline"}, {"unet": {**_UNET, "num_class_embeds": 1000}}
 )
-# A prediction type of schedulers, and a field of the records of quality, have such names too.
-ELSEWHERE = {"sample", "timestep"}
+_VAE = CONFIGS["stable-diffusion"].by_name["vae"]
+CONFIGS["flux"] = Configs(
+    {"_class_name": "FluxPipeline"},
+    {"transformer": {"axes_dims_rope": [16, 56, 56], "guidance_embeds": True}, "vae": _VAE},
+)
+# A prediction type of schedulers, a field of the records of quality and an option of runs have such names too.
+ELSEWHERE = {"sample", "timestep", "guidance"}
 
 
 def test_every_family_has_its_configs():

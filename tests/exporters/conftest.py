@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
 import os
 import pickle
 import shutil
+import string
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +20,7 @@ torch = pytest.importorskip("torch")
 
 import onnx_ir as ir  # noqa: E402 - after the skip
 from diffusers import AutoencoderKL, DDIMScheduler, LCMScheduler, UNet2DConditionModel  # noqa: E402 - after the skip
-from transformers import CLIPTextConfig, CLIPTextModel  # noqa: E402 - after the skip
+from transformers import CLIPTextConfig, CLIPTextModel, T5Tokenizer  # noqa: E402 - after the skip
 
 from edgediff_exporters import candidate, component_export, export, exporting, mixing  # noqa: E402 - after the skip
 from edgediff_exporters.quantization.search import Budget  # noqa: E402 - after the skip
@@ -43,9 +45,21 @@ def perturb(module):
     return module
 
 
-def write_tokenizer(folder):
-    """Single bytes only, as many as the text encoder's vocabulary."""
+def write_tokenizer(folder, kind="clip"):
+    """A tokenizer of single letters of the kind asked for, and the size of its vocabulary."""
     folder.mkdir(parents=True)
+    return {"clip": _write_clip, "t5": _write_t5}[kind](folder)
+
+
+def _write_t5(folder):
+    letters = [(letter, -3.0 - index / 10) for index, letter in enumerate(string.ascii_lowercase)]
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), *letters]
+    tokenizer = T5Tokenizer(vocab=pieces)
+    tokenizer.save_pretrained(folder)
+    return len(tokenizer)
+
+
+def _write_clip(folder):
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     symbols = [*map(chr, plain), *(chr(256 + index) for index in range(256 - len(plain)))]
     tokens = [*symbols, *(f"{symbol}</w>" for symbol in symbols), "<|startoftext|>", "<|endoftext|>"]
@@ -114,6 +128,12 @@ def build_pipeline(folder, kind):
 
 @pytest.fixture(scope="session", autouse=True)
 def _traced_once(shared):
+    with traced_once(shared):
+        yield
+
+
+@contextlib.contextmanager
+def traced_once(shared):
     """Each component is traced once in a run, whatever precision or layout it is then exported from and to.
 
     Tracing is nine tenths of the export of a tiny model; all after it is done anew. Processes that tests start trace.

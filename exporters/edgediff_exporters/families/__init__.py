@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgediff_exporters.families import consistency_models, ddpm, dit, score_sde, stable_diffusion, stable_diffusion_xl
+from edgediff_exporters.families import (
+    consistency_models,
+    ddpm,
+    dit,
+    flux,
+    score_sde,
+    stable_diffusion,
+    stable_diffusion_xl,
+)
 from edgediff_exporters.families.admitted import Admitted
 from edgediff_exporters.families.base import ComponentPlan, GraphInput
 from edgediff_exporters.sources.base import Source
@@ -13,21 +21,23 @@ __all__ = ["ADMITTED", "PLANS", "Admitted", "ComponentPlan", "GraphInput", "plan
 
 # By the family's name on the runtime's side.
 PLANS: dict[str, Callable[[Source], tuple[ComponentPlan, ...]]] = {
+    "consistency-models": consistency_models.plans,
+    "ddpm": ddpm.plans,
+    "dit": dit.plans,
+    "flux": flux.plans,
+    "score-sde": score_sde.plans,
     "stable-diffusion": stable_diffusion.plans,
     "stable-diffusion-xl": stable_diffusion_xl.plans,
-    "dit": dit.plans,
-    "ddpm": ddpm.plans,
-    "consistency-models": consistency_models.plans,
-    "score-sde": score_sde.plans,
 }
 # Likewise: what is taken of a source.
 ADMITTED: dict[str, Admitted] = {
+    "consistency-models": consistency_models.ADMITTED,
+    "ddpm": ddpm.ADMITTED,
+    "dit": dit.ADMITTED,
+    "flux": flux.ADMITTED,
+    "score-sde": score_sde.ADMITTED,
     "stable-diffusion": stable_diffusion.ADMITTED,
     "stable-diffusion-xl": stable_diffusion_xl.ADMITTED,
-    "dit": dit.ADMITTED,
-    "ddpm": ddpm.ADMITTED,
-    "consistency-models": consistency_models.ADMITTED,
-    "score-sde": score_sde.ADMITTED,
 }
 
 

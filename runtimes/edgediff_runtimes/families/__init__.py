@@ -8,13 +8,22 @@ from edgediff_runtimes.families.configs import Configs
 from edgediff_runtimes.families.consistency_models import CONSISTENCY_MODELS
 from edgediff_runtimes.families.ddpm import DDPM
 from edgediff_runtimes.families.dit import DIT
+from edgediff_runtimes.families.flux import FLUX
 from edgediff_runtimes.families.score_sde import SCORE_SDE
 from edgediff_runtimes.families.stable_diffusion import STABLE_DIFFUSION
 from edgediff_runtimes.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
 
 __all__ = ["FAMILIES", "Configs", "Family", "family_of"]
 
-FAMILIES: tuple[Family, ...] = (STABLE_DIFFUSION, STABLE_DIFFUSION_XL, DIT, DDPM, CONSISTENCY_MODELS, SCORE_SDE)
+FAMILIES: tuple[Family, ...] = (
+    CONSISTENCY_MODELS,
+    DDPM,
+    DIT,
+    FLUX,
+    SCORE_SDE,
+    STABLE_DIFFUSION,
+    STABLE_DIFFUSION_XL,
+)
 
 
 def family_of(class_name: str) -> Family:

@@ -1,7 +1,8 @@
 """Every family on a tiny random model: same seed, same call, the exported bundle against diffusers itself, in fp32.
 
 A case is a module beside this one: ``NAME``, ``build``, ``reference``, and ``PROMPTS`` or ``asked``; where other things
-than here can be asked of it, also ``PLANS``, ``FROM_PICTURE`` or ``STEPS``.
+than here can be asked of it, also ``PLANS``, ``FROM_PICTURE``, ``STEPS``, ``load`` (of the source in diffusers), or
+``options`` (of ours, for a plan); where it has several models, ``VARIANTS``: its functions are then given one.
 
 Bounds: final latents 1e-3 of their largest value, pictures 2/255; OpenVINO in f32 5e-3 and 4/255.
 """
@@ -43,10 +44,13 @@ def _module(path):
 
 
 CASES = {case.NAME: case for path in sorted(HERE.glob("*.py")) if path != Path(__file__) for case in [_module(path)]}
-# Every case with every plan, from noise and, where it can, from a picture.
+# Every case with every variant and plan, from noise and, where it can, from a picture.
 ASKED = [
-    pytest.param(name, plan, from_picture, id=f"{name}-{'image' if from_picture else 'noise'}-{plan}")
+    pytest.param(
+        (name, variant), plan, from_picture, id=f"{name}{variant}-{'image' if from_picture else 'noise'}-{plan}"
+    )
     for name, case in CASES.items()
+    for variant in vars(case).get("VARIANTS", ("",))
     for plan in vars(case).get("PLANS", PLANS)
     for from_picture in ([False, True] if vars(case).get("FROM_PICTURE", True) else [False])
 ]
@@ -58,19 +62,22 @@ def test_every_family_has_a_case():
 
 @pytest.fixture(scope="session")
 def family(request, shared):
-    """A case, its source and its bundle."""
-    case = CASES[request.param]
+    """A case, what its functions are given beside a plan, its source and its bundle."""
+    name, variant = request.param
+    case, given = CASES[name], {"variant": variant} if variant else {}
 
     def make(root):
         models = _module(HERE.parents[1] / "exporters" / "conftest.py")
-        index = case.build(root / "source", tokenizer=models.write_tokenizer, perturb=models.perturb)
+        index = case.build(root / "source", tokenizer=models.write_tokenizer, perturb=models.perturb, **given)
         (root / "source" / "model_index.json").write_text(json.dumps(index))
-        edgediff.export(root / "source", root / "bundle")
+        with models.traced_once(shared):  # several variants and families have the same VAE, or the same text encoder
+            edgediff.export(root / "source", root / "bundle")
 
-    root = shared(f"family-{case.NAME}", make)
-    pipeline = diffusers.DiffusionPipeline.from_pretrained(root / "source")
+    root = shared(f"family-{name}{variant}", make)
+    load = vars(case).get("load")
+    pipeline = load(root / "source", **given) if load else diffusers.DiffusionPipeline.from_pretrained(root / "source")
     pipeline.set_progress_bar_config(disable=True)
-    return case, pipeline, root / "bundle"
+    return case, given, pipeline, root / "bundle"
 
 
 @pytest.fixture(scope="module")
@@ -91,18 +98,18 @@ def drawn_by_diffusers():
 def test_same_seed_same_picture(family, picture, plan, from_picture, engine, drawn_by_diffusers):
     guidance, negative, batch, size = plan
     bound, levels = BOUNDS[engine]
-    case, pipeline, bundle = family
+    case, given, pipeline, bundle = family
     facts = vars(case)
     steps = facts.get("STEPS", STEPS)
     image = picture.resize(size) if from_picture else None
-    known = (case.NAME, plan, from_picture)
+    known = (case.NAME, *given.values(), plan, from_picture)
     if known not in drawn_by_diffusers:  # the same for both engines
-        drawn_by_diffusers[known] = case.reference(
-            pipeline, size=size, batch=batch, guidance=guidance, negative=negative, image=image, steps=steps
-        )
+        plans = {"size": size, "batch": batch, "guidance": guidance, "negative": negative}
+        drawn_by_diffusers[known] = case.reference(pipeline, **plans, image=image, steps=steps, **given)
     latents, images = drawn_by_diffusers[known]
     prompt, options = facts["asked"](batch) if "asked" in facts else (case.PROMPTS[:batch], {})
-    options |= {"guidance": guidance, "negative_prompt": negative}  # None is as if it were not there
+    wanted = {"guidance": guidance, "negative_prompt": negative}  # None is as if it were not there
+    options |= facts["options"](**wanted, **given) if "options" in facts else wanted
     if from_picture:
         options |= {"image": image, "strength": 0.6}
     elif size is not None:
