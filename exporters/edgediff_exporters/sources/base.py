@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -66,12 +66,13 @@ class Source:
         Raises:
             SourceError: There is none, or it is not JSON.
         """
-        if self.find(f"{origin}/{name}") is None:
+        where = f"{place_of(self.folder, self.index, origin)}/{name}"
+        if self.find(where) is None:
             raise SourceError(
                 f"the component `{origin}` is missing from `{self.name}`: expected `{origin}/{name}`",
                 hint="a source is the whole directory that diffusers' `save_pretrained` writes",
             )
-        return read_json(self.folder, f"{origin}/{name}", infinities=infinities)
+        return read_json(self.folder, where, infinities=infinities)
 
     def config(self, origin: str) -> dict[str, Any]:
         """The config that a component's module is made from.
@@ -86,9 +87,27 @@ class Source:
 
     def configs(self) -> Configs:
         """The configs of all components, for the model's family."""
-        folders = [name for name in names_in(self.folder) if (self.folder / name).is_dir()]
-        parts = [name for name in folders if self.find(f"{name}/config.json") is not None]
+        names = {*names_in(self.folder), *_parts(self.index)}
+        places = {name: place_of(self.folder, self.index, name) for name in sorted(names)}
+        parts = [name for name, place in places.items() if self.find(f"{place}/config.json") is not None]
         return Configs(self.index, {part: self.config(part) for part in parts}, self.scheduler())
+
+
+def place_of(folder: Path, index: Mapping[str, Any], origin: str) -> str:
+    """Where a component's files are: in its directory; or beside the index, as diffusers kept those of lone networks.
+
+    Args:
+        folder: The model's directory.
+        index: Its ``model_index.json``.
+        origin: The component's directory.
+    """
+    parts = _parts(index)
+    beside = len(parts) == 1 and origin in (*parts, "scheduler") and not (folder / origin).is_dir()
+    return "." if beside else origin
+
+
+def _parts(index: Mapping[str, Any]) -> list[str]:
+    return [name for name, entry in index.items() if isinstance(entry, list) and name != "scheduler"]
 
 
 def _check_lengths(path: str, field: str, value: object) -> None:

@@ -8,8 +8,18 @@ from edgediff_exporters.sources.base import MODEL_INDEX
 from edgediff_runtimes.errors import HubError, SourceError
 from edgediff_runtimes.hub import snapshot
 
-_CONFIGS = (MODEL_INDEX, "README.md", "LICENSE*", "*/*.json", "tokenizer*/*.txt")
-_WEIGHTS = "*/*.safetensors"
+# The last of each: a lone network's, beside the index.
+_CONFIGS = (
+    MODEL_INDEX,
+    "README.md",
+    "LICENSE*",
+    "*/*.json",
+    "tokenizer*/*.txt",
+    "config.json",
+    "scheduler_config.json",
+)
+_WEIGHTS = ("*/*.safetensors", "diffusion_pytorch_model.safetensors")
+_NETWORKS = ("unet/*.safetensors", "transformer/*.safetensors", _WEIGHTS[-1])
 # Training leftovers and second copies, which many repositories carry beside the weights.
 _SECOND_COPIES = ("*.non_ema.*", "*.fp16.*", "*safety_checker/*")
 
@@ -27,11 +37,12 @@ def fetch(name: str, *, with_weights: bool) -> Path:
     Raises:
         SourceError: There is no such model, or neither the hub nor a cached copy can be reached.
     """
-    patterns = [*_CONFIGS, *([_WEIGHTS] if with_weights else [])]
+    patterns = [*_CONFIGS, *(_WEIGHTS if with_weights else [])]
     try:
         folder = snapshot(name, allow=patterns, ignore=_SECOND_COPIES)
-        if with_weights and not any(folder.glob("unet/*.safetensors")):  # published in half precision only
-            folder = snapshot(name, allow=[_WEIGHTS], ignore=["*.non_ema.*"])
+        if with_weights and not any(path for pattern in _NETWORKS for path in folder.glob(pattern)):
+            # published in half precision only
+            folder = snapshot(name, allow=_WEIGHTS, ignore=["*.non_ema.*"])
     except HubError as error:
         raise SourceError(f"`{name}` is no local path, and {error.reason}", hint=error.hint or _HINT) from error
     return folder

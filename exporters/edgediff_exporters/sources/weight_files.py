@@ -24,16 +24,22 @@ _INDEX = re.compile(r"(?:diffusion_pytorch_model|model)\.safetensors\.index(?:\.
 _NAMED_AT_MOST = 5
 
 
-def weight_files(folder: Path, origin: str) -> list[Path]:
+def weight_files(folder: Path, origin: str, *, place: str | None = None) -> list[Path]:
     """The ``.safetensors`` files of a component, shards included.
+
+    Args:
+        folder: The model's directory.
+        origin: The component.
+        place: Where its files are in the directory; None: in one of its name.
 
     Raises:
         SourceError: There are none, a shard is missing, a link leads out of the folder, or there are several variants
             and none is preferred.
     """
-    if files := find_weight_files(folder, origin):
+    place = place or origin
+    if files := find_weight_files(folder, place):
         return files
-    there = [name for name in names_in(folder / origin) if not name.endswith(".json")]
+    there = [name for name in names_in(folder / place) if not name.endswith(".json")]
     if pickles := [name for name in there if Path(name).suffix in PICKLES and not _is_ir(name, there)]:
         raise SourceError(
             f"the weights of `{origin}` are there only as a pickle (`{shown(pickles[0])}`), which can run any code: "
