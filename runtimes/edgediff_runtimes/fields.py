@@ -43,6 +43,13 @@ class Fields:
             raise self.fail(name, "a string that is not empty")
         return value
 
+    def text(self, name: str) -> str:
+        """A string, which may be empty."""
+        value = self.values.get(name)
+        if not isinstance(value, str):
+            raise self.fail(name, "a string")
+        return value
+
     def optional_string(self, name: str) -> str | None:
         """A string, or None where the field is null or missing."""
         return None if self.values.get(name) is None else self.string(name)

@@ -46,7 +46,10 @@ class Fidelity:
 @final
 @dataclass(frozen=True, slots=True)
 class PictureQuality:
-    """One picture: its prompt and seed, and how near it is to the one that the fp32 model draws from them."""
+    """One picture: its prompt and seed, and how near it is to the one that the fp32 model draws from them.
+
+    The prompt is a label, or empty, where the model takes no text.
+    """
 
     prompt: str
     seed: int
@@ -57,7 +60,7 @@ class PictureQuality:
     def read(cls, fields: Fields) -> PictureQuality:
         """Read one picture."""
         figures = fields.number("psnr_db"), fields.number("ssim")
-        return cls(fields.string("prompt"), fields.integer("seed"), *figures)
+        return cls(fields.text("prompt"), fields.integer("seed"), *figures)
 
 
 @final

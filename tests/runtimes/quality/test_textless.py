@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
-from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.bundle import Bundle, QualityReport
 from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.quality import EVALUATION_PROMPTS, Reference, Runner, Subjects, call_of, make_reference, measure
 from edgediff_runtimes.quality.measures import MAX_DB
 from edgediff_runtimes.recipe import Recipe
@@ -82,5 +84,7 @@ def test_a_record_is_made_read_and_measured_against(golden, tmp_path, name, role
     assert read.pictures.shape == (3, *(2 * [runner.bundle.manifest.defaults.width]), 3)
     assert not np.array_equal(read.pictures[0], read.pictures[1])
     report = measure(runner, read, record=entry)
+    written = json.loads(json.dumps(dataclasses.asdict(report)))
+    assert QualityReport.read(Fields(written)) == report
     assert report.psnr_db.worst == MAX_DB
     assert [picture.prompt for picture in report.pictures] == [*prompts]
