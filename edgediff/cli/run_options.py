@@ -32,6 +32,11 @@ DRAWING = Section(
         ),
         click.Option(["--steps"], type=int, help="Sampling steps.  [default: the bundle's]"),
         click.Option(["--guidance"], type=float, help="Guidance scale; 1 turns it off.  [default: the bundle's]"),
+        click.Option(
+            ["--true-guidance"],
+            type=float,
+            help="Weighs --negative where --guidance is told to the model, as in FLUX.1 dev.",
+        ),
         click.Option(["--size"], metavar="WxH", callback=size, help="Pixels.  [default: the bundle's, or the image's]"),
         click.Option(["--width"], type=int, help="Pixels across, in place of --size."),
         click.Option(["--height"], type=int, help="Pixels down, in place of --size."),

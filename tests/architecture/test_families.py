@@ -41,6 +41,12 @@ CONFIGS["flux"] = Configs(
     {"_class_name": "FluxPipeline"},
     {"transformer": {"axes_dims_rope": [16, 56, 56], "guidance_embeds": True}, "vae": _VAE},
 )
+_PATCHED = {"patch_size": 2, "pos_embed_max_size": 64, "joint_attention_dim": 8, "sample_size": 128}
+_LAYERS = {"num_hidden_layers": 12}
+CONFIGS["stable-diffusion-3"] = Configs(
+    {"_class_name": "StableDiffusion3Pipeline"},
+    {"text_encoder": _LAYERS, "text_encoder_2": _LAYERS, "text_encoder_3": {}, "transformer": _PATCHED, "vae": _VAE},
+)
 # A prediction type of schedulers, a field of the records of quality and an option of runs have such names too.
 ELSEWHERE = {"sample", "timestep", "guidance"}
 

@@ -69,6 +69,7 @@ KNOWN = [
     (["run", "a", "-m", "{bundle}", "--seed", str(2**64)], "`seed` is 18446744073709551616"),
     (["run", "a", "-m", "{bundle}", "--guidance", "nan"], "`guidance` is nan: expected a finite number"),
     (["run", "a", "-m", "{bundle}", "--guidance-rescale", "2"], "`guidance_rescale` is 2.0"),
+    (["run", "a", "-m", "{bundle}", "--true-guidance", "4"], "`true_guidance` is 4.0: expected nothing"),
     (["run", "a", "-m", "{bundle}", "--noise", "dice"], "`noise` is 'dice': expected one of torch-cpu"),
     (["run", "a", "-m", "{bundle}", "--sampler", "eulr"], "`sampler` is 'eulr'"),
     (["run", "a", "-m", "{bundle}", "--sampler-option", "colour=1"], "`colour` is 1"),

@@ -10,6 +10,7 @@ import os
 import pickle
 import shutil
 import string
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -46,9 +47,9 @@ def perturb(module):
 
 
 def write_tokenizer(folder, kind="clip"):
-    """A tokenizer of single letters of the kind asked for, and the size of its vocabulary."""
+    """A small tokenizer of the kind asked for, and the size of its vocabulary."""
     folder.mkdir(parents=True)
-    return {"clip": _write_clip, "t5": _write_t5}[kind](folder)
+    return {"clip": _write_clip, "t5": _write_t5, "llama": _write_llama}[kind](folder)
 
 
 def _write_t5(folder):
@@ -59,7 +60,13 @@ def _write_t5(folder):
     return len(tokenizer)
 
 
+def _write_llama(folder):
+    shutil.copytree(Path(__file__).parents[1] / "golden" / "text" / "llama", folder, dirs_exist_ok=True)
+    return len(json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"])
+
+
 def _write_clip(folder):
+    # Single bytes only, as many as the text encoder's vocabulary.
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     symbols = [*map(chr, plain), *(chr(256 + index) for index in range(256 - len(plain)))]
     tokens = [*symbols, *(f"{symbol}</w>" for symbol in symbols), "<|startoftext|>", "<|endoftext|>"]

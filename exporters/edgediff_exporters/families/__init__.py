@@ -11,6 +11,7 @@ from edgediff_exporters.families import (
     flux,
     score_sde,
     stable_diffusion,
+    stable_diffusion_3,
     stable_diffusion_xl,
 )
 from edgediff_exporters.families.admitted import Admitted
@@ -27,6 +28,7 @@ PLANS: dict[str, Callable[[Source], tuple[ComponentPlan, ...]]] = {
     "flux": flux.plans,
     "score-sde": score_sde.plans,
     "stable-diffusion": stable_diffusion.plans,
+    "stable-diffusion-3": stable_diffusion_3.plans,
     "stable-diffusion-xl": stable_diffusion_xl.plans,
 }
 # Likewise: what is taken of a source.
@@ -37,6 +39,7 @@ ADMITTED: dict[str, Admitted] = {
     "flux": flux.ADMITTED,
     "score-sde": score_sde.ADMITTED,
     "stable-diffusion": stable_diffusion.ADMITTED,
+    "stable-diffusion-3": stable_diffusion_3.ADMITTED,
     "stable-diffusion-xl": stable_diffusion_xl.ADMITTED,
 }
 

@@ -11,6 +11,7 @@ from edgediff_runtimes.families.dit import DIT
 from edgediff_runtimes.families.flux import FLUX
 from edgediff_runtimes.families.score_sde import SCORE_SDE
 from edgediff_runtimes.families.stable_diffusion import STABLE_DIFFUSION
+from edgediff_runtimes.families.stable_diffusion_3 import STABLE_DIFFUSION_3
 from edgediff_runtimes.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
 
 __all__ = ["FAMILIES", "Configs", "Family", "family_of"]
@@ -22,6 +23,7 @@ FAMILIES: tuple[Family, ...] = (
     FLUX,
     SCORE_SDE,
     STABLE_DIFFUSION,
+    STABLE_DIFFUSION_3,
     STABLE_DIFFUSION_XL,
 )
 

@@ -1,0 +1,63 @@
+"""Components that do not fit each other are named before anything is traced: configs alone tell."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("torch")
+
+from edgediff_exporters.opening import open_model
+from edgediff_runtimes.errors import SourceError
+
+VAE = {"latent_channels": 16, "block_out_channels": [8, 8]}
+CLIP = {"hidden_size": 768, "num_hidden_layers": 2, "projection_dim": 768, "max_position_embeddings": 77}
+T5 = {"d_model": 4096}
+FLUX = {
+    "in_channels": 64,
+    "joint_attention_dim": 4096,
+    "pooled_projection_dim": 768,
+    "guidance_embeds": True,
+    "axes_dims_rope": [16, 56, 56],
+}
+SD3 = {
+    "in_channels": 16,
+    "joint_attention_dim": 4096,
+    "pooled_projection_dim": 1536,
+    "patch_size": 2,
+    "pos_embed_max_size": 192,
+}
+ENCODERS = {"text_encoder": CLIP, "text_encoder_2": CLIP}
+
+# pipeline, its transformer, what is changed of it, its other parts, what the sentence says
+MISFITS = [
+    ("FluxPipeline", FLUX, {"in_channels": 384, "out_channels": 64}, {"text_encoder": CLIP, "text_encoder_2": T5},
+     "takes 384 channels and gives 64: expected 64, the channels of its VAE's latents, 4 entries at a time"),
+    ("FluxPipeline", FLUX, {"joint_attention_dim": 2048}, {"text_encoder": CLIP, "text_encoder_2": T5},
+     "`joint_attention_dim` is 2048: expected 4096, `d_model` of its T5"),
+    ("FluxPipeline", FLUX, {"pooled_projection_dim": 512}, {"text_encoder": CLIP, "text_encoder_2": T5},
+     "`pooled_projection_dim` is 512: expected 768, `hidden_size` of its CLIP"),
+    ("StableDiffusion3Pipeline", SD3, {"pooled_projection_dim": 2048}, ENCODERS,
+     "`pooled_projection_dim` is 2048: expected 1536, `projection_dim` of its CLIPs together"),
+    ("StableDiffusion3Pipeline", SD3, {"joint_attention_dim": 1024}, ENCODERS,
+     "is 1536 together: expected at most 1024"),
+    ("StableDiffusion3Pipeline", SD3, {"joint_attention_dim": 2048}, {**ENCODERS, "text_encoder_3": T5},
+     "`joint_attention_dim` is 2048: expected 4096, `d_model` of its T5"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pipeline", "transformer", "changed", "parts", "sentence"), MISFITS)
+def test_what_does_not_fit_is_named(tmp_path, pipeline, transformer, changed, parts, sentence):
+    written = {"vae": VAE, **parts, "transformer": {**transformer, **changed}}
+    tokenizers = [name.replace("text_encoder", "tokenizer") for name in parts if name.startswith("text_encoder")]
+    for name, config in {**written, **{name: {} for name in tokenizers}}.items():
+        (tmp_path / name).mkdir()
+        kind = "tokenizer_config.json" if name in tokenizers else "config.json"
+        (tmp_path / name / kind).write_text(json.dumps(config))
+    (tmp_path / "scheduler").mkdir()
+    (tmp_path / "scheduler" / "scheduler_config.json").write_text("{}")
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+    with pytest.raises(SourceError) as caught:
+        open_model(tmp_path, config=None)
+    assert sentence in caught.value.sentence
