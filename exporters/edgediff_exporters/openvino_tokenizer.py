@@ -11,6 +11,7 @@ from edgediff_runtimes.bundle import FileEntry, sha256_of
 from edgediff_runtimes.errors import ExportError, NotInstalledError
 from edgediff_runtimes.text import Encoder, PromptTruncationWarning, open_tokenizer
 
+GENAI_KINDS = ("clip", "unigram")  # of the tokenizers that OpenVINO GenAI draws with
 GRAPH_NAME = "openvino_tokenizer.xml"
 _FILES = (GRAPH_NAME, "openvino_tokenizer.bin")
 # What a converted tokenizer could get wrong: case, marks, contractions, digits, white space, other scripts, length.

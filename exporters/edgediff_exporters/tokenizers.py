@@ -1,18 +1,22 @@
-"""The tokenizer of a bundle: the files of the source, and CLIP's ``tokenizer.json`` where the source has none."""
+"""The tokenizer of a bundle: the files of the source, and ``tokenizer.json`` of CLIP or T5 where it has none."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+from tokenizers import processors
 from transformers import CLIPTokenizer
 
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.sources.files import read_json, refusing_oddities
 from edgediff_runtimes.bundle import FileEntry, Tokenizer, sha256_of
 from edgediff_runtimes.bundle.tokenizer_kinds import kind_of
-from edgediff_runtimes.errors import SourceError, quoted, shown
+from edgediff_runtimes.errors import BundleError, SourceError, quoted, shown
+from edgediff_runtimes.text import open_tokenizer
 from edgediff_runtimes.text.files import WHOLE, read_file
+from edgediff_runtimes.text.unigram import read_unigram
 from edgediff_runtimes.untrusted.bounds import TOKENS
 
 _FILES = (
@@ -50,12 +54,16 @@ def write_tokenizer(source: Source, origin: str, folder: Path) -> Tokenizer:
         source.write_vocabulary(here)
     stated = read_json(folder, f"{origin}/tokenizer_config.json")
     kind = kind_of(stated, name=f"{origin}/tokenizer_config.json", whole=lambda: read_file(here, WHOLE))
-    if kind == "clip" and not (here / "tokenizer.json").is_file():
-        _write_fast(here, origin)
+    if kind in _WRITTEN and not (here / WHOLE).is_file():
+        _WRITTEN[kind](here, origin)
     limit = _most_tokens(source, origin, kind)
     length = stated.get("model_max_length")  # 1e30 where none was set
     if not (isinstance(length, int | float) and 1 <= length <= limit):
         length = limit
+    try:
+        open_tokenizer(here, kind=kind, max_tokens=int(length))
+    except BundleError as error:
+        raise SourceError(error.sentence) from error
     files = tuple(
         FileEntry(f"{origin}/{path.name}", path.stat().st_size, sha256_of(path)) for path in sorted(here.iterdir())
     )
@@ -75,7 +83,19 @@ def _most_tokens(source: Source, origin: str, kind: str) -> int:
     return min(limit, TOKENS.most)
 
 
-def _write_fast(here: Path, origin: str) -> None:
+def _write_unigram(here: Path, _: str) -> None:
+    """Write ``tokenizer.json`` from SentencePiece's file, for readers that know no such file."""
+    try:
+        chain = read_unigram(here)
+    except BundleError as error:
+        raise SourceError(error.sentence) from error
+    (end,) = chain.after
+    mark = chain.tokenizer.id_to_token(end)
+    chain.tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {mark}", special_tokens=[(mark, end)])
+    chain.tokenizer.save(str(here / WHOLE), pretty=False)
+
+
+def _write_clip(here: Path, origin: str) -> None:
     """Write ``tokenizer.json`` from vocabulary and merges."""
     with refusing_oddities(f"the tokenizer in `{origin}`"):
         try:
@@ -84,4 +104,7 @@ def _write_fast(here: Path, origin: str) -> None:
             raise SourceError(
                 f"the tokenizer in `{origin}` cannot be read: {shown(str(error).splitlines()[0])}"
             ) from error
-        tokenizer.backend_tokenizer.save(str(here / "tokenizer.json"))
+        tokenizer.backend_tokenizer.save(str(here / WHOLE))
+
+
+_WRITTEN: dict[str, Callable[[Path, str], None]] = {"clip": _write_clip, "unigram": _write_unigram}

@@ -8,6 +8,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torch
+import transformers
 from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
@@ -269,9 +270,26 @@ def test_the_files_of_t5s_tokenizer_are_copied(copy, tmp_path, stated, most):
     (tmp_path / "bundle").mkdir()
     tokenizer = write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle")
     assert (tokenizer.kind, tokenizer.max_tokens) == ("unigram", most)
-    assert [file.path for file in tokenizer.files] == ["tokenizer/spiece.model", "tokenizer/tokenizer_config.json"]
-    opened = open_tokenizer(tmp_path / "bundle" / "tokenizer", kind=tokenizer.kind, max_tokens=9)
-    assert opened.encode([""]).ids.tolist() == [[1, 0, 0, 0, 0, 0, 0, 0, 0]]
+    names = ["spiece.model", "tokenizer.json", "tokenizer_config.json"]
+    assert [file.path for file in tokenizer.files] == [f"tokenizer/{name}" for name in names]
+    folder = tmp_path / "bundle" / "tokenizer"
+    prompts = ["", "a red  apple <extra_id_7>\nㅤﬁ"]
+    rows = open_tokenizer(folder, kind="unigram", max_tokens=9).encode(prompts).ids.tolist()
+    assert rows[0] == [1, 0, 0, 0, 0, 0, 0, 0, 0]
+    (folder / "tokenizer.json").rename(tmp_path / "tokenizer.json")
+    assert open_tokenizer(folder, kind="unigram", max_tokens=9).encode(prompts).ids.tolist() == rows
+    (tmp_path / "tokenizer.json").rename(folder / "tokenizer.json")
+    reference = transformers.T5Tokenizer.from_pretrained(folder, local_files_only=True)
+    theirs = reference(prompts, padding="max_length", max_length=9, truncation=True)["input_ids"]
+    assert theirs == rows
+
+
+def test_a_tokenizer_that_the_runtime_cannot_read_is_refused(copy, tmp_path):
+    _with_t5(copy, 512)
+    (copy / "tokenizer" / "spiece.model").write_bytes(b"no pieces")
+    (tmp_path / "bundle").mkdir()
+    with pytest.raises(SourceError, match="holds no readable tokenizer"):
+        write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle")
 
 
 def test_a_tokenizer_of_an_unknown_class_is_named(copy, tmp_path):

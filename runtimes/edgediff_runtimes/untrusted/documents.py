@@ -6,6 +6,7 @@ bounded depth, every number fits a double, and no text has surrogates.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -25,6 +26,9 @@ _INFINITIES = {"Infinity": "inf", "-Infinity": "-inf"}
 _LONGEST_NUMBER = 4000  # digits: a double has 309 at most, Python makes whole numbers of up to 4300
 # A terminal obeys all but these: the zero byte, tab, line feed.
 _CONTROL = re.compile(r"[\x01-\x08\x0b-\x1f\x7f-\x9f]")
+# What a text must hold that has half of a surrogate pair or a number beyond doubles: an escape, an exponent, a long row
+# of digits. A vocabulary has a million texts, and one look at the whole is quicker than one at each.
+_SUSPECT = re.compile(r"\\u[dD][89a-fA-F]|[0-9.][eE]\+?[0-9]{3}|[0-9]{300}")
 _TOO_DEEP = f"it is nested deeper than {JSON_DEPTH.most}: {JSON_DEPTH.reason}"
 _KINDS = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
 
@@ -116,7 +120,10 @@ def parse_json(text: str, *, infinities: bool = False, printable: bool = False) 
         raise ValueError(_TOO_DEEP) from error
     if not isinstance(values, dict):
         raise ValueError(f"it is {_KINDS.get(type(values), 'a number')}: expected an object")  # noqa: TRY004 - of the text
-    _check(values, printable=printable)
+    if printable or _SUSPECT.search(text):
+        _check(values, printable=printable)
+    else:
+        _check_depth(values)
     return values
 
 
@@ -124,6 +131,18 @@ def _whole(digits: str) -> int:
     if len(digits) > _LONGEST_NUMBER:  # Python would refuse it as well, in terms of its own settings
         raise ValueError(f"the number {shown(digits)} is too large for a double")
     return int(digits)
+
+
+def _check_depth(values: dict[str, Any]) -> None:
+    level: list[Any] = [values]
+    for _ in range(JSON_DEPTH.most):
+        inside = itertools.chain.from_iterable(
+            holder.values() if isinstance(holder, dict) else holder for holder in level
+        )
+        level = [item for item in inside if isinstance(item, dict | list)]
+        if not level:
+            return
+    raise ValueError(_TOO_DEEP)
 
 
 def _check(values: dict[str, Any], *, printable: bool) -> None:

@@ -98,6 +98,15 @@ def _writable(fields):
     return {name: str(value) if value in (float("inf"), -float("inf")) else value for name, value in fields.items()}
 
 
+OTHER_TOKENIZERS = [
+    ("qwen", "byte-level-bpe"),
+    ("llama3", "byte-level-bpe"),
+    ("gemma", "sentencepiece-bpe"),
+    ("llama", "sentencepiece-bpe"),
+    ("bert", "wordpiece"),
+]
+
+
 @pytest.mark.parametrize("form", ["pad-end-json", "pad-exclamation"])
 def test_tokenizers(golden, tmp_path, form, mutated):
     words = {"added_tokens.json": {"<cat-toy>": 576}, "tokenizer_config.json": {"model_max_length": 12}}
@@ -118,6 +127,24 @@ def test_tokenizers(golden, tmp_path, form, mutated):
             path.write_bytes(files[path])
 
     _fuzz(2 if form == "pad-end-json" else 3, 500, case)
+
+
+@pytest.mark.parametrize(("name", "kind"), OTHER_TOKENIZERS)
+def test_tokenizers_of_other_kinds(golden, tmp_path, name, kind, mutated):
+    for file in (golden / "text" / name).iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    files = {path: path.read_bytes() for path in sorted(tmp_path.iterdir())}
+
+    def case(rng):
+        path = rng.choice(list(files))
+        values = json.loads(files[path]) if path.suffix == ".json" else {"": files[path].decode().split("\n")}
+        path.write_bytes(mutated(values, rng))
+        try:
+            open_tokenizer(tmp_path, kind=kind, max_tokens=12).encode(["a <think> A red\n apple 🍎 \0 <s>[SEP]"])
+        finally:
+            path.write_bytes(files[path])
+
+    _fuzz(4 + len(name), 150, case)
 
 
 def test_directories_without_a_manifest(bundle_dir, use, mutated):
