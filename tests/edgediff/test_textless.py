@@ -49,6 +49,15 @@ def test_a_label_is_a_number_or_a_name(labels):
     assert alone.images[0].size == (64, 64)
 
 
+@pytest.mark.parametrize("sampler", ["euler_cfg_pp", "ddpm", "dpmpp_2m_karras"])
+def test_a_learned_variance_stands_in_no_samplers_way(labels, sampler):
+    """The network gives twice the channels; guidance mixes the first half, and CFG++ gets both predictions whole."""
+    with edgediff.load(labels) as pipeline:
+        result = pipeline(class_label=[7, 1], seed=7, steps=4, sampler=sampler)
+    assert result.latents.shape == (2, 4, 8, 8)
+    assert np.isfinite(result.latents).all()
+
+
 def test_the_unguided_branch_gets_the_row_behind_the_classes(labels):
     """At guidance 1 the network is asked once; above, what no class would be is pushed away from."""
     with edgediff.load(labels) as pipeline:
@@ -90,7 +99,7 @@ def test_what_a_model_of_classes_refuses(labels, options, sentence, hint):
     ("options", "sentence"),
     [
         ({"prompt": "a cat"}, "`prompt` is 'a cat': expected nothing, because the bundle's model takes no text"),
-        ({"class_label": 1}, "`class_label` is 1: expected nothing, because the bundle's model does not take it"),
+        ({"class_label": 1}, "`class_label` is 1: expected nothing, because the bundle's model has no classes"),
         ({"guidance": 3.0}, "`guidance` is 3.0: expected nothing, because the bundle's model does not take it"),
         ({"guidance_rescale": 0.5}, "`guidance_rescale` is 0.5: expected 0, because this run has no guidance"),
         ({"width": 15}, "`width` is 15: expected a multiple of 2"),
@@ -168,7 +177,7 @@ def test_a_picture_of_nothing_needs_no_prompt_and_is_drawn_again(command, pixels
         ("labels", [], ("`class_label` is None", "hint: `--label` says which class to draw")),
         ("labels", ["--label", "gold fish"], ("is 'gold fish'", "hint: did you mean goldfish")),
         ("pixels", ["a cat"], ("takes no text", "")),
-        ("pixels", ["--label", "1"], ("does not take it", "")),
+        ("pixels", ["--label", "1"], ("has no classes", "")),
         ("bundle", ["a cat", "--label", "1"], ("`class_label` is '1': expected nothing", "")),
     ],
     ids=str,

@@ -136,7 +136,8 @@ def _check_known(recipe: Recipe, options: Options) -> None:
     read = {*recipe.options, *_PICTURES, *_WITH_A_PICTURE, "negative_prompt", "guidance_rescale", "width", "height"}
     for name, value in options.items():
         if value is not None and name not in read:
-            raise SettingError(name, got=value, expected="nothing, because the bundle's model does not take it")
+            why = "has no classes" if name == "class_label" else "does not take it"
+            raise SettingError(name, got=value, expected=f"nothing, because the bundle's model {why}")
 
 
 def _is_guided(guidance: Guidance | None, options: Options, scale: float | None) -> bool:
