@@ -6,17 +6,11 @@ Not even what is no ``Exception``: the panics of libraries in Rust are not.
 from __future__ import annotations
 
 import json
-import random
-import traceback
-import warnings
-from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgediff_runtimes.bundle import Bundle
-from edgediff_runtimes.errors import EdgediffError
 from edgediff_runtimes.noise import noise_source
 from edgediff_runtimes.pipeline import Pipeline
 from edgediff_runtimes.placement import Placement
@@ -25,30 +19,6 @@ from edgediff_runtimes.sampling import build_sampler
 from edgediff_runtimes.sampling.reading.table import READINGS
 from edgediff_runtimes.text import open_tokenizer
 from edgediff_runtimes.untrusted.documents import read_json
-
-
-def _fuzz(seed, cases, case):
-    """Run ``case(rng)`` many times; everything but our own errors is found, with the number of its case."""
-    found, outcomes = {}, Counter()
-    for index in range(cases):
-        rng = random.Random(seed * 100_000 + index)  # noqa: S311 - it is to be the same each time
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            try:
-                case(rng)
-                outcomes["taken"] += 1
-            except EdgediffError as error:
-                outcomes["refused"] += 1
-                if not error.sentence.isprintable() or len(str(error)) > 2500:
-                    found.setdefault("a sentence that is no sentence", (index, error.sentence))
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is what this test looks for
-                frame = traceback.extract_tb(error.__traceback__)[-1]
-                where = f"{Path(frame.filename).name}:{frame.lineno}"
-                found.setdefault(f"{type(error).__name__} at {where}: {str(error)[:60]}", index)
-    assert found == {}
-    assert min(outcomes["taken"], outcomes["refused"]) > cases / 50, "the mutations are too wild or too tame"
 
 
 def _values(path):
@@ -70,7 +40,7 @@ def use(fake_engine):
     return use
 
 
-def test_manifests(bundle_dir, use, mutated):
+def test_manifests(fuzz, bundle_dir, use, mutated):
     path = bundle_dir / "edgediff.json"
     values = _values(path)
 
@@ -78,10 +48,10 @@ def test_manifests(bundle_dir, use, mutated):
         path.write_bytes(mutated(values, rng))
         use(bundle_dir, rng)
 
-    _fuzz(0, 1000, case)
+    fuzz(0, 1000, case)
 
 
-def test_schedulers(tmp_path, mutated):
+def test_schedulers(fuzz, tmp_path, mutated):
     path = tmp_path / "scheduler_config.json"
     configs = [{"_class_name": name, **_writable(reading.fields)} for name, reading in sorted(READINGS.items())]
 
@@ -91,7 +61,7 @@ def test_schedulers(tmp_path, mutated):
         if rng.random() < 0.2 and not sampler.discrete:  # those draw tokens
             sampler.sample(lambda x, _: x * np.float32(0.5), np.ones((1, 4, 2, 2), np.float32), rng=noise_source(0))
 
-    _fuzz(1, 5500, case)
+    fuzz(1, 5500, case)
 
 
 def _writable(fields):
@@ -108,7 +78,7 @@ OTHER_TOKENIZERS = [
 
 
 @pytest.mark.parametrize("form", ["pad-end-json", "pad-exclamation"])
-def test_tokenizers(golden, tmp_path, form, mutated):
+def test_tokenizers(fuzz, golden, tmp_path, form, mutated):
     words = {"added_tokens.json": {"<cat-toy>": 576}, "tokenizer_config.json": {"model_max_length": 12}}
     for file in (golden / "tokenizer" / form).iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
@@ -126,11 +96,11 @@ def test_tokenizers(golden, tmp_path, form, mutated):
         finally:
             path.write_bytes(files[path])
 
-    _fuzz(2 if form == "pad-end-json" else 3, 500, case)
+    fuzz(2 if form == "pad-end-json" else 3, 500, case)
 
 
 @pytest.mark.parametrize(("name", "kind"), OTHER_TOKENIZERS)
-def test_tokenizers_of_other_kinds(golden, tmp_path, name, kind, mutated):
+def test_tokenizers_of_other_kinds(fuzz, golden, tmp_path, name, kind, mutated):
     for file in (golden / "text" / name).iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     files = {path: path.read_bytes() for path in sorted(tmp_path.iterdir())}
@@ -144,10 +114,10 @@ def test_tokenizers_of_other_kinds(golden, tmp_path, name, kind, mutated):
         finally:
             path.write_bytes(files[path])
 
-    _fuzz(4 + len(name), 150, case)
+    fuzz(4 + len(name), 150, case)
 
 
-def test_directories_without_a_manifest(bundle_dir, use, mutated):
+def test_directories_without_a_manifest(fuzz, bundle_dir, use, mutated):
     (bundle_dir / "edgediff.json").unlink()
     names = ("model_index.json", "unet/config.json", "vae_decoder/config.json", "tokenizer/tokenizer_config.json")
     files = {bundle_dir / name: _values(bundle_dir / name) for name in (*names, "scheduler/scheduler_config.json")}
@@ -160,10 +130,10 @@ def test_directories_without_a_manifest(bundle_dir, use, mutated):
         finally:
             path.write_text(json.dumps(files[path]), encoding="utf-8")
 
-    _fuzz(4, 500, case)
+    fuzz(4, 500, case)
 
 
-def test_records_of_quality(tmp_path, mutated):
+def test_records_of_quality(fuzz, tmp_path, mutated):
     numbers = np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2)
     probes = tuple(
         Probe("unet", {"sample": numbers, "timestep": numbers[0, 0, 0]}, "out", numbers, t) for t in (9.0, 1.0)
@@ -185,4 +155,4 @@ def test_records_of_quality(tmp_path, mutated):
             path.write_bytes(data)
         Reference.load(path)
 
-    _fuzz(5, 2000, case)
+    fuzz(5, 2000, case)
