@@ -47,6 +47,9 @@ CONFIGS["stable-diffusion-3"] = Configs(
     {"_class_name": "StableDiffusion3Pipeline"},
     {"text_encoder": _LAYERS, "text_encoder_2": _LAYERS, "text_encoder_3": {}, "transformer": _PATCHED, "vae": _VAE},
 )
+CONFIGS["z-image"] = Configs(
+    {"_class_name": "ZImagePipeline"}, {"text_encoder": {"num_hidden_layers": 28}, "vae": _VAE}
+)
 # A prediction type of schedulers, a field of the records of quality and an option of runs have such names too.
 ELSEWHERE = {"sample", "timestep", "guidance"}
 

@@ -13,6 +13,7 @@ from edgediff_exporters.families import (
     stable_diffusion,
     stable_diffusion_3,
     stable_diffusion_xl,
+    z_image,
 )
 from edgediff_exporters.families.admitted import Admitted
 from edgediff_exporters.families.base import ComponentPlan, GraphInput
@@ -30,6 +31,7 @@ PLANS: dict[str, Callable[[Source], tuple[ComponentPlan, ...]]] = {
     "stable-diffusion": stable_diffusion.plans,
     "stable-diffusion-3": stable_diffusion_3.plans,
     "stable-diffusion-xl": stable_diffusion_xl.plans,
+    "z-image": z_image.plans,
 }
 # Likewise: what is taken of a source.
 ADMITTED: dict[str, Admitted] = {
@@ -41,6 +43,7 @@ ADMITTED: dict[str, Admitted] = {
     "stable-diffusion": stable_diffusion.ADMITTED,
     "stable-diffusion-3": stable_diffusion_3.ADMITTED,
     "stable-diffusion-xl": stable_diffusion_xl.ADMITTED,
+    "z-image": z_image.ADMITTED,
 }
 
 

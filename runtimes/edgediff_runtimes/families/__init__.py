@@ -13,6 +13,7 @@ from edgediff_runtimes.families.score_sde import SCORE_SDE
 from edgediff_runtimes.families.stable_diffusion import STABLE_DIFFUSION
 from edgediff_runtimes.families.stable_diffusion_3 import STABLE_DIFFUSION_3
 from edgediff_runtimes.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
+from edgediff_runtimes.families.z_image import Z_IMAGE
 
 __all__ = ["FAMILIES", "Configs", "Family", "family_of"]
 
@@ -25,6 +26,7 @@ FAMILIES: tuple[Family, ...] = (
     STABLE_DIFFUSION,
     STABLE_DIFFUSION_3,
     STABLE_DIFFUSION_XL,
+    Z_IMAGE,
 )
 
 
