@@ -186,8 +186,8 @@ def _with_preview(manifest: Manifest, folder: Path, on_progress: OnProgress) -> 
     with engine_for("onnx").load(loaded, device="cpu", options=EngineOptions(low_memory=True)) as decoder:
         space = replace(stage.space, preview=fit_preview(decoder, stage))
     on_progress(ExportProgress(graph.role, "preview", 1, 1))
-    stages = (*manifest.recipe.stages[:-1], replace(stage, space=space))
-    return replace(manifest, recipe=Recipe(stages))
+    stages = [replace(one, space=space) if one.result == stage.result else one for one in manifest.recipe.stages]
+    return replace(manifest, recipe=Recipe(tuple(stages)))
 
 
 def _options(

@@ -30,13 +30,13 @@ _OTHER_CHANNELS = {
 }
 
 
-def check_channels(source: Source, encoders: tuple[str, ...] = ("text_encoder",)) -> None:
+def check_channels(source: Source, encoders: tuple[str, ...] = ("text_encoder",), *, network: str = "unet") -> None:
     """Whether the channels of U-Net, VAE and text encoders meet.
 
     Raises:
         SourceError: They do not.
     """
-    unet, vae = source.config("unet"), source.config("vae")
+    unet, vae = source.config(network), source.config("vae")
     latent = vae.get("latent_channels", 4)
     takes, gives = unet.get("in_channels", 4), unet.get("out_channels", 4)
     if takes != latent or gives != latent:
