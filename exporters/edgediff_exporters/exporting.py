@@ -54,6 +54,7 @@ def export(
     format: str = "onnx",  # noqa: A002 - the word users know; the builtin is not needed here
     precision: str | Mapping[str, str] = "fp32",
     config: str | Path | None = None,
+    components: Mapping[str, str | Path] | None = None,
     defaults: Mapping[str, float] | None = None,
     trials: TrialOptions = TrialOptions(),  # noqa: B008 - frozen
     overwrite: bool = False,
@@ -71,6 +72,7 @@ def export(
         format: The graphs' format: ``onnx`` or ``openvino``.
         precision: See ``edgediff_exporters.precision``, for all components or by component (``*``: all others).
         config: For a checkpoint that does not tell which model it is: a directory, hub name or shipped layout.
+        components: Components that come from elsewhere, by their name in the source; see ``with_components``.
         defaults: ``steps``, ``guidance``, ``width`` and ``height`` that the bundle recommends; else the family's.
         trials: What is drawn to calibrate and to measure, and the least quality that is asked for.
         overwrite: Replace a bundle that is there, once the new one is complete.
@@ -84,7 +86,7 @@ def export(
         QualityError: The bundle draws worse than was asked for.
         NotInstalledError: A package that writes the format is missing.
     """
-    opened = open_model(source, config=config)
+    opened = open_model(source, config=config, components=components)
     precisions = precision_by_role(precision, opened.recipe.duties, format_=format)
     used = {*precisions.values()}
     measured = format != "onnx" or used != {"fp32"}
@@ -96,7 +98,7 @@ def export(
     if opened.source.folder.resolve().is_relative_to(target.resolve()):
         raise TargetError(f"`{target.name}` holds the source itself: expected another place")
     with staged(target, overwrite=overwrite) as folder:
-        words = [*_options(format, precision, config, defaults), *trials.words()]
+        words = [*_options(format, precision, config, opened.source, defaults), *trials.words()]
         origin = provenance(opened.source, target, folder, words, tools=tools(format, precisions.values()))
         described = _described(opened, scheduler, folder, format_=format, defaults=recommended, origin=origin)
         order = Order(opened.source, opened.plans, format, precisions, planned)
@@ -191,9 +193,15 @@ def _with_preview(manifest: Manifest, folder: Path, on_progress: OnProgress) -> 
 
 
 def _options(
-    format_: str, precision: str | Mapping[str, str], config: str | Path | None, defaults: Mapping[str, float] | None
+    format_: str,
+    precision: str | Mapping[str, str],
+    config: str | Path | None,
+    source: Source,
+    defaults: Mapping[str, float] | None,
 ) -> list[str]:
     """What the command line says after its two arguments, without paths."""
     chosen = [word for name, value in (defaults or {}).items() for word in ("--default", f"{name}={value:g}")]
-    words = [*precision_options(precision), *([] if config is None else ["--config", Path(config).name]), *chosen]
+    parts = [word for role, part in source.replaced.items() for word in ("--component", f"{role}={part.name}")]
+    configs = [] if config is None else ["--config", Path(config).name]
+    words = [*precision_options(precision), *configs, *parts, *chosen]
     return words if format_ == "onnx" else ["--format", format_, *words]

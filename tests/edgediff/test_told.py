@@ -22,9 +22,9 @@ def test_two_numbers_of_one_option():
 
 
 REFUSED = {
-    "--original-size": ("64x96", "`original_height` is 96: expected nothing, because the bundle's model does not"),
+    "--original-size": ("64x96", "`original_width` is 64: expected nothing, because the bundle's model does not"),
     "--crop": ("3,5", "`crop_left` is 3: expected nothing, because the bundle's model does not take it"),
-    "--target-size": ("64x64", "`target_height` is 64: expected nothing"),
+    "--target-size": ("64x64", "`target_width` is 64: expected nothing"),
     "--label": ("7", "`class_label` is '7': expected nothing"),
     "--true-guidance": ("2", "`true_guidance` is 2.0: expected nothing"),
     "--aesthetic-score": ("6", "`aesthetic_score` is 6.0: expected nothing"),

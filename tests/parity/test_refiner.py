@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 
 import edgediff
+from edgediff_exporters.component_export import export_component
+from edgediff_exporters.opening import open_model
 from edgediff_runtimes.errors import SamplerError, SettingError
 
 HERE = Path(__file__).parent
@@ -33,22 +35,47 @@ def _module(path):
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """``source``: base and refiner in one folder; ``bundle``: of both; ``alone``: the refiner's graphs, no manifest."""
+def root(shared, tmp_path_factory):
+    """``source``: base and refiner in one folder; ``bundle``: their graphs; ``alone``: the refiner's. No manifests."""
+    case, models = _module(HERE / "families" / "stable_diffusion_xl.py"), _module(HERE.parent / "exporters/conftest.py")
+
+    def make(place):  # as tests/parity/families/test_families.py makes it
+        index = case.build(place / "source", tokenizer=models.write_tokenizer, perturb=models.perturb)
+        (place / "source" / "model_index.json").write_text(json.dumps(index))
+        edgediff.export(place / "source", place / "bundle")
+
+    base = shared(f"family-{case.NAME}", make)
     root = tmp_path_factory.mktemp("refiner")
-    models = _module(HERE.parent / "exporters" / "conftest.py")
-    source = root / "source"
-    case = _module(HERE / "families" / "stable_diffusion_xl.py")
-    index = case.build(source, tokenizer=models.write_tokenizer, perturb=models.perturb)
+    source = shutil.copytree(base / "source", root / "source")
+    config = diffusers.UNet2DConditionModel.load_config(source / "unet")
     torch.manual_seed(1)
-    base = diffusers.UNet2DConditionModel.from_pretrained(source / "unet")
-    changed = {**base.config, "cross_attention_dim": 24, "projection_class_embeddings_input_dim": 5 * 8 + 12}
-    models.perturb(diffusers.UNet2DConditionModel.from_config(changed)).save_pretrained(source / "refiner_unet")
+    told = {"cross_attention_dim": 24, "projection_class_embeddings_input_dim": 5 * 8 + 12}
+    refiner = diffusers.UNet2DConditionModel.from_config({**config, **told})
+    models.perturb(refiner).save_pretrained(source / "refiner_unet")
+    index = json.loads((source / "model_index.json").read_text("utf-8"))
     index["refiner_unet"] = ["diffusers", "UNet2DConditionModel"]
     (source / "model_index.json").write_text(json.dumps(index))
-    edgediff.export(source, root / "bundle")
+    shutil.copytree(base / "bundle", root / "bundle")
+    (root / "bundle" / "edgediff.json").unlink()
+    shutil.copyfile(source / "model_index.json", root / "bundle" / "model_index.json")
+    opened = open_model(source, config=None)
+    assert [stage.name for stage in opened.recipe.stages] == ["base", "refiner"]
+    (plan,) = (plan for plan in opened.plans if plan.role == "refiner_unet")
+    export_component(opened.source, plan, root / "bundle", "fp32", lambda _: None)
     _take_refiner(root / "bundle", root / "alone")
     return root
+
+
+def test_the_refiner_alone_can_be_exported(root, tmp_path):
+    """Its second text encoder and U-Net, told five numbers; no first text encoder is asked for."""
+    source = shutil.copytree(root / "source", tmp_path / "alone", ignore=shutil.ignore_patterns("unet", "text_encoder"))
+    (source / "refiner_unet").rename(source / "unet")
+    shutil.copyfile(root / "alone" / "model_index.json", source / "model_index.json")
+    opened = open_model(source, config=None)
+    assert [plan.role for plan in opened.plans] == ["text_encoder_2", "unet", "vae_decoder", "vae_encoder"]
+    (unet,) = (plan for plan in opened.plans if plan.role == "unet")
+    assert {item.name: item.shape for item in unet.inputs}["time_ids"] == ("batch", 5)
+    assert opened.recipe.tasks == ("image-to-image",)
 
 
 def _take_refiner(bundle, alone):

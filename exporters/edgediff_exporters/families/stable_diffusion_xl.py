@@ -11,6 +11,7 @@ from diffusers import UNet2DConditionModel
 from edgediff_exporters.families.admitted import Admitted, has
 from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
 from edgediff_exporters.families.stable_diffusion import (
+    AUTOENCODERS,
     CLIP_LEFTOVERS,
     TOKENIZERS,
     UNREAD,
@@ -49,7 +50,7 @@ ADMITTED = Admitted(
         "tokenizer_2": TOKENIZERS,
         "unet": ("UNet2DConditionModel",),
         _REFINER: ("UNet2DConditionModel",),
-        "vae": ("AutoencoderKL",),
+        "vae": AUTOENCODERS,
     },
     unread=UNREAD,
     leftovers=CLIP_LEFTOVERS,

@@ -145,7 +145,8 @@ def _check_known(recipe: Recipe, options: Options) -> None:
         hint = None if ours is None else f"it is called `{ours}` here"
         raise SettingError("options", got=unknown[0], expected=f"one of {', '.join(known)}", hint=hint)
     # These are refused where they are checked, with a better reason.
-    read = {*recipe.options, *_PICTURES, *_WITH_A_PICTURE, "negative_prompt", "guidance_rescale", "width", "height"}
+    without = () if any(options.get(name) is not None for name in _PICTURES) else _WITH_A_PICTURE
+    read = {*recipe.options, *_PICTURES, *without, "negative_prompt", "guidance_rescale", "width", "height"}
     for name, value in options.items():
         if value is not None and name not in read:
             why = "has no classes" if name == "class_label" else "does not take it"
