@@ -62,8 +62,7 @@ def export(
 ) -> ExportReport:
     """Export a trained model to a bundle.
 
-    Anything but fp32 in ONNX is measured against it: the model is exported in fp32 as well, into a folder that is
-    removed again, both bundles draw the same pictures, and what they differ by is written into the manifest.
+    Anything but fp32 in ONNX is measured against it: both draw the same pictures, and the manifest says how they differ.
 
     Args:
         source: A directory that diffusers' ``save_pretrained`` wrote, one ``.safetensors`` checkpoint in the original

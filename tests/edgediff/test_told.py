@@ -6,12 +6,12 @@ from typing import get_type_hints
 
 import pytest
 
-from edgediff.cli.run_options import _PAIRS, DRAWING, SAMPLING, TOLD, asked
+from edgediff.cli.run_options import _PAIRS, DRAWING, SAMPLING, START, TOLD, asked
 from edgediff_runtimes.settings import Options
 
 
 def test_every_option_of_a_call_is_offered():
-    offered = {option.name for section in (DRAWING, TOLD, SAMPLING) for option in section.options}
+    offered = {option.name for section in (DRAWING, START, TOLD, SAMPLING) for option in section.options}
     pairs = {name for names in _PAIRS.values() for name in names}
     assert (offered - _PAIRS.keys() - {"size"}) | pairs == get_type_hints(Options).keys()
 
