@@ -62,7 +62,7 @@ def export(
 ) -> ExportReport:
     """Export a trained model to a bundle.
 
-    Anything but fp32 in ONNX is measured against it: both draw the same pictures, and the manifest says how they differ.
+    Anything but fp32 in ONNX is measured against it: both draw the same pictures, whose difference the manifest has.
 
     Args:
         source: A directory that diffusers' ``save_pretrained`` wrote, one ``.safetensors`` checkpoint in the original

@@ -207,7 +207,6 @@ REFUSED = {
     "nothing there": ("vae", "nowhere", SourceError, "`nowhere` of the component `vae` is not there: expected a direc"),
     "no such part": ("vae", "empty", SourceError, "`empty` has no component `vae`: expected `config.json` in it, or"),
     "a pickle": ("vae", "vae.ckpt", SourceError, "`vae.ckpt` of the component `vae` is no `.safetensors` file"),
-    "no config": ("image_encoder", "x.safetensors", SourceError, "`x.safetensors` holds weights only, and"),
     "other channels": ("vae", "wide", SourceError, "the U-Net takes 4 channels and gives 4: expected 8, the channels"),
     "other class": ("vae", "unet", SourceError, "`vae` is of the class `UNet2DConditionModel`: expected AutoencoderKL"),
     "other tensors": ("vae", "text.safetensors", SourceError, "the weights of `vae` are not complete: expected a ten"),
@@ -220,7 +219,6 @@ def test_what_cannot_be_taken_is_one_sentence(sd1, copy, tmp_path, case):
     role, name, kind, sentence = REFUSED[case]
     (tmp_path / "empty").mkdir()
     (tmp_path / "vae.ckpt").touch()
-    shutil.copyfile(copy / "vae" / "diffusion_pytorch_model.safetensors", tmp_path / "x.safetensors")
     shutil.copyfile(copy / "text_encoder" / "model.safetensors", tmp_path / "text.safetensors")
     config = copying.deepcopy(dict(AutoencoderKL.load_config(copy / "vae")))
     AutoencoderKL.from_config({**config, "latent_channels": 8}).save_pretrained(tmp_path / "wide")
@@ -230,3 +228,10 @@ def test_what_cannot_be_taken_is_one_sentence(sd1, copy, tmp_path, case):
         open_model(sd1, config=None, components={role: place})
     assert sentence in caught.value.sentence
     assert str(tmp_path) not in caught.value.sentence
+
+
+def test_a_file_needs_the_sources_own_config(copy, tmp_path):
+    (copy / "vae" / "diffusion_pytorch_model.safetensors").rename(tmp_path / "x.safetensors")
+    shutil.rmtree(copy / "vae")
+    with pytest.raises(SourceError, match=r"`x.safetensors` holds weights only, and `copy` has no `vae/config.json`"):
+        open_model(copy, config=None, components={"vae": tmp_path / "x.safetensors"})
