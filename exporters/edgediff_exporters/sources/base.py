@@ -127,7 +127,8 @@ class Source:
 
     def configs(self) -> Configs:
         """The configs of all components, for the model's family."""
-        names = sorted({*names_in(self.folder), *_parts(self.index), *self.replaced})
+        folders = [name for name in names_in(self.folder) if (self.folder / name).is_dir()]
+        names = sorted({*folders, *_parts(self.index), *self.replaced})
         parts = [name for name in names if self.find(f"{name}/config.json") is not None]
         return Configs(self.index, {part: self.config(part) for part in parts}, self.scheduler())
 
