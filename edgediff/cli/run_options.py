@@ -87,9 +87,6 @@ SAMPLING = Section(
 TOLD = Section(
     "What some models are told",
     (
-        click.Option(
-            ["--true-guidance"], type=float, help="Scale of a second guidance, beside one that the model is told."
-        ),
         click.Option(["--original-size"], metavar="WxH", callback=size, help="Of the picture before it was cropped."),
         click.Option(["--crop"], metavar="LEFT,TOP", callback=place, help="Pixels that were cropped.  [default: 0,0]"),
         click.Option(["--target-size"], metavar="WxH", callback=size, help="Of the picture.  [default: --size]"),
