@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
@@ -36,12 +35,7 @@ class Comparison:
 
 
 def compare(
-    bundle: Bundle,
-    source: str | Path,
-    *,
-    config: str | Path | None = None,
-    components: Mapping[str, str | Path] | None = None,
-    placement: Placement = _PLACEMENT,
+    bundle: Bundle, source: str | Path, *, config: str | Path | None = None, placement: Placement = _PLACEMENT
 ) -> dict[str, Comparison]:
     """Measure every graph of a bundle against its module again, and count its operators.
 
@@ -53,7 +47,6 @@ def compare(
         bundle: One that edgediff exported.
         source: What it was exported from, as in ``export``.
         config: As in ``export``.
-        components: As in ``export``.
         placement: What computes the graphs, and where.
 
     Returns:
@@ -66,7 +59,7 @@ def compare(
         NotInstalledError: A graph's engine, or what counts its operators, is not installed.
         ToleranceError: A graph strays too far from its module, or returns what is not finite.
     """
-    opened = open_model(source, config=config, components=components)
+    opened = open_model(source, config=config)
     model = opened.source
     if bundle.derived or opened.family.name != bundle.manifest.family:
         raise SourceError(
@@ -102,8 +95,6 @@ def _compared(
 
 
 def _check_operators(bundle: Bundle, role: str, component: Component) -> None:
-    if not component.operators:
-        return  # an export before they were counted
     counted = quantiser_for(component.format).count(bundle.graph(role).path)
     for kind in sorted({*counted, *component.operators}):
         if (said := component.operators.get(kind)) != (found := counted.get(kind)):

@@ -51,8 +51,8 @@ def staged(target: Path, *, overwrite: bool) -> Iterator[Path]:
     folder = target.with_name(_name(target, "new"))
     try:
         folder.mkdir()
-    except (OSError, ValueError) as error:  # a ValueError where the name has a null character
-        raise TargetError(f"`{target.name}` cannot be written there: {_words(error)}") from error
+    except OSError as error:
+        raise _not_there(target, error) from error
     try:
         yield folder
         _flush(folder)
@@ -93,18 +93,27 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     """Refuse a place where no bundle can appear.
 
     Raises:
-        TargetError: Its parent is missing, or something is there that is not to be overwritten.
+        TargetError: Its parent is missing, no file can have its name, or something is there that is not to be
+            overwritten.
     """
     if not target.parent.is_dir():
         raise TargetError(f"`{target.name}` cannot be written: the directory `{target.parent.name}` does not exist")
-    if not os.path.lexists(target):
+    try:
+        target.lstat()
+    except FileNotFoundError:
         return
+    except (OSError, ValueError) as error:  # a ValueError where no file can have the name
+        raise _not_there(target, error) from error
     if not overwrite:
         raise TargetError(
             f"`{target.name}` exists: expected a place where nothing is", hint="give another name, or `overwrite=True`"
         )
     if not _is_bundle(target):
         raise _no_bundle(target)
+
+
+def _not_there(target: Path, error: OSError | ValueError) -> TargetError:
+    return TargetError(f"`{target.name}` cannot be written there: {_words(error)}")
 
 
 def _no_bundle(target: Path) -> TargetError:

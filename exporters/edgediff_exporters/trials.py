@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TypeAlias, final
 
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.plain import as_finite, as_whole
-from edgediff_runtimes.quality import Subjects, check_floors, held_out, read_prompts
+from edgediff_runtimes.quality import Subjects, call_of, check_floors, held_out, read_prompts
+from edgediff_runtimes.recipe import Recipe
+from edgediff_runtimes.recipe.defaults import Defaults
+from edgediff_runtimes.settings import checks
+from edgediff_runtimes.settings.resolve import resolve_settings
+from edgediff_runtimes.untrusted.bounds import IMAGES, PIXELS, SIDE, STEPS, Bound
 
 # A text file with one prompt a line, or the prompts themselves.
 Prompts: TypeAlias = "str | Path | Sequence[str]"
@@ -130,17 +136,18 @@ def plan_trials(
         _refuse(options, ("calibrate", "evaluate"), "the model takes neither prompts nor labels", None)
     minutes = _minutes(options, searched=searched)
     calibration = _prompts(options.calibrate, "calibrate") or (ours.calibration if calibrated else ())
-    pictures = _count("calibration_pictures", options.calibration_pictures, least=1)
-    if pictures is None:
+    pictures = options.calibration_pictures
+    if pictures is None and calibration:
         pictures = min(len(calibration), _CALIBRATION_PICTURES) if options.calibrate is None else len(calibration)
-    steps = _count("trial_steps", options.trial_steps, least=1)
+    pictures = _count("calibration_pictures", pictures, IMAGES, least=1) or 0
+    steps = _count("trial_steps", options.trial_steps, STEPS, least=1)
+    width, height = _size(options.trial_size)
     if options.evaluation_pictures == 0:
         _refuse(
             options, ("evaluate", "min_psnr", "min_ssim"), "`evaluation_pictures` is 0, which measures nothing", None
         )
         if not calibrated:
             _refuse(options, ("trial_steps", "trial_size"), "nothing is drawn", None)
-    width, height = options.trial_size or (None, None)
     return Trials(
         calibration=calibration,
         calibration_pictures=pictures,
@@ -154,14 +161,51 @@ def plan_trials(
     )
 
 
+def check_trials(trials: Trials, recipe: Recipe, defaults: Defaults) -> None:
+    """Refuse what the model cannot draw, before it is exported: all that a run of its bundle would refuse.
+
+    Args:
+        trials: What is drawn.
+        recipe: Of the bundle.
+        defaults: Of the bundle, where ``trials`` says nothing.
+
+    Raises:
+        SettingError: The model does not draw that size, or pictures in that number do not fit into memory.
+    """
+    drawn = trials.evaluation or trials.calibration[: trials.calibration_pictures]
+    if not drawn:
+        return
+    prompt, options = call_of(recipe, drawn[0])
+    steps, width, height = trials.steps, trials.width, trials.height
+    try:
+        settings = resolve_settings(
+            recipe, defaults, prompt, {**options, "steps": steps, "width": width, "height": height}, image_size=None
+        )
+    except SettingError as error:
+        if error.setting not in ("width", "height", "images") or (width is None and height is None):
+            raise
+        expected = f"a size that the model draws ({error.sentence})"
+        raise SettingError("trial_size", got=f"{width}x{height}", expected=expected, hint=error.hint) from error
+    try:
+        checks.memory(len(trials.evaluation), settings.width, settings.height)  # the record holds all of them
+    except SettingError as error:
+        raise SettingError(
+            "evaluation_pictures",
+            got=f"{len(trials.evaluation):,} of {settings.width}x{settings.height}",
+            expected=f"at most {PIXELS.most:,} pixels, because {PIXELS.reason}",
+            hint=error.hint,
+        ) from error
+
+
 def _evaluation(options: TrialOptions, calibration: Sequence[str], ours: Subjects) -> tuple[str, ...]:
     prompts = ours.evaluation
     if options.calibrate is not None or options.evaluate is not None:
         given = _prompts(options.evaluate, "evaluate")
         ours.check([*calibration, *given])
         prompts = held_out(given or None, calibration=calibration, ours=ours.evaluation)
-    pictures = _count("evaluation_pictures", options.evaluation_pictures, least=0)
-    return tuple(prompts[index % len(prompts)] for index in range(len(prompts) if pictures is None else pictures))
+    asked = len(prompts) if options.evaluation_pictures is None else options.evaluation_pictures
+    pictures = _count("evaluation_pictures", asked, IMAGES, least=0)
+    return tuple(islice(cycle(prompts), pictures))
 
 
 def _prompts(given: Prompts | None, setting: str) -> tuple[str, ...]:
@@ -169,7 +213,7 @@ def _prompts(given: Prompts | None, setting: str) -> tuple[str, ...]:
         return ()
     if isinstance(given, str | Path):
         return read_prompts(Path(given), setting=setting)
-    prompts = tuple(given)
+    prompts = tuple(given) if isinstance(given, Sequence) else ()
     if not prompts or not all(isinstance(prompt, str) and prompt.strip() for prompt in prompts):
         raise SettingError(setting, got=given, expected="a text file, or at least one prompt")
     return prompts
@@ -183,11 +227,28 @@ def _refuse(options: TrialOptions, names: Collection[str], reason: str, hint: st
             raise SettingError(name, got=shown, expected=f"nothing, because {reason}", hint=hint)
 
 
-def _count(name: str, value: int | None, *, least: int) -> int | None:
+def _count(name: str, value: int | None, bound: Bound, *, least: int) -> int | None:
     number = None if value is None else as_whole(value)
     if value is not None and (number is None or number < least):
         raise SettingError(name, got=value, expected=f"a whole number of at least {least}")
+    if number is not None and number > bound.most:
+        raise SettingError(name, got=value, expected=bound.expected)
     return number
+
+
+def _size(value: object) -> tuple[int | None, int | None]:
+    """Width and height; none where nothing was asked for."""
+    if value is None:
+        return None, None
+    sides = [as_whole(side) for side in value] if isinstance(value, tuple | list) else []
+    match sides:
+        case [int(width), int(height)] if min(width, height) >= 1:
+            pass
+        case _:
+            raise SettingError("trial_size", got=value, expected="two whole numbers of at least 1: width and height")
+    if max(width, height) > SIDE.most:
+        raise SettingError("trial_size", got=value, expected=f"sides of at most {SIDE.most:,}, because {SIDE.reason}")
+    return width, height
 
 
 def _minutes(options: TrialOptions, *, searched: bool) -> float:

@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import edgediff
-from edgediff_runtimes.errors import SourceError, ToleranceError
+from edgediff_runtimes.errors import ManifestError, SourceError, ToleranceError
 
 
 def test_errors_are_those_of_the_export(report, sd1):
@@ -32,6 +32,15 @@ def test_other_weights_are_noticed_whatever_the_manifest_claims(report, sd1, tmp
     (bundle / "edgediff.json").write_text(json.dumps(manifest))
     with pytest.raises(ToleranceError, match="the graph of `unet` differs from its module"):
         edgediff.verify(bundle, against=source)
+
+
+def test_a_manifest_that_does_not_tell_the_operators_is_noticed(report, sd1, tmp_path):
+    path = shutil.copytree(report.path, tmp_path / "bundle") / "edgediff.json"
+    manifest = json.loads(path.read_text())
+    del manifest["components"]["text_encoder"]["operators"]
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(ManifestError, match=r"`components\.text_encoder\.operators\.\w+` is None: expected \{'total'"):
+        edgediff.verify(tmp_path / "bundle", against=sd1)
 
 
 def test_a_derived_bundle_is_refused(report, sd1, tmp_path):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import warnings
 
 import pytest
@@ -21,7 +22,7 @@ from edgediff_exporters.sources.directory import open_directory
 from edgediff_exporters.sources.layouts import LAYOUTS, write_clip_vocabulary
 from edgediff_exporters.tokenizers import write_tokenizer
 from edgediff_exporters.tracing import empty_module
-from edgediff_runtimes.errors import SourceError
+from edgediff_runtimes.errors import SourceError, TargetError
 from edgediff_runtimes.text import open_tokenizer
 
 LAYERS = 1  # of the tiny U-Net
@@ -118,6 +119,15 @@ def test_it_gives_the_same_graphs_as_the_directory(sd1, checkpoint, report, tmp_
     assert made.manifest.recipe == report.manifest.recipe
     assert made.manifest.provenance.source == "sd1.safetensors"
     assert made.manifest.provenance.command.endswith("--config sd1")
+
+
+def test_a_checkpoint_inside_the_bundle_is_not_overwritten_with_it(sd1, checkpoint, tmp_path):
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "edgediff.json").write_text("{}")
+    inside = shutil.copyfile(checkpoint, tmp_path / "bundle" / "model.safetensors")
+    with pytest.raises(TargetError, match="`bundle` holds the source itself"):
+        export(inside, tmp_path / "bundle", config=sd1, overwrite=True)
+    assert inside.exists()
 
 
 def test_without_configs_it_says_what_is_lacking(checkpoint, tmp_path):

@@ -16,7 +16,7 @@ import pytest
 
 from edgediff_exporters import exclusive_rename, export, staging
 from edgediff_exporters.exclusive_rename import rename_exclusively
-from edgediff_exporters.staging import staged
+from edgediff_exporters.staging import check_target, staged
 from edgediff_runtimes.errors import TargetError
 
 DEAD_PID = 2**22 + 1  # above the largest that Linux gives
@@ -265,6 +265,12 @@ def test_a_file_above_the_systems_limit_is_one_sentence(tmp_path):
 def test_a_name_that_no_file_can_have(tmp_path):
     with pytest.raises(TargetError, match=r"cannot be written there: .*null"):
         make(tmp_path / "a\0b")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b", "a" * 5000], ids=["zero byte", "surrogate", "long"])
+def test_a_name_that_no_file_has_is_refused_before_the_source_is_opened(tmp_path, name):
+    with pytest.raises(TargetError, match=r"cannot be written there: .*(null|surrogates|long)"):
+        check_target(tmp_path / name, overwrite=False)
     with pytest.raises(TargetError, match=r"cannot be written there: .*too long"):
         make(tmp_path / ("n" * 300))
 

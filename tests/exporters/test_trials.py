@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("torch")
 
-from edgediff_exporters.trials import TrialOptions, Trials, plan_trials
+import edgediff
+from edgediff_exporters.trials import TrialOptions, Trials, check_trials, plan_trials
+from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.quality import CALIBRATION_PROMPTS, EVALUATION_PROMPTS
 
@@ -85,6 +89,19 @@ def test_floors_and_prompts_are_refused_where_nothing_is_measured(given):
         ({"calibration_pictures": 2.5}, "`calibration_pictures` is 2.5: expected a whole number"),
         ({"evaluation_pictures": -1}, "`evaluation_pictures` is -1: expected a whole number of at least 0"),
         ({"trial_steps": 0}, "`trial_steps` is 0: expected a whole number of at least 1"),
+        ({"trial_steps": 10**9}, "`trial_steps` is 1000000000: expected a whole number of at most 10,000"),
+        ({"calibration_pictures": 10**12}, "`calibration_pictures` is 10*: expected a whole number of at most 4,096"),
+        ({"evaluation_pictures": 10**12}, "`evaluation_pictures` is 10*: expected a whole number of at most 4,096"),
+        ({"calibrate": ["a"] * 5000}, "`calibration_pictures` is 5000: expected a whole number of at most 4,096"),
+        ({"evaluate": ["a"] * 5000}, "`evaluation_pictures` is 5000: expected a whole number of at most 4,096"),
+        ({"calibrate": 5}, "`calibrate` is 5: expected a text file, or at least one prompt"),
+        ({"trial_size": (100_000, 64)}, r"`trial_size` is \(100000, 64\): expected sides of at most 16,384"),
+        ({"trial_size": (16_384, 16_385)}, "expected sides of at most 16,384"),
+        ({"trial_size": 5}, "`trial_size` is 5: expected two whole numbers of at least 1: width and height"),
+        ({"trial_size": (1, 2, 3)}, "expected two whole numbers"),
+        ({"trial_size": "64"}, "expected two whole numbers"),
+        ({"trial_size": (64, 0)}, "expected two whole numbers of at least 1"),
+        ({"trial_size": (64, 64.5)}, "expected two whole numbers"),
         ({"min_psnr": -3}, "`min_psnr` is -3"),
         ({"min_ssim": 1.5}, "`min_ssim` is 1.5"),
         ({"calibrate": []}, "`calibrate` is .*: expected a text file, or at least one prompt"),
@@ -112,3 +129,27 @@ def test_how_to_draw_is_refused_where_nothing_is_drawn(given):
     with pytest.raises(SettingError, match=f"`{next(iter(given))}`.*nothing, because nothing is drawn"):
         plan_trials(options, calibrated=False, measured=True)
     assert plan_trials(options, calibrated=True, measured=True).calibration_pictures > 0
+
+
+RECIPE = Bundle.open(Path(edgediff.__file__).parent / "models" / "emoji").manifest
+
+
+@pytest.mark.parametrize(
+    ("trials", "words"),
+    [
+        (Trials(evaluation=("a",), width=100, height=64), r"`trial_size` is '100x64': .*\(`width` is 100: .*multiple"),
+        (Trials(calibration=("a",), calibration_pictures=1, width=64, height=3), "`trial_size` is '64x3'"),
+        (
+            Trials(evaluation=("a",) * 4096, width=512, height=512),
+            "`evaluation_pictures` is '4,096 of 512x512': expected at most 268,435,456 pixels",
+        ),
+    ],
+)
+def test_what_the_model_does_not_draw_is_refused_before_it_is_exported(trials, words):
+    with pytest.raises(SettingError, match=words):
+        check_trials(trials, RECIPE.recipe, RECIPE.defaults)
+
+
+def test_what_the_model_draws_is_taken():
+    check_trials(Trials(evaluation=("a",) * 12, width=64, height=64), RECIPE.recipe, RECIPE.defaults)
+    check_trials(Trials(width=100, height=100), RECIPE.recipe, RECIPE.defaults)  # nothing is drawn

@@ -80,6 +80,32 @@ def test_a_shard_that_is_missing_is_named(tmp_path):
         taken(tmp_path)
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (f"{NAME}.safetensors.index.fp16.json", b'{"weight_map": {"x": "gone.safetensors"}}'),
+        (f"{NAME}.safetensors.index.fp16.json", b"{"),
+        (f"{NAME}.safetensors.index.json", b'{"weight_map": {"x": "gone.safetensors"}}'),
+        (f"{NAME}.fp16.safetensors", POINTER),
+    ],
+    ids=["shards missing", "no JSON", "of the same variant", "a pointer"],
+)
+def test_of_a_variant_that_is_not_taken_nothing_is_read(tmp_path, name, content):
+    part = files(tmp_path, f"{NAME}.safetensors")
+    (part / name).write_bytes(content)
+    assert taken(tmp_path) == [f"{NAME}.safetensors"]
+
+
+def test_a_pointer_is_named_where_it_is_what_would_be_taken(tmp_path):
+    part = files(tmp_path, f"{NAME}.fp16.safetensors")
+    (part / f"{NAME}.safetensors").write_bytes(POINTER)
+    with pytest.raises(SourceError, match="is a pointer of git-lfs"):
+        taken(tmp_path)
+
+
 @pytest.mark.parametrize(
     "shards", [None, [], {}, 5, {"x": 5}, {"x": None}, {"x": ["a.safetensors"]}, {"x": {}}, {"x": ""}, {"x": ".."}]
 )

@@ -8,10 +8,13 @@ index names them; where the index is not there, complete shards tell themselves 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from edgediff_exporters.sources.files import find_file, names_in, read_json
 from edgediff_runtimes.errors import SourceError, shown
+from edgediff_runtimes.untrusted.links import is_regular
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 _PREFERRED = ("", "fp32", "fp16", "bf16")
@@ -63,37 +66,42 @@ def find_weight_files(folder: Path, origin: str) -> list[Path]:
     variants = _variants(folder, origin)
     for variant in _PREFERRED:
         if variant in variants:
-            return variants[variant]
+            return variants[variant]()
     others = {name: files for name, files in variants.items() if name != _LAST} or variants
     if len(others) > 1:
         raise SourceError(
-            f"the weights of `{origin}` are there as {', '.join(f'`{name}`' for name in sorted(others))}: expected "
-            "one of them, or a file without such a name",
+            f"the weights of `{origin}` are there as {', '.join(f'`{shown(name)}`' for name in sorted(others))}: "
+            "expected one of them, or a file without such a name",
             hint="move the others away",
         )
-    return next(iter(others.values()), [])
+    return next((files() for files in others.values()), [])
 
 
-def _variants(folder: Path, origin: str) -> dict[str, list[Path]]:
-    """The files of each variant, by its name; the plain one's is empty."""
+def _variants(folder: Path, origin: str) -> dict[str, Callable[[], list[Path]]]:
+    """What finds the files of each variant, by its name; the plain one's is empty.
+
+    Of a variant that is not taken nothing is read: its shards may be missing, its files pointers.
+    """
     names = names_in(folder / origin)
-    single: dict[str, list[Path]] = {}
-    shards: dict[str, list[Path]] = {}
+    single: dict[str, list[str]] = {}
+    shards: dict[str, list[str]] = {}
     counts: dict[str, int] = {}
     for name in names:
-        if (match := _NAME.fullmatch(name)) is None or (path := find_file(folder, f"{origin}/{name}")) is None:
+        if (match := _NAME.fullmatch(name)) is None or not is_regular(folder / origin / name):
             continue
         variant = match["variant"] or match["before"] or match["after"] or ""
         if match["shard"] is None:
-            single[variant] = [path]
+            single[variant] = [name]
         else:
-            shards.setdefault(variant, []).append(path)
+            shards.setdefault(variant, []).append(name)
             counts[variant] = max(counts.get(variant, 0), int(match["shards"]))
     complete = {variant: files for variant, files in shards.items() if len(files) == counts[variant]}
-    indexed = {
-        match["variant"] or "": _indexed(folder, origin, name) for name in names if (match := _INDEX.fullmatch(name))
+    indices = {match["variant"] or "": name for name in names if (match := _INDEX.fullmatch(name))}
+    return {
+        **{variant: partial(_all, folder, origin, files) for variant, files in complete.items()},
+        **{variant: partial(_indexed, folder, origin, name) for variant, name in indices.items()},
+        **{variant: partial(_all, folder, origin, files) for variant, files in single.items()},
     }
-    return {**complete, **indexed, **single}
 
 
 def _indexed(folder: Path, origin: str, index: str) -> list[Path]:
@@ -102,8 +110,12 @@ def _indexed(folder: Path, origin: str, index: str) -> list[Path]:
         raise SourceError(
             f"`{origin}/{index}` does not say which file holds which tensor: expected names by name in `weight_map`"
         )
+    return _all(folder, origin, sorted({Path(shard).name for shard in shards.values()}))  # they lie beside their index
+
+
+def _all(folder: Path, origin: str, names: list[str]) -> list[Path]:
     files = []
-    for name in sorted({Path(shard).name for shard in shards.values()}):  # a shard lies beside its index
+    for name in names:
         if (path := find_file(folder, f"{origin}/{name}")) is None:
             raise SourceError(
                 f"the weights of `{origin}` are not complete: `{shown(name)}` is missing",

@@ -8,7 +8,6 @@ from edgediff_runtimes.bundle.manifest import (
     Component,
     Manifest,
     OperatorCount,
-    Origin,
     Provenance,
     Tokenizer,
 )
@@ -37,7 +36,6 @@ __all__ = [
     "LevelQuality",
     "Manifest",
     "OperatorCount",
-    "Origin",
     "PictureQuality",
     "Provenance",
     "QualityReport",
