@@ -155,6 +155,7 @@ def export(
     format: str = "onnx",  # noqa: A002 - the field's word for it
     precision: str | Mapping[str, str] = "fp32",
     config: str | Path | None = None,
+    components: Mapping[str, str | Path] | None = None,
     defaults: Mapping[str, float] | None = None,
     overwrite: bool = False,
     on_progress: Callable[[ExportProgress], None] = lambda _: None,
@@ -173,6 +174,8 @@ def export(
             by component; ``*`` stands for all others.
         config: For a single-file checkpoint whose tensors do not tell which model it is: a diffusers directory whose
             configs and tokenizer describe it, or ``sd1``, ``sd2`` or ``sd2-v``.
+        components: Components that come from elsewhere, by their name in the source, such as ``{"vae": folder}``: a
+            directory with config and weights, a model (directory or hub id) that has it, or a ``.safetensors`` file.
         defaults: ``steps``, ``guidance``, ``width``, ``height`` that the bundle recommends; else the family's.
         overwrite: Replace an existing bundle, once the new one is complete.
         on_progress: Told every step.
@@ -197,6 +200,7 @@ def export(
         format=format,
         precision=precision,
         config=config,
+        components=components,
         defaults=defaults,
         trials=asked,
         overwrite=overwrite,
@@ -235,6 +239,7 @@ def verify(
     *,
     against: str | Path | None = None,
     config: str | Path | None = None,
+    components: Mapping[str, str | Path] | None = None,
     engine: ByRole[Engine | str | None] = None,
     device: ByRole[str] | None = None,
     quick: bool = False,
@@ -250,6 +255,7 @@ def verify(
         against: The source it was exported from: every graph is compared with its module again, and its operators with
             what the manifest says of them (needs ``export``).
         config: As in ``export``, for a single-file source.
+        components: As in ``export``.
         engine: An engine or its name, to load, compare and measure with, for all components or by component; None
             takes the default engine of each graph's format, and to measure the one that the manifest names.
         device: A device, likewise.
@@ -264,25 +270,27 @@ def verify(
         VerificationError: The bundle is not as good as its manifest says.
         ToleranceError: A graph strays further from its module than its precision allows.
     """
-    if config is not None and against is None:
-        raise SettingError("config", got=str(config), expected="nothing without `against`, whose configs these are")
+    for name, given in (("config", config), ("components", ", ".join(components or ()))):
+        if given and against is None:
+            raise SettingError(name, got=str(given), expected="nothing without `against`, whose they are")
     placement = Placement(engine=named_engines(engine), device="auto" if device is None else device)
     opened = open_bundle(bundle)
-    components = opened.manifest.components
-    placement.check_roles(components)
+    roles = opened.manifest.components
+    placement.check_roles(roles)
     opened.check_hashes()
     runner = Runner(opened, placement)
-    for role in components:
+    for role in roles:
         runner.load(role).close()
-    compared = {} if against is None else _exporter("compare")(opened, against, config=config, placement=placement)
+    how = {"config": config, "components": components, "placement": placement}
+    compared = {} if against is None else _exporter("compare")(opened, against, **how)
     asked = None if (engine, device) == (None, None) else runner
     figures, not_measured = ((), "not asked for") if quick else _figures(opened, asked, on_progress)
     return Verification(
         files=sum(entry.sha256 is not None for entry in opened.files()),
-        graphs=len(components),
+        graphs=len(roles),
         errors={role: one.error for role, one in compared.items()},
         tolerances={role: one.tolerance for role, one in compared.items() if one.tolerance is not None},
-        not_compared={} if against is None else dict.fromkeys(components.keys() - compared.keys(), _NOT_OF_THE_MODEL),
+        not_compared={} if against is None else dict.fromkeys(roles.keys() - compared.keys(), _NOT_OF_THE_MODEL),
         figures=figures,
         not_measured=not_measured,
     )

@@ -88,8 +88,9 @@ def picture(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
         calls: list[int] = []  # how many there were until each step's end
         with phases.phase("measured picture"):
             result = it(job["prompt"], on_step=lambda _: calls.append(len(log.calls)), **job["options"])
+    networks = {role for role, duty in it.bundle.manifest.recipe.duties.items() if duty == "network"}
     return {
-        **_timings(result, log, calls, {it.bundle.manifest.recipe.network.role}),
+        **_timings(result, log, calls, networks),
         "loads_s": dict(loads or log.loads),
     }
 

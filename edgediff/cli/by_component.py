@@ -38,3 +38,15 @@ def each_by_component(
     """The same for an option whose every value is a case of its own."""
     found = (by_component(param.opts[0], [value]) for value in values)
     return tuple(value for value in found if value is not None)
+
+
+def components(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """``vae=DIR``: where a component comes from; a path may hold commas."""
+    pairs = [value.partition("=") for value in values]
+    for role, _, source in pairs:
+        if not (role and source):
+            raise click.BadParameter(f"expected {param.metavar} such as vae=./another-vae", ctx, param)
+    found = {role: source for role, _, source in pairs}
+    if len(found) < len(pairs):
+        raise click.BadParameter("a component is named twice", ctx, param)
+    return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgediff.cli import completion
-from edgediff.cli.by_component import by_component
+from edgediff.cli.by_component import by_component, components
 from edgediff.cli.command import Command, Section
 from edgediff.cli.sizes import size
 
@@ -44,6 +44,13 @@ BUNDLE = Section(
             ["--config"],
             metavar="DIR",
             help="For a single-file SOURCE of unusual shape: a diffusers directory with its configs.",
+        ),
+        click.Option(
+            ["--component", "components"],
+            multiple=True,
+            metavar="ROLE=SOURCE",
+            callback=components,
+            help="Take a component, such as vae, from elsewhere: a directory, hub id or .safetensors file. Repeatable.",
         ),
         click.Option(["--overwrite"], is_flag=True, help="Replace BUNDLE if it exists."),
     ),

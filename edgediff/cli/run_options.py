@@ -10,7 +10,7 @@ import click
 
 from edgediff.cli import completion
 from edgediff.cli.command import Section
-from edgediff.cli.sizes import size
+from edgediff.cli.sizes import place, size
 
 if TYPE_CHECKING:
     from edgediff_runtimes.settings import Options
@@ -47,7 +47,9 @@ START = Section(
     "A picture to start from",
     (
         click.Option(["--image"], type=_FILE, help="Start from this picture."),
-        click.Option(["--strength"], type=float, help="How far to go from --image, above 0 to 1.  [default: 0.8]"),
+        click.Option(
+            ["--strength"], type=float, help="How far to go from --image, above 0 to 1.  [default: the model's]"
+        ),
     ),
 )
 SAMPLING = Section(
@@ -69,10 +71,31 @@ SAMPLING = Section(
             ["--guidance-rescale"], type=float, help="0 to 1; tames the contrast of high guidance.  [default: 0]"
         ),
         click.Option(
+            ["--encode"],
+            metavar="HOW",
+            shell_complete=completion.one_of("sample", "mode"),
+            help="sample or mode of the encoder's distribution for --image.  [default: sample]",
+        ),
+        click.Option(
             ["--noise"],
             metavar="KIND",
             shell_complete=completion.one_of("torch-cpu", "torch-cuda", "numpy"),
             help="torch-cpu, torch-cuda or numpy.  [default: torch-cpu]",
+        ),
+    ),
+)
+TOLD = Section(
+    "What some models are told",
+    (
+        click.Option(["--original-size"], metavar="WxH", callback=size, help="Of the picture before it was cropped."),
+        click.Option(["--crop"], metavar="LEFT,TOP", callback=place, help="Pixels that were cropped.  [default: 0,0]"),
+        click.Option(["--target-size"], metavar="WxH", callback=size, help="Of the picture.  [default: --size]"),
+        click.Option(["--aesthetic-score"], type=float, help="How well people liked it.  [default: 6]"),
+        click.Option(["--negative-aesthetic-score"], type=float, help="Likewise, of what to avoid.  [default: 2.5]"),
+        click.Option(
+            ["--refiner-start"],
+            type=float,
+            help="Share of the noise levels after which the refiner goes on; 1 leaves it out.  [default: 0.8]",
         ),
     ),
 )
@@ -140,16 +163,24 @@ COMPUTING = Section(
         ),
     ),
 )
-SECTIONS = (DRAWING, START, SAMPLING, FILES, COMPUTING)
+SECTIONS = (DRAWING, START, TOLD, SAMPLING, FILES, COMPUTING)
+# Options that say two numbers of the API's at once.
+_PAIRS = {
+    "original_size": ("original_width", "original_height"),
+    "target_size": ("target_width", "target_height"),
+    "crop": ("crop_left", "crop_top"),
+}
 
 
 def asked(drawing: dict[str, Any]) -> Options:
-    """The options of ``DRAWING``, ``START`` and ``SAMPLING`` that were given, as the API names them."""
+    """The options of ``DRAWING``, ``START``, ``TOLD`` and ``SAMPLING`` that were given, as the API names them."""
     given = {name: value for name, value in drawing.items() if value not in (None, ())}
     if "size" in given:
         if twice := given.keys() & {"width", "height"}:
             raise click.UsageError(f"--size and --{min(twice)} say the same: expected one of them")
         given["width"], given["height"] = given.pop("size")
+    for pair, names in _PAIRS.items():
+        given.update(zip(names, given.pop(pair, ()), strict=False))
     if "sampler_options" in given:
         given["sampler_options"] = dict(map(_field, given["sampler_options"]))
     return cast("Options", given)

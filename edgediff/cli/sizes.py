@@ -1,4 +1,4 @@
-"""``512x512`` and ``2GB`` on the command line."""
+"""``512x512``, ``0,64`` and ``2GB`` on the command line."""
 
 from __future__ import annotations
 
@@ -19,6 +19,16 @@ def sizes(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) ->
     """Width and height of each time that an option was given."""
     found = (size(ctx, param, text) for text in texts)
     return tuple(pair for pair in found if pair is not None)
+
+
+def place(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    """Left and top of one option; None where it was not given."""
+    if text is None:
+        return None
+    left, _, top = text.partition(",")
+    if not (left.isdecimal() and top.isdecimal()):
+        raise click.BadParameter(f"{text!r} is no place: expected LEFT,TOP such as 0,64", ctx, param)
+    return int(left), int(top)
 
 
 def byte_count(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:

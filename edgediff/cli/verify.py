@@ -10,6 +10,7 @@ import click
 
 from edgediff.cli import completion
 from edgediff.cli.by_component import by_component
+from edgediff.cli.by_component import components as components_
 from edgediff.cli.command import Command
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ if TYPE_CHECKING:
     shell_complete=completion.devices,
     help="Load, compare and measure on this device; repeat it per component. Default: as the engine.",
 )
+@click.option(
+    "--component",
+    "components",
+    multiple=True,
+    metavar="ROLE=SOURCE",
+    callback=components_,
+    help="As in the export: a component of the SOURCE that came from elsewhere.",
+)
 @click.option("--quick", is_flag=True, help="Only hashes and graphs: do not draw to measure quality again.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -52,6 +61,7 @@ def command(
     config: str | None,
     engine: tuple[str, ...],
     device: tuple[str, ...],
+    components: dict[str, str],
     quick: bool,
     as_json: bool,
 ) -> None:
@@ -61,6 +71,8 @@ def command(
     """
     if config is not None and against is None:
         raise click.UsageError("--config has the configs of the SOURCE of --against: expected both, or neither")
+    if components and against is None:
+        raise click.UsageError("--component is of the SOURCE of --against: expected both, or neither")
     from edgediff.api import verify
     from edgediff.cli.progress import progress
 
@@ -69,6 +81,7 @@ def command(
             bundle,
             against=against,
             config=config,
+            components=components,
             engine=by_component("--engine", engine),
             device=by_component("--device", device),
             quick=quick,

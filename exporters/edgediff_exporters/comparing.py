@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
@@ -35,7 +36,12 @@ class Comparison:
 
 
 def compare(
-    bundle: Bundle, source: str | Path, *, config: str | Path | None = None, placement: Placement = _PLACEMENT
+    bundle: Bundle,
+    source: str | Path,
+    *,
+    config: str | Path | None = None,
+    components: Mapping[str, str | Path] | None = None,
+    placement: Placement = _PLACEMENT,
 ) -> dict[str, Comparison]:
     """Measure every graph of a bundle against its module again, and count its operators.
 
@@ -47,6 +53,7 @@ def compare(
         bundle: One that edgediff exported.
         source: What it was exported from, as in ``export``.
         config: As in ``export``.
+        components: As in ``export``.
         placement: What computes the graphs, and where.
 
     Returns:
@@ -59,7 +66,7 @@ def compare(
         NotInstalledError: A graph's engine, or what counts its operators, is not installed.
         ToleranceError: A graph strays too far from its module, or returns what is not finite.
     """
-    opened = open_model(source, config=config)
+    opened = open_model(source, config=config, components=components)
     model = opened.source
     if bundle.derived or opened.family.name != bundle.manifest.family:
         raise SourceError(

@@ -54,6 +54,7 @@ def export(
     format: str = "onnx",  # noqa: A002 - the word users know; the builtin is not needed here
     precision: str | Mapping[str, str] = "fp32",
     config: str | Path | None = None,
+    components: Mapping[str, str | Path] | None = None,
     defaults: Mapping[str, float] | None = None,
     trials: TrialOptions = TrialOptions(),  # noqa: B008 - frozen
     overwrite: bool = False,
@@ -61,8 +62,7 @@ def export(
 ) -> ExportReport:
     """Export a trained model to a bundle.
 
-    Anything but fp32 in ONNX is measured against it: the model is exported in fp32 as well, into a folder that is
-    removed again, both bundles draw the same pictures, and what they differ by is written into the manifest.
+    Anything but fp32 in ONNX is measured against it: both draw the same pictures, whose difference the manifest has.
 
     Args:
         source: A directory that diffusers' ``save_pretrained`` wrote, one ``.safetensors`` checkpoint in the original
@@ -71,6 +71,7 @@ def export(
         format: The graphs' format: ``onnx`` or ``openvino``.
         precision: See ``edgediff_exporters.precision``, for all components or by component (``*``: all others).
         config: For a checkpoint that does not tell which model it is: a directory, hub name or shipped layout.
+        components: Components that come from elsewhere, by their name in the source; see ``with_components``.
         defaults: ``steps``, ``guidance``, ``width`` and ``height`` that the bundle recommends; else the family's.
         trials: What is drawn to calibrate and to measure, and the least quality that is asked for.
         overwrite: Replace a bundle that is there, once the new one is complete.
@@ -84,7 +85,7 @@ def export(
         QualityError: The bundle draws worse than was asked for.
         NotInstalledError: A package that writes the format is missing.
     """
-    opened = open_model(source, config=config)
+    opened = open_model(source, config=config, components=components)
     precisions = precision_by_role(precision, opened.recipe.duties, format_=format)
     used = {*precisions.values()}
     measured = format != "onnx" or used != {"fp32"}
@@ -98,7 +99,7 @@ def export(
     target = Path(bundle).absolute()
     _check_apart(target, opened.source)
     with staged(target, overwrite=overwrite) as folder:
-        words = [*_options(format, precision, config, defaults), *trials.words()]
+        words = [*_options(format, precision, config, opened.source, defaults), *trials.words()]
         origin = provenance(opened.source, target, folder, words, tools=tools(format, precisions.values()))
         described = _described(opened, scheduler, folder, format_=format, defaults=recommended, origin=origin)
         order = Order(opened.source, opened.plans, format, precisions, planned)
@@ -198,14 +199,20 @@ def _with_preview(manifest: Manifest, folder: Path, on_progress: OnProgress) -> 
     with engine_for("onnx").load(loaded, device="cpu", options=EngineOptions(low_memory=True)) as decoder:
         space = replace(stage.space, preview=fit_preview(decoder, stage))
     on_progress(ExportProgress(graph.role, "preview", 1, 1))
-    stages = (*manifest.recipe.stages[:-1], replace(stage, space=space))
-    return replace(manifest, recipe=Recipe(stages))
+    stages = [replace(one, space=space) if one.result == stage.result else one for one in manifest.recipe.stages]
+    return replace(manifest, recipe=Recipe(tuple(stages)))
 
 
 def _options(
-    format_: str, precision: str | Mapping[str, str], config: str | Path | None, defaults: Mapping[str, float] | None
+    format_: str,
+    precision: str | Mapping[str, str],
+    config: str | Path | None,
+    source: Source,
+    defaults: Mapping[str, float] | None,
 ) -> list[str]:
     """What the command line says after its two arguments, without paths."""
     chosen = [word for name, value in (defaults or {}).items() for word in ("--default", f"{name}={value:g}")]
-    words = [*precision_options(precision), *([] if config is None else ["--config", Path(config).name]), *chosen]
+    parts = [word for role, part in source.replaced.items() for word in ("--component", f"{role}={part.name}")]
+    configs = [] if config is None else ["--config", Path(config).name]
+    words = [*precision_options(precision), *configs, *parts, *chosen]
     return words if format_ == "onnx" else ["--format", format_, *words]

@@ -11,7 +11,7 @@ from edgediff_exporters.completeness import check_tensors
 from edgediff_exporters.families import ADMITTED, ComponentPlan, plans_of
 from edgediff_exporters.families.admitted import check_classes
 from edgediff_exporters.scheduler import bundle_scheduler
-from edgediff_exporters.sources import open_source
+from edgediff_exporters.sources import open_source, with_components
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.sources.files import refusing_oddities
 from edgediff_runtimes.bundle import Defaults
@@ -76,22 +76,31 @@ class OpenedModel:
         return bundle_scheduler(self.source.scheduler(), steps=steps, name=self.source.name, shifted=shifted)
 
 
-def open_model(source: str | Path, *, config: str | Path | None) -> OpenedModel:
+def open_model(
+    source: str | Path, *, config: str | Path | None, components: Mapping[str, str | Path] | None = None
+) -> OpenedModel:
     """Open a model and compare its classes, channels and tensors with what its family takes.
 
     Args:
         source: As in ``export``.
         config: As in ``export``.
+        components: As in ``export``.
 
     Raises:
-        SettingError: ``config`` is given for a source that has its own.
+        SettingError: ``config`` is given for a source that has its own, or a component that its family has not.
         SourceError: It is no model that can be exported.
     """
-    model = open_source(source, config=config)
+    others = components or {}
+    model = open_source(source, config=config, given=others)
     try:
-        configs = model.configs()
-        family = family_of(configs.class_name)
+        family = family_of(model.configs().class_name)
         admitted = ADMITTED[family.name]
+        for role, place in others.items():
+            if role not in admitted.classes:
+                got, expected = f"{role}={Path(place).name}", f"components among {', '.join(admitted.classes)}"
+                raise SettingError("components", got=got, expected=expected)
+        model = with_components(model, others)
+        configs = model.configs()
         with refusing_oddities(f"a config of `{model.name}`"):
             check_classes(model, admitted)
             admitted.check(model)

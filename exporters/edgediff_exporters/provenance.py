@@ -8,12 +8,12 @@ import platform
 import re
 import shlex
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from edgediff_exporters.sources.base import Source
-from edgediff_runtimes.bundle import FileEntry, Provenance, sha256_of
+from edgediff_runtimes.bundle import FileEntry, Origin, Provenance, sha256_of
 from edgediff_runtimes.errors import shown
 
 _CARD = "README.md"  # the hub's name for a model card
@@ -36,6 +36,10 @@ def provenance(
     return Provenance(
         source=source.name,
         source_sha256=source_hash(source),
+        components={
+            role: Origin(part.name, files_hash(part.files, part.root) if part.files else None)
+            for role, part in source.replaced.items()
+        },
         tools={**{name: version(name) for name in (*_TOOLS, *tools)}, "python": platform.python_version()},
         command=shlex.join(["edgediff", "export", source.name, bundle.name, *options]),
         date=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
@@ -61,9 +65,14 @@ def source_hash(source: Source) -> str:
     That of the file where there is one; else of what ``sha256sum */*.safetensors`` prints in the source's directory,
     in the order of the names.
     """
-    if len(source.files) == 1:
-        return sha256_of(source.files[0])
-    lines = sorted((file.relative_to(source.folder).as_posix(), sha256_of(file)) for file in source.files)
+    return files_hash(source.files, source.folder)
+
+
+def files_hash(files: Sequence[Path], folder: Path) -> str:
+    """The SHA-256 of a file, or of several in a directory, see ``source_hash``."""
+    if len(files) == 1:
+        return sha256_of(files[0])
+    lines = sorted((file.relative_to(folder).as_posix(), sha256_of(file)) for file in files)
     return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in lines).encode()).hexdigest()
 
 

@@ -8,21 +8,24 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, cast, final
 
 from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.components import Components
 from edgediff_runtimes.images import ImageSource, read_image
 from edgediff_runtimes.memory import available_bytes, choose_residency, needed_bytes
+from edgediff_runtimes.noise import noise_source, per_image
 from edgediff_runtimes.placement import Placement, Residency
-from edgediff_runtimes.results import Result, Step
+from edgediff_runtimes.results import Result, Step, Timings
 from edgediff_runtimes.running.awaiting import in_thread
 from edgediff_runtimes.running.run import Run
 from edgediff_runtimes.running.schedules import sampler_for
 from edgediff_runtimes.running.stage import StageRun
 from edgediff_runtimes.settings import Options
-from edgediff_runtimes.settings.resolve import resolve_settings, task_of
+from edgediff_runtimes.settings.resolve import resolve_settings, settings_of, task_of
 from edgediff_runtimes.text import open_tokenizer
 
 if TYPE_CHECKING:
@@ -161,17 +164,27 @@ class Pipeline:
             options,
             image_size=next((picture.size for picture in pictures.values()), None),
         )
-        stage = manifest.recipe.first
-        drawing = StageRun(
-            stage=stage,
+        prepared = partial(
+            StageRun,
             components=self._components,
             tokenizers=self._tokenizers,
-            settings=settings,
-            sampler=sampler_for(stage, settings, manifest.scheduler),
             pictures=pictures,
             split_guidance=self._split_guidance,
+            rng=per_image([noise_source(seed, settings.noise) for seed in settings.seeds]),
+            cancel=CancelToken(),
+            timings=Timings(),
+            computed={},
         )
-        run = Run(drawing, provenance={"bundle": self.bundle.path.name, "fingerprint": self.fingerprint})
+        stages = [
+            prepared(
+                stage=stage,
+                settings=settings_of(stage, settings),
+                sampler=sampler_for(stage, settings, manifest.scheduler),
+            )
+            for stage in manifest.recipe.stages
+            if stage.schedule.since is None or settings.option(stage.schedule.since) < 1
+        ]
+        run = Run(stages, provenance={"bundle": self.bundle.path.name, "fingerprint": self.fingerprint})
         with self._runs_lock:
             self._runs.add(run)
         return run

@@ -47,6 +47,16 @@ CONFIGS["stable-diffusion-3"] = Configs(
     {"_class_name": "StableDiffusion3Pipeline"},
     {"text_encoder": _LAYERS, "text_encoder_2": _LAYERS, "text_encoder_3": {}, "transformer": _PATCHED, "vae": _VAE},
 )
+CONFIGS["z-image"] = Configs(
+    {"_class_name": "ZImagePipeline"}, {"text_encoder": {"num_hidden_layers": 28}, "vae": _VAE}
+)
+CONFIGS["sana"] = Configs(
+    {"_class_name": "SanaPipeline"},
+    {
+        "transformer": {"guidance_embeds": True},
+        "vae": {"latent_channels": 32, "encoder_block_out_channels": [1] * 6, "scaling_factor": 0.41407},
+    },
+)
 # A prediction type of schedulers, a field of the records of quality and an option of runs have such names too.
 ELSEWHERE = {"sample", "timestep", "guidance"}
 

@@ -37,7 +37,7 @@ def test_all_is_what_a_package_offers(package):
     """What it defines without an underscore, and what it imports to pass on (ruff sees to imports without a use)."""
     tree = ast.parse(PACKAGES[package].read_text(encoding="utf-8"))
     defined = {name for name in _defined(tree) if not name.startswith("_")}
-    imported = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
     module = importlib.import_module(package)
     # The command's package is a program, not a library: it has an entry point and no list.
     declared = set(vars(module).get("__all__", defined if package == "edgediff.cli" else ()))

@@ -21,12 +21,21 @@ torch = pytest.importorskip("torch")
 
 import onnx_ir as ir  # noqa: E402 - after the skip
 from diffusers import AutoencoderKL, DDIMScheduler, LCMScheduler, UNet2DConditionModel  # noqa: E402 - after the skip
-from transformers import CLIPTextConfig, CLIPTextModel, T5Tokenizer  # noqa: E402 - after the skip
+from tokenizers import pre_tokenizers  # noqa: E402 - after the skip
+from transformers import (  # noqa: E402 - after the skip
+    CLIPTextConfig,
+    CLIPTextModel,
+    GemmaTokenizer,
+    Qwen2Tokenizer,
+    T5Tokenizer,
+)
 
 from edgediff_exporters import candidate, component_export, export, exporting, mixing  # noqa: E402 - after the skip
 from edgediff_exporters.quantization.search import Budget  # noqa: E402 - after the skip
 from edgediff_exporters.tracing import Traced, trace  # noqa: E402 - after the skip
+from edgediff_runtimes.text.sentencepiece import read_pieces  # noqa: E402 - after the skip
 
+TEXT = Path(__file__).parents[1] / "golden" / "text"
 WIDTH = 16
 UNETS = {
     "sd1": {"attention_head_dim": 2},
@@ -49,7 +58,40 @@ def perturb(module):
 def write_tokenizer(folder, kind="clip"):
     """A small tokenizer of the kind asked for, and the size of its vocabulary."""
     folder.mkdir(parents=True)
-    return {"clip": _write_clip, "t5": _write_t5, "llama": _write_llama}[kind](folder)
+    makers = {
+        "chatglm": _write_chatglm,
+        "clip": _write_clip,
+        "gemma": _write_gemma,
+        "llama": _write_llama,
+        "qwen": _write_qwen,
+        "t5": _write_t5,
+    }
+    return makers[kind](folder)
+
+
+def _write_chatglm(folder):
+    shutil.copytree(TEXT / "chatglm", folder, dirs_exist_ok=True)
+    return len(read_pieces(folder, "tokenizer.model").pieces) + 5  # marks
+
+
+def _write_gemma(folder):
+    shutil.copytree(TEXT / "gemma", folder, dirs_exist_ok=True)
+    return len(GemmaTokenizer.from_pretrained(folder))
+
+
+def _write_qwen(folder):
+    tokenizer = Qwen2Tokenizer(
+        vocab={symbol: index for index, symbol in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))},
+        merges=[],
+        additional_special_tokens=["<|im_start|>", "<|im_end|>"],
+    )
+    tokenizer.chat_template = (
+        "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n"
+        "{% if not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+    )
+    tokenizer.save_pretrained(folder)
+    return len(tokenizer)
 
 
 def _write_t5(folder):
@@ -61,7 +103,7 @@ def _write_t5(folder):
 
 
 def _write_llama(folder):
-    shutil.copytree(Path(__file__).parents[1] / "golden" / "text" / "llama", folder, dirs_exist_ok=True)
+    shutil.copytree(TEXT / "llama", folder, dirs_exist_ok=True)
     return len(json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"])
 
 

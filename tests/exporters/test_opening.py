@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 import torch
-from diffusers import AutoencoderTiny, DPMSolverMultistepScheduler, EulerDiscreteScheduler
+from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler, VQModel
 from safetensors.torch import load_file, save_file
 
 from edgediff_exporters.families import ADMITTED, PLANS
@@ -54,12 +54,10 @@ def test_every_family_says_what_it_takes():
 
 def test_another_autoencoder_is_refused_by_its_name(copy):
     shutil.rmtree(copy / "vae")
-    AutoencoderTiny(
-        encoder_block_out_channels=(16,) * 4, decoder_block_out_channels=(16,) * 4, num_encoder_blocks=(1,) * 4
-    ).save_pretrained(copy / "vae")
-    refused(copy, "`vae` is of the class `AutoencoderTiny`: expected AutoencoderKL")  # the config tells
-    change(copy / "model_index.json", vae=["diffusers", "AutoencoderTiny"])
-    refused(copy, "`vae` is of the class `AutoencoderTiny`: expected AutoencoderKL")  # the index tells
+    VQModel(block_out_channels=(8,), norm_num_groups=4).save_pretrained(copy / "vae")
+    refused(copy, "`vae` is of the class `VQModel`: expected AutoencoderKL or AutoencoderTiny")  # the config tells
+    change(copy / "model_index.json", vae=["diffusers", "VQModel"])
+    refused(copy, "`vae` is of the class `VQModel`: expected AutoencoderKL or AutoencoderTiny")  # the index tells
 
 
 @pytest.mark.parametrize(
@@ -107,6 +105,7 @@ class XlConfigs:
     """The configs of Stable Diffusion XL's components, with some fields replaced."""
 
     def __init__(self, **unet):
+        self.index = {"text_encoder": ["transformers", "CLIPTextModel"]}
         self.unet = {"in_channels": 4, "out_channels": 4, "cross_attention_dim": 2048, **unet}
 
     def config(self, name):

@@ -263,7 +263,7 @@ def test_options_and_settings_speak_of_the_same_things():
     names = {field.name for field in dataclasses.fields(Settings)}
     only_asked = {"negative_prompt", "image", "images", "class_label", "true_guidance"}  # the last ones are choices
     only_asked |= {name for name in hints if name.startswith(("original_", "crop_", "target_"))}
-    only_asked |= {"aesthetic_score", "negative_aesthetic_score"}
+    only_asked |= {"aesthetic_score", "negative_aesthetic_score", "refiner_start"}
     assert hints.keys() - names == only_asked
     assert names - hints.keys() == {"prompts", "negative_prompts", "images_per_prompt", "task", "guided", "choices"}
 

@@ -9,10 +9,12 @@ from edgediff_exporters.families import (
     ddpm,
     dit,
     flux,
+    sana,
     score_sde,
     stable_diffusion,
     stable_diffusion_3,
     stable_diffusion_xl,
+    z_image,
 )
 from edgediff_exporters.families.admitted import Admitted
 from edgediff_exporters.families.base import ComponentPlan, GraphInput
@@ -26,10 +28,12 @@ PLANS: dict[str, Callable[[Source], tuple[ComponentPlan, ...]]] = {
     "ddpm": ddpm.plans,
     "dit": dit.plans,
     "flux": flux.plans,
+    "sana": sana.plans,
     "score-sde": score_sde.plans,
     "stable-diffusion": stable_diffusion.plans,
     "stable-diffusion-3": stable_diffusion_3.plans,
     "stable-diffusion-xl": stable_diffusion_xl.plans,
+    "z-image": z_image.plans,
 }
 # Likewise: what is taken of a source.
 ADMITTED: dict[str, Admitted] = {
@@ -37,10 +41,12 @@ ADMITTED: dict[str, Admitted] = {
     "ddpm": ddpm.ADMITTED,
     "dit": dit.ADMITTED,
     "flux": flux.ADMITTED,
+    "sana": sana.ADMITTED,
     "score-sde": score_sde.ADMITTED,
     "stable-diffusion": stable_diffusion.ADMITTED,
     "stable-diffusion-3": stable_diffusion_3.ADMITTED,
     "stable-diffusion-xl": stable_diffusion_xl.ADMITTED,
+    "z-image": z_image.ADMITTED,
 }
 
 

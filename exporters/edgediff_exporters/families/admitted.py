@@ -51,15 +51,16 @@ def check_classes(source: Source, admitted: Admitted) -> None:
             )
         _check(component, name, admitted.classes[component])
     for component, names in admitted.classes.items():
-        if component in admitted.optional and not _is_named(source, component):
+        if component in admitted.optional and not has(source, component):
             continue
         if (name := _class_in_config(source, component)) is not None:
             _check(component, name, names)
 
 
-def _is_named(source: Source, component: str) -> bool:
+def has(source: Source, component: str) -> bool:
+    """Whether a source's index names a component; one that is absent is named with two nulls, or not at all."""
     entry = source.index.get(component)
-    return isinstance(entry, list) and any(name is not None for name in entry)
+    return isinstance(entry, list) and any(part is not None for part in entry)
 
 
 def _check(component: str, name: object, admitted: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ cross-attention, one VAE. What the U-Net predicts is the scheduler's matter: the
 from __future__ import annotations
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 
 from edgediff_exporters.families.admitted import Admitted
 from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
@@ -30,13 +30,13 @@ _OTHER_CHANNELS = {
 }
 
 
-def check_channels(source: Source, encoders: tuple[str, ...] = ("text_encoder",)) -> None:
+def check_channels(source: Source, encoders: tuple[str, ...] = ("text_encoder",), *, network: str = "unet") -> None:
     """Whether the channels of U-Net, VAE and text encoders meet.
 
     Raises:
         SourceError: They do not.
     """
-    unet, vae = source.config("unet"), source.config("vae")
+    unet, vae = source.config(network), source.config("vae")
     latent = vae.get("latent_channels", 4)
     takes, gives = unet.get("in_channels", 4), unet.get("out_channels", 4)
     if takes != latent or gives != latent:
@@ -61,13 +61,14 @@ CLIP_LEFTOVERS = {
     r"(^|\.)(logit_scale|text_projection(\.weight)?|attn_mask)$": "what CLIP compares texts and pictures with",
     r"^(vision_model|visual_projection)\.": "CLIP's other half, for pictures",
 }
+AUTOENCODERS = ("AutoencoderKL", "AutoencoderTiny")
 TOKENIZERS = ("CLIPTokenizer", "CLIPTokenizerFast")
 ADMITTED = Admitted(
     classes={
         "text_encoder": ("CLIPTextModel",),
         "tokenizer": TOKENIZERS,
         "unet": ("UNet2DConditionModel",),
-        "vae": ("AutoencoderKL",),
+        "vae": AUTOENCODERS,
     },
     unread=UNREAD,
     leftovers={
@@ -143,12 +144,23 @@ def _unet(config: Config) -> ComponentPlan:
     )
 
 
+def _is_tiny(config: Config) -> bool:
+    return bool(config.get("_class_name") == AutoencoderTiny.__name__)
+
+
+def _build_vae(config: Config) -> torch.nn.Module:
+    if _is_tiny(config):  # which writes `block_out_channels` into its config, and does not take it
+        config = {name: value for name, value in config.items() if name != "block_out_channels"}
+    module: torch.nn.Module = (AutoencoderTiny if _is_tiny(config) else AutoencoderKL).from_config(config)
+    return module
+
+
 def vae_decoder(config: Config) -> ComponentPlan:
-    """The decoder of an ``AutoencoderKL``."""
+    """The decoder of an ``AutoencoderKL`` or an ``AutoencoderTiny``."""
     return ComponentPlan(
         role="vae_decoder",
         origin="vae",
-        build=AutoencoderKL.from_config,
+        build=_build_vae,
         forward=lambda module, latent_sample: module.decode(latent_sample, return_dict=False),
         inputs=(GraphInput("latent_sample", _FP32, ("batch", config["latent_channels"], "height", "width")),),
         outputs=("sample",),
@@ -159,16 +171,18 @@ def vae_decoder(config: Config) -> ComponentPlan:
 
 
 def vae_encoder(config: Config) -> ComponentPlan:
-    """The encoder of an ``AutoencoderKL``."""
-    factor = _vae_factor(config)
+    """The encoder of an ``AutoencoderKL``; or of an ``AutoencoderTiny``, which gives latents and no distribution."""
+    factor, tiny = _vae_factor(config), _is_tiny(config)
     return ComponentPlan(
         role="vae_encoder",
         origin="vae",
-        build=AutoencoderKL.from_config,
+        build=_build_vae,
         # Mean and log variance of the latent distribution, concatenated: the runtime samples or takes the mean.
-        forward=lambda module, sample: (module.encode(sample).latent_dist.parameters,),
+        forward=lambda module, sample: (
+            module.encode(sample).latents if tiny else module.encode(sample).latent_dist.parameters,
+        ),
         inputs=(GraphInput("sample", _FP32, ("batch", config["in_channels"], "height", "width")),),
-        outputs=("latent_parameters",),
+        outputs=("latent_sample" if tiny else "latent_parameters",),
         traced={"batch": 2, "height": 3 * factor, "width": 5 * factor},
         checked={"batch": 3, "height": 4 * factor, "width": 2 * factor},
         rename=rename_attention,

@@ -1,4 +1,4 @@
-"""Stable Diffusion XL: its four kinds of graphs, with the names that optimum gives them.
+"""Stable Diffusion XL: its four kinds of graphs, with the names that optimum gives them; a refiner, alone or behind it.
 
 Podell et al. 2023, "SDXL: Improving Latent Diffusion Models for High-Resolution Image Synthesis".
 """
@@ -8,9 +8,10 @@ from __future__ import annotations
 import torch
 from diffusers import UNet2DConditionModel
 
-from edgediff_exporters.families.admitted import Admitted
+from edgediff_exporters.families.admitted import Admitted, has
 from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
 from edgediff_exporters.families.stable_diffusion import (
+    AUTOENCODERS,
     CLIP_LEFTOVERS,
     TOKENIZERS,
     UNREAD,
@@ -21,11 +22,25 @@ from edgediff_exporters.families.stable_diffusion import (
 from edgediff_exporters.modules.text_encoders import clip_states
 from edgediff_exporters.sources.base import Source
 from edgediff_runtimes.errors import SourceError
+from edgediff_runtimes.families.stable_diffusion_xl import size_numbers
 
 _FP32 = torch.float32
 _TRAIN_TIMESTEPS = 1000
-_SIZES = 6  # original, crop and target, two numbers each
 _PIXELS = 1024.0  # what sizes are about
+
+_REFINER = "refiner_unet"  # of a model that goes on behind the base
+
+
+def _encoders(source: Source) -> tuple[str, ...]:
+    """The refiner alone has the second one only."""
+    return ("text_encoder", "text_encoder_2") if has(source, "text_encoder") else ("text_encoder_2",)
+
+
+def _check(source: Source) -> None:
+    check_channels(source, _encoders(source))
+    if has(source, _REFINER):
+        check_channels(source, ("text_encoder_2",), network=_REFINER)
+
 
 ADMITTED = Admitted(
     classes={
@@ -34,27 +49,29 @@ ADMITTED = Admitted(
         "tokenizer": TOKENIZERS,
         "tokenizer_2": TOKENIZERS,
         "unet": ("UNet2DConditionModel",),
-        "vae": ("AutoencoderKL",),
+        _REFINER: ("UNet2DConditionModel",),
+        "vae": AUTOENCODERS,
     },
     unread=UNREAD,
     leftovers=CLIP_LEFTOVERS,
-    check=lambda source: check_channels(source, ("text_encoder", "text_encoder_2")),
+    optional=("text_encoder", "tokenizer", _REFINER),
+    check=_check,
 )
 
 
 def plans(source: Source) -> tuple[ComponentPlan, ...]:
-    """Both text encoders, U-Net, VAE decoder, VAE encoder."""
+    """Text encoders, U-Net, the refiner's where there is one, VAE decoder, VAE encoder."""
     vae, second = source.config("vae"), source.config("text_encoder_2")
+    networks = ("unet", _REFINER) if has(source, _REFINER) else ("unet",)
     return (
-        clip_states("text_encoder", source.config("text_encoder"), projected=False),
-        clip_states("text_encoder_2", second, projected=True),
-        _unet(source.config("unet"), pooled=second["projection_dim"]),
+        *(clip_states(role, source.config(role), projected=role == "text_encoder_2") for role in _encoders(source)),
+        *(_unet(role, source.config(role), second) for role in networks),
         vae_decoder(vae),
         vae_encoder(vae),
     )
 
 
-def _unet(config: Config, *, pooled: int) -> ComponentPlan:
+def _unet(role: str, config: Config, encoder: Config) -> ComponentPlan:
     if config.get("addition_embed_type") != "text_time":
         raise SourceError(
             f"the U-Net's `addition_embed_type` is `{config.get('addition_embed_type')}`: expected `text_time`, "
@@ -64,8 +81,8 @@ def _unet(config: Config, *, pooled: int) -> ComponentPlan:
         GraphInput("sample", _FP32, ("batch", config["in_channels"], "height", "width")),
         GraphInput("timestep", _FP32, (1,), scale=_TRAIN_TIMESTEPS, positive=True),
         GraphInput("encoder_hidden_states", _FP32, ("batch", "sequence", config["cross_attention_dim"])),
-        GraphInput("text_embeds", _FP32, ("batch", pooled)),
-        GraphInput("time_ids", _FP32, ("batch", _SIZES), scale=_PIXELS, positive=True),
+        GraphInput("text_embeds", _FP32, ("batch", encoder["projection_dim"])),
+        GraphInput("time_ids", _FP32, ("batch", size_numbers(config, encoder)), scale=_PIXELS, positive=True),
     ]
     if config.get("time_cond_proj_dim"):
         inputs.append(GraphInput("timestep_cond", _FP32, ("batch", config["time_cond_proj_dim"])))
@@ -84,8 +101,8 @@ def _unet(config: Config, *, pooled: int) -> ComponentPlan:
 
     # Odd sizes: at even ones diffusers takes a branch that is fixed in the graph and fails at every odd size.
     return ComponentPlan(
-        role="unet",
-        origin="unet",
+        role=role,
+        origin=role,
         build=UNet2DConditionModel.from_config,
         forward=forward,
         inputs=tuple(inputs),

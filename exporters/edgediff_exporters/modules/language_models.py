@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
+from transformers import (
+    Gemma2Config,
+    Gemma2Model,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Qwen2_5_VLTextConfig,
+    Qwen2_5_VLTextModel,
+    Qwen3Config,
+    Qwen3Model,
+)
 
 from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
 
+QWEN_TOKENIZERS = ("Qwen2Tokenizer", "Qwen2TokenizerFast")
+GEMMA_TOKENIZERS = ("GemmaTokenizer", "GemmaTokenizerFast")
+LANGUAGE_MODEL_LEFTOVERS = {r"^lm_head\.weight$": "what the model speaks with", r"rotary_emb\.inv_freq$": "a constant"}
 # What files of all versions of transformers put in front of the decoder's own names.
 _PREFIXES = ("model.language_model.", "language_model.model.", "language_model.", "model.")
 
@@ -52,6 +66,16 @@ def decoder_states(
     )
 
 
+def states_after(layers: Sequence[int]) -> dict[str, Callable[[Any], torch.Tensor]]:
+    """``takes`` of the states after so many layers; 0 are the embeddings."""
+    return {f"hidden_states.{layer}": partial(_state, layer) for layer in layers}
+
+
+def _state(layer: int, out: Any) -> torch.Tensor:  # noqa: ANN401 - what transformers returns has no base
+    state: torch.Tensor = out.hidden_states[layer]
+    return state
+
+
 def text_config(config: Config) -> Config:
     """The part of a config that is about text, where the model reads pictures as well."""
     nested: Config | None = config.get("text_config")
@@ -64,3 +88,24 @@ def without_prefix(name: str) -> str:
         if name.startswith(prefix):
             return name.removeprefix(prefix)
     return name
+
+
+def qwen3(config: Config) -> torch.nn.Module:
+    """The decoder of a Qwen3."""
+    return _decoder(Qwen3Model, Qwen3Config.from_dict(config))
+
+
+def gemma2(config: Config) -> torch.nn.Module:
+    """The decoder of a Gemma 2."""
+    return _decoder(Gemma2Model, Gemma2Config.from_dict(config))
+
+
+def qwen2_vl_text(config: Config) -> torch.nn.Module:
+    """The decoder of a Qwen2.5-VL, without what looks at pictures."""
+    return _decoder(Qwen2_5_VLTextModel, Qwen2_5_VLTextConfig.from_dict(text_config(config)))
+
+
+def _decoder(kind: type[PreTrainedModel], config: PreTrainedConfig) -> torch.nn.Module:
+    # Its only way to say how attention is computed.
+    module: torch.nn.Module = kind._from_config(config, attn_implementation="eager")  # noqa: SLF001
+    return module

@@ -21,6 +21,7 @@ from edgediff_exporters.quantization.base import Calibration, Feeds
 from edgediff_runtimes.engines.tapping import TappingEngine
 from edgediff_runtimes.images import image_to_array
 from edgediff_runtimes.quality import OnProgress, Runner, call_of
+from edgediff_runtimes.quality.pictures import with_pictures
 from edgediff_runtimes.results import Result
 from edgediff_runtimes.settings import Options
 from edgediff_runtimes.tensors import Array
@@ -94,7 +95,7 @@ def record_calibration(
             tap.begin(index)
             prompt, options = call_of(recipe, prompts[index % len(prompts)])
             asked: Options = {**options, "seed": _FIRST_SEED + index, "steps": steps, "width": width, "height": height}
-            result = pipeline(prompt, **asked)
+            result = pipeline(prompt, **with_pictures(fp32.bundle.manifest, asked))
             for role, name in recipe.encoders.items():
                 tap(role, {name: _pixels(result)}, {})
             for role, files in tap.calls.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from edgediff_exporters.requests import check_source
@@ -9,15 +10,16 @@ from edgediff_exporters.sources.base import Source
 from edgediff_exporters.sources.directory import open_directory
 from edgediff_exporters.sources.hub import fetch
 from edgediff_exporters.sources.layouts import KNOWN, LAYOUTS
+from edgediff_exporters.sources.replacing import with_components
 from edgediff_exporters.sources.single_file import open_checkpoint
 from edgediff_exporters.sources.weight_files import PICKLES
 from edgediff_runtimes.errors import SettingError, SourceError
 from edgediff_runtimes.hub import is_hub_name
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Source", "open_source", "with_components"]
 
 
-def open_source(source: str | Path, *, config: str | Path | None = None) -> Source:
+def open_source(source: str | Path, *, config: str | Path | None = None, given: Collection[str] = ()) -> Source:
     """Open whatever a user calls a model.
 
     Args:
@@ -25,6 +27,7 @@ def open_source(source: str | Path, *, config: str | Path | None = None) -> Sour
             name.
         config: For a checkpoint that does not tell which model it is: a directory in diffusers' layout or a hub name,
             with configs and tokenizer, or a name in ``layouts.KNOWN``.
+        given: Components that come from elsewhere and may be missing here, see ``with_components``.
 
     Raises:
         SettingError: ``config`` is given for a source that has its own.
@@ -32,7 +35,7 @@ def open_source(source: str | Path, *, config: str | Path | None = None) -> Sour
     """
     path = Path(source).expanduser()
     if path.is_file():
-        return _open_file(path, config)
+        return _open_file(path, config, given)
     if config is not None:
         raise SettingError("config", got=str(config), expected="nothing: only a single checkpoint needs it")
     if path.is_dir():
@@ -41,7 +44,7 @@ def open_source(source: str | Path, *, config: str | Path | None = None) -> Sour
     return open_directory(fetch(str(source), with_weights=True), name=str(source))
 
 
-def _open_file(path: Path, config: str | Path | None) -> Source:
+def _open_file(path: Path, config: str | Path | None, given: Collection[str]) -> Source:
     if path.suffix in PICKLES:
         raise SourceError(
             f"`{path.name}` is a pickle, which can run any code: expected `.safetensors`",
@@ -50,10 +53,10 @@ def _open_file(path: Path, config: str | Path | None) -> Source:
     if path.suffix != ".safetensors":
         raise SourceError(f"`{path.name}` is no model: expected a directory or a `.safetensors` file")
     if config is None:
-        return open_checkpoint(path, None)
+        return open_checkpoint(path, None, given=given)
     folder = Path(config).expanduser()
     if not folder.is_dir() and str(config) in (layout.name for layout in KNOWN):
         folder = LAYOUTS / str(config)
     elif not folder.is_dir() and is_hub_name(str(config)):
         folder = fetch(str(config), with_weights=False)
-    return open_checkpoint(path, folder)
+    return open_checkpoint(path, folder, given=given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
@@ -22,6 +22,26 @@ _MOST_LAYERS = 256
 
 @final
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A component that comes from elsewhere.
+
+    Attributes:
+        name: What it comes from is called. Never a path.
+        root: A directory.
+        inner: The directory in it with the component's config.
+        weights: Maps its weights.
+        files: The files that hold them.
+    """
+
+    name: str
+    root: Path
+    inner: str
+    weights: Callable[[], Weights]
+    files: tuple[Path, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Source:
     """A model that can be exported.
 
@@ -29,19 +49,35 @@ class Source:
         name: What it is called: a directory's or file's name, or a hub id. Never a path.
         folder: The directory with ``model_index.json``, the configs and the tokenizer.
         index: The content of ``model_index.json``.
-        weights: Maps the weights of one component, by its directory's name.
+        own_weights: Maps the weights of one of its own components, by its directory's name.
         files: The files that hold weights, for the source's hash.
         unread: Names of tensors in these files that belong to no component.
+        replaced: Components that come from elsewhere, by their directory's name.
         write_vocabulary: Writes a tokenizer's ``vocab.json`` and ``merges.txt`` where the directory lacks them.
     """
 
     name: str
     folder: Path
     index: dict[str, Any]
-    weights: Callable[[str], Weights]
+    own_weights: Callable[[str], Weights]
     files: tuple[Path, ...]
     unread: tuple[str, ...] = ()
     write_vocabulary: Callable[[Path], None] | None = None
+    replaced: Mapping[str, Part] = field(default_factory=dict)
+
+    def place(self, origin: str) -> tuple[Path, str]:
+        """Where a component is: a directory, and its own directory in that."""
+        part = self.replaced.get(origin)
+        return (self.folder, place_of(self.folder, self.index, origin)) if part is None else (part.root, part.inner)
+
+    def weights(self, origin: str) -> Weights:
+        """The weights of one component, mapped.
+
+        Raises:
+            SourceError: There are none.
+        """
+        part = self.replaced.get(origin)
+        return self.own_weights(origin) if part is None else part.weights()
 
     def scheduler(self) -> dict[str, Any]:
         """The scheduler's config; an infinity is the text ``inf`` or ``-inf``."""
@@ -53,7 +89,11 @@ class Source:
         Raises:
             SourceError: A link leads out of the directory.
         """
-        return find_file(self.folder, relative)
+        origin, inside, name = relative.partition("/")
+        if not inside:
+            return find_file(self.folder, relative)
+        root, inner = self.place(origin)
+        return find_file(root, f"{inner}/{name}")
 
     def read(self, origin: str, name: str, *, infinities: bool = False) -> dict[str, Any]:
         """A JSON object that describes a component.
@@ -66,13 +106,13 @@ class Source:
         Raises:
             SourceError: There is none, or it is not JSON.
         """
-        where = f"{place_of(self.folder, self.index, origin)}/{name}"
-        if self.find(where) is None:
+        if self.find(f"{origin}/{name}") is None:
             raise SourceError(
                 f"the component `{origin}` is missing from `{self.name}`: expected `{origin}/{name}`",
                 hint="a source is the whole directory that diffusers' `save_pretrained` writes",
             )
-        return read_json(self.folder, where, infinities=infinities)
+        root, inner = self.place(origin)
+        return read_json(root, f"{inner}/{name}", infinities=infinities)
 
     def config(self, origin: str) -> dict[str, Any]:
         """The config that a component's module is made from.
@@ -81,15 +121,15 @@ class Source:
             SourceError: There is none, it is not JSON, or it has a number that no model has.
         """
         values = self.read(origin, "config.json")
-        for field, value in values.items():
-            _check_lengths(f"{origin}/config.json", field, value)
+        for name, value in values.items():
+            _check_lengths(f"{origin}/config.json", name, value)
         return values
 
     def configs(self) -> Configs:
         """The configs of all components, for the model's family."""
-        names = {*names_in(self.folder), *_parts(self.index)}
-        places = {name: place_of(self.folder, self.index, name) for name in sorted(names)}
-        parts = [name for name, place in places.items() if self.find(f"{place}/config.json") is not None]
+        folders = [name for name in names_in(self.folder) if (self.folder / name).is_dir()]
+        names = sorted({*folders, *_parts(self.index), *self.replaced})
+        parts = [name for name in names if self.find(f"{name}/config.json") is not None]
         return Configs(self.index, {part: self.config(part) for part in parts}, self.scheduler())
 
 

@@ -7,7 +7,7 @@ are renamed by diffusers' own single-file conversion, on views of the mapped fil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,20 +35,22 @@ _PREFIXES = {
 _WHAT = {"unet": "U-Net", "text_encoder": "CLIP text encoder", "vae": "VAE"}
 
 
-def open_checkpoint(path: Path, configs: Path | None) -> Source:
+def open_checkpoint(path: Path, configs: Path | None, *, given: Collection[str] = ()) -> Source:
     """Open a checkpoint.
 
     Args:
         path: The file.
         configs: A directory in diffusers' layout of the same architecture, whose weights are not read; None to find out
             from the checkpoint's tensors.
+        given: Components that come from elsewhere, and may be missing here.
 
     Raises:
         SourceError: The file is damaged or of another layout, or does not tell which model it is.
     """
     tensors = map_weights([path]).tensors
+    there = [origin for origin, prefixes in _PREFIXES.items() if any(name.startswith(prefixes) for name in tensors)]
     for origin, prefixes in _PREFIXES.items():
-        if not any(name.startswith(prefixes) for name in tensors):
+        if origin not in there and origin not in given:
             raise SourceError(
                 f"`{path.name}` has no {_WHAT[origin]} of the Stable Diffusion 1.x or 2.x layout: expected tensors "
                 f"`{prefixes[0]}...`",
@@ -62,13 +64,11 @@ def open_checkpoint(path: Path, configs: Path | None) -> Source:
         return Weights(_convert(weights.tensors, origin, described.config(origin)), weights.maps)
 
     read = {
-        tensor.data_ptr()
-        for origin in _PREFIXES
-        for tensor in _convert(tensors, origin, described.config(origin)).values()
+        tensor.data_ptr() for origin in there for tensor in _convert(tensors, origin, described.config(origin)).values()
     }
     return replace(
         described,
-        weights=converted,
+        own_weights=converted,
         files=(path,),
         unread=tuple(name for name, tensor in tensors.items() if tensor.data_ptr() not in read),
         write_vocabulary=write_clip_vocabulary if folder.is_relative_to(LAYOUTS) else None,

@@ -8,6 +8,7 @@ from edgediff_runtimes.bundle.manifest import (
     Component,
     Manifest,
     OperatorCount,
+    Origin,
     Provenance,
     Tokenizer,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "LevelQuality",
     "Manifest",
     "OperatorCount",
+    "Origin",
     "PictureQuality",
     "Provenance",
     "QualityReport",

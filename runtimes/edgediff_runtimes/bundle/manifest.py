@@ -143,12 +143,27 @@ class Tokenizer:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What a component comes from that the source did not have, or had otherwise: name and hash of its weights."""
+
+    source: str
+    sha256: str | None = None
+
+    @classmethod
+    def read(cls, fields: Fields) -> Origin:
+        """Read an origin."""
+        return cls(fields.string("source"), fields.optional_string("sha256"))
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a bundle comes from.
 
     Attributes:
         source: Name of the model.
         source_sha256: Of its weights.
+        components: Components of the source that came from elsewhere, by their names there.
         tools: Versions by name.
         command: What made the bundle, without paths.
         date: ISO 8601, UTC.
@@ -159,6 +174,7 @@ class Provenance:
 
     source: str
     source_sha256: str | None = None
+    components: dict[str, Origin] = field(default_factory=dict)
     tools: dict[str, str] = field(default_factory=dict)
     command: str | None = None
     date: str | None = None
@@ -177,8 +193,12 @@ class Provenance:
             None if fields.values.get(name) is None else FileEntry.read(fields.fields(name))
             for name in ("card", "vocabulary")
         )
+        parts = fields.fields("components") if fields.values.get("components") is not None else Fields({})
+        components = {name: Origin.read(parts.fields(name)) for name in parts.values}
         source = fields.string("source")
-        return cls(source=source, tools=dict(tools), card=card, vocabulary=vocabulary, **optional)
+        return cls(
+            source=source, components=components, tools=dict(tools), card=card, vocabulary=vocabulary, **optional
+        )
 
 
 @final
@@ -254,6 +274,8 @@ class Manifest:
         values = dataclasses.asdict(replace(self, recipe=Recipe(())))
         if self.provenance.vocabulary is None:  # left out, so that bundles of before keep their fingerprints
             del values["provenance"]["vocabulary"]
+        if not self.provenance.components:  # likewise
+            del values["provenance"]["components"]
         del values["recipe"]
         beside = {"tasks": self.tasks, "parts": self.recipe.parts, "stages": self.recipe.written()}
         values = {"format_version": self.format_version, "family": self.family, **beside, **values}

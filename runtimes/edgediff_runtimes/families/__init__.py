@@ -9,10 +9,12 @@ from edgediff_runtimes.families.consistency_models import CONSISTENCY_MODELS
 from edgediff_runtimes.families.ddpm import DDPM
 from edgediff_runtimes.families.dit import DIT
 from edgediff_runtimes.families.flux import FLUX
+from edgediff_runtimes.families.sana import SANA
 from edgediff_runtimes.families.score_sde import SCORE_SDE
 from edgediff_runtimes.families.stable_diffusion import STABLE_DIFFUSION
 from edgediff_runtimes.families.stable_diffusion_3 import STABLE_DIFFUSION_3
 from edgediff_runtimes.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
+from edgediff_runtimes.families.z_image import Z_IMAGE
 
 __all__ = ["FAMILIES", "Configs", "Family", "family_of"]
 
@@ -21,10 +23,12 @@ FAMILIES: tuple[Family, ...] = (
     DDPM,
     DIT,
     FLUX,
+    SANA,
     SCORE_SDE,
     STABLE_DIFFUSION,
     STABLE_DIFFUSION_3,
     STABLE_DIFFUSION_XL,
+    Z_IMAGE,
 )
 
 

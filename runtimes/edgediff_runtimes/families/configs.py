@@ -57,16 +57,20 @@ class Configs:
             raise fields.fail("block_out_channels", f"1 to {FACTOR.most.bit_length()} blocks")
         return int(2 ** (blocks - 1))
 
+    def tiny(self, name: str = "vae") -> bool:
+        """Whether it is an ``AutoencoderTiny``, whose latents are scaled already and whose encoder draws nothing."""
+        return self.of(name).values.get("_class_name") == "AutoencoderTiny"
+
     def channels(self, name: str = "vae") -> int:
         """Channels of its latents."""
         return self.of(name).integer("latent_channels", minimum=1, bound=CHANNELS)
 
     def scaling(self, name: str = "vae") -> tuple[float, float]:
-        """Scaling and shift of an ``AutoencoderKL``: latents are (encoded - shift) * scaling."""
+        """Scaling and shift of an autoencoder: latents are (encoded - shift) * scaling."""
         fields = self.of(name)
         scaling = fields.optional_number("scaling_factor")
         if scaling is None:
-            scaling = _DEFAULT_SCALING
+            scaling = 1.0 if self.tiny(name) else _DEFAULT_SCALING
         if not scales(scaling):
             raise fields.fail("scaling_factor", SCALES)
         return scaling, fields.optional_number("shift_factor") or 0.0

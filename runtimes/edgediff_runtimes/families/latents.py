@@ -1,4 +1,4 @@
-"""What families share that draw pictures in the latents of an ``AutoencoderKL``: tasks and result."""
+"""What families share that draw pictures in the latents of an ``AutoencoderKL`` or ``AutoencoderTiny``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,21 @@ def picture_tasks(configs: Configs) -> dict[str, tuple[Part, ...]]:
     scaling, shift = configs.scaling()
     from_picture = (
         Picture("image", "pixels"),
-        Graph("vae_encoder", {"sample": "pixels"}, {"latent_parameters": "moments"}),
-        Gaussian("moments", "encoded"),
+        *_encoded(configs),
         Affine("encoded", "start", minus=shift, times=scaling),
         Noise(),
     )
     return dict(zip(TASKS, ((Noise(),), from_picture), strict=True))
+
+
+def _encoded(configs: Configs) -> tuple[Part, ...]:
+    """A draw from the encoder's distribution; an ``AutoencoderTiny`` gives the latents themselves."""
+    if configs.tiny():
+        return (Graph("vae_encoder", {"sample": "pixels"}, {"latent_sample": "encoded"}),)
+    return (
+        Graph("vae_encoder", {"sample": "pixels"}, {"latent_parameters": "moments"}),
+        Gaussian("moments", "encoded"),
+    )
 
 
 def picture_result(configs: Configs) -> tuple[Part, ...]:

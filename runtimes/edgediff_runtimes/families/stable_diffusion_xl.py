@@ -1,68 +1,139 @@
-"""Stable Diffusion XL: base, and what was distilled from it (Turbo, Lightning, LCM).
+"""Stable Diffusion XL: base, what was distilled from it (Turbo, Lightning, LCM), and the refiner, alone or behind it.
 
 Podell et al. 2023, "SDXL: Improving Latent Diffusion Models for High-Resolution Image Synthesis". Order of draws and
-numbers: those of diffusers' StableDiffusionXLPipeline and StableDiffusionXLImg2ImgPipeline.
+numbers: those of diffusers' StableDiffusionXLPipeline and StableDiffusionXLImg2ImgPipeline; base and refiner in one
+call share one schedule, as with their ``denoising_end`` and ``denoising_start`` (Balaji et al. 2022, "eDiff-I", an
+ensemble of experts).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
 from edgediff_runtimes.families.few_steps import doubts, steps_and_guidance
-from edgediff_runtimes.families.latents import picture_result, picture_tasks
-from edgediff_runtimes.recipe.declarations import Graph, Join, Sinusoid, Sizes, Tokens
+from edgediff_runtimes.families.latents import TASKS, picture_result, picture_tasks
+from edgediff_runtimes.recipe.declarations import Affine, Graph, Join, Sinusoid, Sizes, Tokens
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.part import Part
-from edgediff_runtimes.recipe.recipe import Guidance, Recipe, Space, Stage
+from edgediff_runtimes.recipe.recipe import Guidance, Recipe, Schedule, Space, Stage
 from edgediff_runtimes.untrusted.bounds import CHANNELS
 
 _SAMPLE_SIZE = 128  # of the base model, for configs that do not say
-_ENCODERS = ("text_encoder", "text_encoder_2")
+# Each text encoder with its tokenizer; the refiner has the second alone.
+_ENCODERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
+_REFINER = "refiner_unet"
+_REFINER_START = "refiner_start"
 # Height before width, as the network was told in training.
-_SIZES = ("original_height", "original_width", "crop_top", "crop_left", "target_height", "target_width")
-_SIZES_NOT_GIVEN: dict[str, str | float] = {
+_SEEN = ("original_height", "original_width", "crop_top", "crop_left")
+_TARGET = ("target_height", "target_width")
+_NOT_GIVEN: dict[str, str | float] = {
     "original_height": "height",
     "original_width": "width",
     "crop_top": 0.0,
     "crop_left": 0.0,
     "target_height": "height",
     "target_width": "width",
+    "aesthetic_score": 6.0,
+    "negative_aesthetic_score": 2.5,
 }
+_NUMBERS, _NUMBERS_WITH_SCORE = 6, 5
+_OWN = Schedule(default_strength=0.3)  # of diffusers' StableDiffusionXLImg2ImgPipeline
 
 
 def recipe(configs: Configs) -> Recipe:
-    """Two text encoders side by side, one U-Net that is told sizes, one VAE."""
-    last = {name: configs.of(name).integer("num_hidden_layers", minimum=1) - 1 for name in _ENCODERS}
-    given: list[Part] = [Tokens("tokenizer", "ids"), Tokens("tokenizer_2", "ids_2")]
-    # The last layer but one of each: states are counted from the embeddings on.
-    given += [
-        Graph("text_encoder", {"input_ids": "ids"}, {f"hidden_states.{last['text_encoder']}": "text_1"}),
-        Graph(
-            "text_encoder_2",
-            {"input_ids": "ids_2"},
-            {f"hidden_states.{last['text_encoder_2']}": "text_2", "text_embeds": "pooled"},
-        ),
-        Join(("text_1", "text_2"), "text", -1),
-        Sizes("sizes", _SIZES, defaults=_SIZES_NOT_GIVEN),
-    ]
+    """Text encoders side by side, one U-Net that is told sizes, one VAE; and the refiner's U-Net where there is one."""
+    encoders = tuple(name for name in _ENCODERS if configs.has(name)) or tuple(_ENCODERS)
+    tasks = picture_tasks(configs)
+    if "text_encoder" not in encoders:  # the refiner alone, which was taught the last noise levels only
+        tasks = {task: parts for task, parts in tasks.items() if task != TASKS[0]}
+    zeros = bool(configs.index.get("force_zeros_for_empty_prompt", True))
+    if not configs.has(_REFINER):
+        return Recipe((_stage(configs, "base", "unet", encoders, tasks, zeros=zeros),))
+    first = _stage(configs, "base", "unet", encoders, tasks, zeros=zeros)
+    second = _stage(
+        configs,
+        "refiner",
+        _REFINER,
+        ("text_encoder_2",),
+        dict.fromkeys(tasks, (Affine("stage:base", "sample"),)),
+        zeros=bool(configs.index.get("refiner_force_zeros_for_empty_prompt", False)),
+    )
+    return Recipe(
+        (
+            replace(first, schedule=replace(_OWN, until=_REFINER_START, share=0.8)),
+            replace(second, schedule=replace(_OWN, since=_REFINER_START, share=0.8)),
+        )
+    )
+
+
+def _stage(
+    configs: Configs,
+    name: str,
+    unet: str,
+    encoders: tuple[str, ...],
+    tasks: dict[str, tuple[Part, ...]],
+    *,
+    zeros: bool,
+) -> Stage:
+    given: list[Part] = [Tokens(_ENCODERS[encoder], f"{encoder}_ids") for encoder in encoders]
+    for encoder in encoders:
+        # The last layer but one: states are counted from the embeddings on.
+        last = configs.of(encoder).integer("num_hidden_layers", minimum=1) - 1
+        takes = {f"hidden_states.{last}": f"{encoder}_states" if len(encoders) > 1 else "text"}
+        if encoder == "text_encoder_2":
+            takes["text_embeds"] = "pooled"
+        given.append(Graph(encoder, {"input_ids": f"{encoder}_ids"}, takes))
+    if len(encoders) > 1:
+        given.append(Join(tuple(f"{encoder}_states" for encoder in encoders), "text", -1))
+    given.append(_told(configs, unet))
     feeds = {"sample": "x", "timestep": "t", "encoder_hidden_states": "text", "text_embeds": "pooled"}
     feeds["time_ids"] = "sizes"
-    distilled = configs.of("unet").values.get("time_cond_proj_dim")
+    distilled = configs.of(unet).values.get("time_cond_proj_dim")
     if distilled:
-        dim = configs.of("unet").integer("time_cond_proj_dim", minimum=4, bound=CHANNELS)
+        dim = configs.of(unet).integer("time_cond_proj_dim", minimum=4, bound=CHANNELS)
         given.append(Sinusoid("guidance", "scale", dim, shift=-1.0, scale=1000.0))
         feeds["timestep_cond"] = "scale"
-    zeros = ("text", "pooled") if configs.index.get("force_zeros_for_empty_prompt", True) else ()
-    stage = Stage(
-        name="base",
+    return Stage(
+        name=name,
         space=Space(configs.channels(), factor=configs.vae_factor()),
         given=tuple(given),
-        tasks=picture_tasks(configs),
-        network=(Graph("unet", feeds, {"out_sample": "prediction"}),),
+        tasks=tasks,
+        network=(Graph(unet, feeds, {"out_sample": "prediction"}),),
         result=picture_result(configs),
-        guidance=None if distilled else Guidance(zeros=zeros),
+        guidance=None if distilled else Guidance(zeros=("text", "pooled") if zeros else ()),
+        schedule=_OWN,
     )
-    return Recipe((stage,))
+
+
+def _told(configs: Configs, unet: str) -> Sizes:
+    """Original size and crop; then the size of the picture, or how well people liked it."""
+    if size_numbers(configs.of(unet).values, configs.of("text_encoder_2").values) == _NUMBERS:
+        return Sizes("sizes", _SEEN + _TARGET, defaults={name: _NOT_GIVEN[name] for name in _SEEN + _TARGET})
+    fields = (*_SEEN, "aesthetic_score")
+    # As in diffusers, a crop is told of the prompt and not of the negative one.
+    negative = (*_SEEN[:2], 0.0, 0.0, "negative_aesthetic_score")
+    defaults = {name: _NOT_GIVEN[name] for name in (*fields, "negative_aesthetic_score")}
+    return Sizes("sizes", fields, negative, defaults)
+
+
+def size_numbers(unet: Mapping[str, Any], encoder: Mapping[str, Any]) -> int:
+    """How many numbers a U-Net is told beside the text: six, or five with an aesthetic score.
+
+    Its config says how wide they and the pooled text are together; configs that leave it out are taken for the base's.
+
+    Args:
+        unet: The U-Net's config.
+        encoder: The second text encoder's.
+    """
+    together, each = unet.get("projection_class_embeddings_input_dim"), unet.get("addition_time_embed_dim")
+    pooled = encoder.get("projection_dim")
+    if not (isinstance(together, int) and isinstance(each, int) and isinstance(pooled, int)):
+        return _NUMBERS
+    return _NUMBERS_WITH_SCORE if together == _NUMBERS_WITH_SCORE * each + pooled else _NUMBERS
 
 
 def defaults(configs: Configs) -> Defaults:

@@ -14,6 +14,7 @@ from edgediff_runtimes.engines.tapping import TappingEngine
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.images import image_to_array
 from edgediff_runtimes.plain import as_whole
+from edgediff_runtimes.quality.pictures import with_pictures
 from edgediff_runtimes.quality.prompts import EVALUATION_PROMPTS, call_of
 from edgediff_runtimes.quality.reference import Probe, Reference
 from edgediff_runtimes.quality.running import Runner
@@ -82,7 +83,7 @@ def make_reference(
             tap.begin(listening=index < PROBED_PICTURES)
             prompt, options = call_of(recipe, subject)
             call: Options = {**asked, **options, "seed": first + index}
-            results.append(pipeline(prompt, **call))
+            results.append(pipeline(prompt, **with_pictures(fp32.bundle.manifest, call)))
             probes += tap.probes()
     probes += [*_cut_probes(fp32, tap.results), *_encoder_probes(fp32, results[:PROBED_PICTURES])]
     on_progress("reference pictures", len(prompts), len(prompts))

@@ -22,6 +22,7 @@ from edgediff_runtimes.components import Loaded
 from edgediff_runtimes.errors import BundleError
 from edgediff_runtimes.quality.making import OnProgress, ignore, pixels_of
 from edgediff_runtimes.quality.measures import energies, energies_db, psnr_db, ssim
+from edgediff_runtimes.quality.pictures import with_pictures
 from edgediff_runtimes.quality.prompts import call_of
 from edgediff_runtimes.quality.reference import Probe, Reference
 from edgediff_runtimes.quality.running import Runner
@@ -167,7 +168,7 @@ def _results(
                 warnings.simplefilter("ignore", PromptTruncationWarning)  # said when the record was made
                 asked: Options = {**options, "seed": seed, "steps": reference.steps, "guidance": guidance}
                 asked["width"], asked["height"] = reference.width, reference.height
-                result = pipeline(prompt, **asked)
+                result = pipeline(prompt, **with_pictures(candidate.bundle.manifest, asked))
             yield result
     on_progress("pictures", total, total)
 

@@ -68,6 +68,11 @@ class Schedule:
             all of one made for that strength, as diffusers' latent consistency pipelines do.
         ends: What the result is made of: ``sample``, the final sample, or ``denoised``, the clean sample that the last
             step was drawn towards, of samplers that add noise in their last step too.
+        default_strength: The strength where the caller says none.
+        until: The option that says at which share of the training timesteps the stage ends, counted from the noise, so
+            that the next one goes on there; None: it runs to the end of its schedule.
+        since: Likewise, where it begins; None: at the beginning. At 1 the stage is left out.
+        share: What that option is where the caller says nothing.
     """
 
     linear: bool = False
@@ -75,6 +80,15 @@ class Schedule:
     token: int = 16
     strength: Literal["tail", "whole"] = "tail"
     ends: Literal["sample", "denoised"] = "sample"
+    default_strength: float = 0.8
+    until: str | None = None
+    since: str | None = None
+    share: float = 1.0
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Options of a call that it reads."""
+        return tuple(name for name in (self.until, self.since) if name is not None)
 
 
 @final
@@ -135,7 +149,8 @@ class Stage:
         space: What its sampler works in.
         given: Computed once, before all else; text and other conditions.
         tasks: By task: computed once, in the order of the random draws of diffusers' pipeline; they write ``noise``,
-            and ``start`` where the run starts from something. The first task whose options the caller gives is run.
+            and ``start`` where the run starts from something, or ``sample`` where it goes on with what another stage
+            left (``stage:NAME``). The first task whose options the caller gives is run, in every stage.
         network: Computed at every call; they write ``prediction``.
         result: Computed once, at the end; the last part says what the result is.
         guidance: Classifier-free guidance, or None where the network is asked once.
@@ -237,8 +252,9 @@ class Recipe:
             names += [name for part in _all_parts(stage) for name in part.options]
             if stage.guidance is not None:
                 names += [stage.guidance.scale, "guidance_rescale"]
-            if len(stage.tasks) > 1:
+            if any("start" in part.writes for parts in stage.tasks.values() for part in parts):
                 names.append("strength")
+            names += stage.schedule.options
             if stage.space.sized:
                 names += ["width", "height"]
         return tuple(dict.fromkeys((*names, *ALWAYS)))

@@ -22,6 +22,7 @@ _BOUNDS: dict[str, Bound] = {
     "largest": SIDE,
     "token": SIDE,
     "length": TOKENS,
+    "dropped": TOKENS,
     "dim": CHANNELS,
     "axes": AXIS,
     "pixels": SIDE,
@@ -30,7 +31,7 @@ _BOUNDS: dict[str, Bound] = {
     "below": LABELS,
     "names": LABELS,
 }
-_LEAST = {"names": 0}
+_LEAST = {"names": 0, "dropped": 0}
 
 
 def read_record(cls: type[T], fields: Fields) -> T:

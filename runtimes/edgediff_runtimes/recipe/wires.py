@@ -28,26 +28,32 @@ def check_wires(recipe: Recipe, faces: Faces, tokenizers: Collection[str]) -> No
     Raises:
         RecipeError: A wire is broken; the sentence names the stage, the part and the name.
     """
-    for stage in recipe.stages:
+    for index, stage in enumerate(recipe.stages):
         if not stage.tasks:
             raise RecipeError(stage.name, "tasks", "has none", "at least one task")
-        given = _follow(stage, "given", stage.given, frozenset())
-        for task, parts in stage.tasks.items():
-            written = _follow(stage, task, parts, given)
-            if "noise" not in written:
-                raise RecipeError(stage.name, task, "writes no `noise`", "a part that draws it")
-            network = _follow(stage, "network", stage.network, written | {*_NETWORK_READS})
-            if "prediction" not in network:
-                raise RecipeError(stage.name, "network", "writes no `prediction`", "it from one of its parts")
-        _follow(stage, "result", stage.result, given | {"x"})
-        if not stage.result or not isinstance(stage.result[-1], _RESULTS):
-            kinds = ", ".join(kind.__name__.lower() for kind in _RESULTS)
-            raise RecipeError(stage.name, "result", "ends in nothing that a caller can take", f"one of {kinds}")
-        if lost := [name for name in (stage.guidance.zeros if stage.guidance else ()) if name not in given]:
-            raise RecipeError(stage.name, "guidance", f"names `{lost[0]}`, which nothing writes", "a given value")
+        if lost := [task for task in recipe.tasks if task not in stage.tasks]:
+            raise RecipeError(stage.name, "tasks", f"has no `{lost[0]}`", "the tasks of the first stage")
+        _check_names(stage, earlier=frozenset(f"stage:{other.name}" for other in recipe.stages[:index]))
         for phase, parts in stage.phases.items():
             for part in parts:
                 _check_part(stage, phase, part, faces, tokenizers)
+
+
+def _check_names(stage: Stage, *, earlier: frozenset[str]) -> None:
+    given = _follow(stage, "given", stage.given, earlier)
+    for task, parts in stage.tasks.items():
+        written = _follow(stage, task, parts, given)
+        if not written & {"noise", "sample"}:
+            raise RecipeError(stage.name, task, "writes no `noise`", "a part that draws it")
+        network = _follow(stage, "network", stage.network, written | {*_NETWORK_READS})
+        if "prediction" not in network:
+            raise RecipeError(stage.name, "network", "writes no `prediction`", "it from one of its parts")
+    _follow(stage, "result", stage.result, given | {"x"})
+    if not stage.result or not isinstance(stage.result[-1], _RESULTS):
+        kinds = ", ".join(kind.__name__.lower() for kind in _RESULTS)
+        raise RecipeError(stage.name, "result", "ends in nothing that a caller can take", f"one of {kinds}")
+    if lost := [name for name in (stage.guidance.zeros if stage.guidance else ()) if name not in given]:
+        raise RecipeError(stage.name, "guidance", f"names `{lost[0]}`, which nothing writes", "a given value")
 
 
 def _follow(stage: Stage, phase: str, parts: tuple[Part, ...], known: frozenset[str]) -> frozenset[str]:

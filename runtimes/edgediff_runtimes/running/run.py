@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, final
 
 from edgediff_runtimes.errors import Cancelled, OutOfMemoryError
+from edgediff_runtimes.parts import Value
 from edgediff_runtimes.results import Result, Step
 from edgediff_runtimes.running.awaiting import in_thread
 from edgediff_runtimes.running.stage import StageRun
@@ -30,9 +32,9 @@ class Run:
         total_steps: How many steps it has.
     """
 
-    def __init__(self, drawing: StageRun, *, provenance: dict[str, Any]) -> None:
-        self.total_steps = drawing.sampler.steps
-        self._drawing = drawing
+    def __init__(self, stages: Sequence[StageRun], *, provenance: dict[str, Any]) -> None:
+        self.total_steps = sum(stage.sampler.steps for stage in stages)
+        self._stages = stages
         self._provenance = provenance
         self._result: Result | None = None
         self._failure: Exception | None = None
@@ -42,7 +44,7 @@ class Run:
     @property
     def settings(self) -> Settings:
         """Every setting of the run, defaults filled in; known before it has begun."""
-        return self._drawing.settings
+        return self._stages[0].settings
 
     @property
     def result(self) -> Result:
@@ -58,7 +60,8 @@ class Run:
 
     def cancel(self) -> None:
         """End the run, also inside a step; its iteration raises ``Cancelled``. Returns at once."""
-        self._drawing.cancel.cancel()
+        for stage in self._stages:
+            stage.cancel.cancel()
 
     def close(self) -> None:
         """End the run and let go of its components; a step that another thread is inside of is waited for."""
@@ -108,21 +111,26 @@ class Run:
         await in_thread(self.close, end=self.cancel)
 
     def _work(self) -> Generator[Step, None, None]:
-        drawing = self._drawing
+        drawing = self._stages[-1]
         began = time.perf_counter()
+        before: dict[str, Value] = {}
+        done = 0
         try:
-            for step in drawing.steps():
-                latents = step.latents if drawing.stage.schedule.ends == "sample" else step.denoised
-                yield step
+            for stage in self._stages:
+                for step in stage.steps(before):
+                    latents = step.latents if stage.stage.schedule.ends == "sample" else step.denoised
+                    yield replace(step, index=done + step.index, total=self.total_steps)
+                before[f"stage:{stage.stage.name}"] = Value(latents, "pictures")
+                done += stage.sampler.steps
             images = drawing.result(latents)
         except MemoryError as error:
-            raise _out_of_memory(error, drawing.settings) from error
+            raise _out_of_memory(error, self.settings) from error
         drawing.cancel.check()
         drawing.timings.total_s = time.perf_counter() - began
         self._result = Result(
             images,
             latents,
-            drawing.settings,
+            self.settings,
             drawing.timings,
             self._provenance,
             drawing.computed,

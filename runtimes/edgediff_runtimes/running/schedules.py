@@ -14,6 +14,7 @@ from edgediff_runtimes.settings import Settings
 
 # diffusers' pipelines pass eta = 0 to every scheduler that takes it; this one's own default is another.
 _ETA_ZERO = ("TCDScheduler",)
+_TRAINING_STEPS = 1000  # of diffusers' schedulers that do not say
 # Of `calculate_shift` in diffusers' flow pipelines, for configs that do not say.
 _SHIFT = {"base_image_seq_len": 256, "max_image_seq_len": 4096, "base_shift": 0.5, "max_shift": 1.15}
 
@@ -35,7 +36,7 @@ def sampler_for(stage: Stage, settings: Settings, scheduler: Mapping[str, Any]) 
         options = sampler_fields(settings.sampler) | options
     if config["_class_name"] in _ETA_ZERO:
         options.setdefault("eta", 0.0)
-    strength = settings.strength
+    strength = settings.strength if stage.schedule.since is None else None
     whole = stage.schedule.strength == "whole" and options.get("timesteps") is None and takes(config, "strength")
     if strength is not None and whole:
         options, strength = {"strength": strength, **options}, None
@@ -48,7 +49,23 @@ def sampler_for(stage: Stage, settings: Settings, scheduler: Mapping[str, Any]) 
         sampler = build_sampler(config, steps=settings.steps, **options)
     if sampler.needs_unguided and not settings.guided:
         raise SamplerError("sampler", got=settings.sampler, expected="one that needs no guidance, or guidance above 1")
-    return sampler if strength is None else sampler.for_strength(strength)
+    return _cut(sampler if strength is None else sampler.for_strength(strength), stage, settings, config)
+
+
+def _cut(sampler: Sampler, stage: Stage, settings: Settings, config: Mapping[str, Any]) -> Sampler:
+    """The steps of a stage that shares its schedule with another, cut as ``denoising_end`` of diffusers cuts it."""
+    for option in stage.schedule.options:
+        share, training = float(settings.option(option)), int(config.get("num_train_timesteps", _TRAINING_STEPS))
+        if share >= 1:
+            continue
+        if sampler.whole:
+            raise SamplerError(option, got=share, expected="1, because this sampler runs whole", hint=sampler.whole)
+        cutoff = round(training - share * training)
+        sampler = sampler.until(cutoff) if option == stage.schedule.until else sampler.since(cutoff)
+        if not sampler.intervals:
+            expected = f"a share that leaves `{stage.name}` at least one step"
+            raise SamplerError(option, got=share, expected=expected, hint="more `steps` leave each stage some")
+    return sampler
 
 
 def _mu(stage: Stage, settings: Settings, config: Mapping[str, Any]) -> float:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.components import Components, Computed, Loaded
-from edgediff_runtimes.noise import noise_source, per_image
+from edgediff_runtimes.noise import NoiseSource
 from edgediff_runtimes.parts import Context, Value, run_part
 from edgediff_runtimes.parts.values import branches
 from edgediff_runtimes.recipe.declarations import Graph
@@ -28,6 +28,9 @@ from edgediff_runtimes.sampling import Sampler
 from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Floats
 from edgediff_runtimes.text import Encoder
+
+# What a sampler begins with: noise, a clean sample, one that another stage left.
+_BEGINNINGS = ("noise", "start", "sample")
 
 
 @final
@@ -42,6 +45,7 @@ class StageRun:
         settings: Resolved.
         sampler: See ``sampler_for``.
         pictures: What the caller gave, by option.
+        rng: Where random draws come from.
         split_guidance: See ``Guided.split``.
         cancel: Ends the run, also inside a graph.
         timings: Filled phase by phase.
@@ -54,20 +58,26 @@ class StageRun:
     settings: Settings
     sampler: Sampler
     pictures: Mapping[str, Image.Image]
+    rng: NoiseSource
     split_guidance: bool
     cancel: CancelToken = field(default_factory=CancelToken)
     timings: Timings = field(default_factory=Timings)
     computed: dict[str, Computed] = field(default_factory=dict)
 
-    def steps(self) -> Iterator[Step]:
-        """Conditions and start, then one ``Step`` after another; the last one's latents are the result."""
+    def steps(self, before: Mapping[str, Value]) -> Iterator[Step]:
+        """Conditions and start, then one ``Step`` after another; the last one's latents are the result.
+
+        Args:
+            before: The final samples of earlier stages, by ``stage:NAME``.
+        """
         self.cancel.check()
         loaded: dict[str, Loaded] = {}
         context = self._context(loaded)
+        context.values.update(before)
         for phase, parts in (("text_s", self.stage.given), ("encode_s", self.stage.tasks[self.settings.task])):
             with self._timed(phase):
                 self._run(parts, context, loaded)
-        noise, start = context.array("noise"), context.values.get("start")
+        begin = {name: context.array(name) for name in _BEGINNINGS if name in context.values}
         guidance = self.stage.guidance or PLAIN
         conditions = branches(context.values, self.settings, guidance.zeros)
         with ExitStack() as held:
@@ -84,7 +94,7 @@ class StageRun:
                 split=self.split_guidance,
                 with_unguided=self.sampler.needs_unguided,
             )
-            yield from self._sample(network, context, noise, None if start is None else start.array)
+            yield from self._sample(network, context, begin)
 
     def result(self, latents: Floats) -> list[Image.Image]:
         """What the final sample becomes."""
@@ -95,10 +105,12 @@ class StageRun:
             self._run(self.stage.result, context, loaded)
         return context.images
 
-    def _sample(self, network: Guided, context: Context, noise: Floats, start: Floats | None) -> Iterator[Step]:
+    def _sample(self, network: Guided, context: Context, begin: dict[str, Floats]) -> Iterator[Step]:
         context.step = 0
         began = time.perf_counter()
-        for step in self.sampler.iterate(network, noise, rng=context.rng, start=start):
+        start, sample = begin.get("start"), begin.get("sample")
+        noise = begin["noise"] if sample is None else sample
+        for step in self.sampler.iterate(network, noise, rng=context.rng, start=start, sample=sample):
             self.timings.steps_s.append(time.perf_counter() - began)
             yield Step(
                 index=step.index,
@@ -120,7 +132,7 @@ class StageRun:
             pictures=self.pictures,
             tokenizers=self.tokenizers,
             compute=loaded.__getitem__,
-            rng=per_image([noise_source(seed, self.settings.noise) for seed in self.settings.seeds]),
+            rng=self.rng,
             cancel=self.cancel,
         )
 
@@ -139,4 +151,4 @@ class StageRun:
     def _timed(self, phase: str) -> Iterator[None]:
         began = time.perf_counter()
         yield
-        setattr(self.timings, phase, time.perf_counter() - began)
+        setattr(self.timings, phase, getattr(self.timings, phase) + time.perf_counter() - began)

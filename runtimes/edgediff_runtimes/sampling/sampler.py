@@ -103,6 +103,14 @@ class Sampler:
             raise SamplerError("strength", got=strength, expected="a strength that leaves at least one step", hint=hint)
         return replace(self, intervals=self.intervals[skipped:])
 
+    def until(self, timestep: float) -> Sampler:
+        """The sampler of the steps that begin at this time step or above it."""
+        return replace(self, intervals=tuple(one for one in self.intervals if float(one.start.t) >= timestep))
+
+    def since(self, timestep: float) -> Sampler:
+        """The sampler of the steps that begin below this time step; ``iterate`` then takes a ``sample``."""
+        return replace(self, intervals=tuple(one for one in self.intervals if float(one.start.t) < timestep))
+
     def sample(self, model: Model, noise: Array, *, rng: NoiseSource, start: Array | None = None) -> Array:
         """Run all steps and return the final sample; see ``iterate``."""
         x = noise
@@ -117,6 +125,7 @@ class Sampler:
         *,
         rng: NoiseSource,
         start: Array | None = None,
+        sample: Array | None = None,
         resume: Step | None = None,
     ) -> Iterator[Step]:
         """Run step by step.
@@ -127,6 +136,8 @@ class Sampler:
             noise: Unit-variance noise, float32, of the sample's shape.
             rng: Where stochastic samplers draw the noise of their steps.
             start: A clean sample; it is noised to the first level, instead of starting from pure noise.
+            sample: A sample at the first level, as another sampler left it; ``noise`` and ``start`` are then not
+                looked at.
             resume: The last step of a run that was left; ``noise`` and ``start`` are then not looked at.
 
         Yields:
@@ -137,7 +148,10 @@ class Sampler:
         """
         denoise = Denoiser(model, self.parametrisation, self.limit, self.like_sample)
         first = 0 if resume is None else resume.index + 1
-        x, state = (self._first(noise, start), None) if resume is None else (resume.sample, resume.state)
+        if resume is not None:
+            x, state = resume.sample, resume.state
+        else:
+            x, state = self._first(noise, start) if sample is None else sample, None
         if state is None:
             state = self.solver.init(x, self.intervals, rng)
         for index, interval in enumerate(self.intervals[first:], first):

@@ -126,9 +126,7 @@ def start(
                 raise SettingError(name, got=options.get(name), expected="nothing, because there is no image")
         return None, None
     given = options.get("strength")
-    strength = number("strength", default if given is None else given)
-    if not 0 < strength <= 1:
-        raise SettingError("strength", got=strength, expected="a number above 0 and at most 1")
+    strength = share("strength", default if given is None else given)
     encode: EncodeMode = options.get("encode") or "sample"
     if encode not in ("sample", "mode"):
         raise SettingError("encode", got=encode, expected="`sample` or `mode`")
@@ -225,6 +223,14 @@ def number(name: str, value: float | None) -> float:
     found = as_finite(value)
     if found is None:
         raise SettingError(name, got=value, expected="a finite number")
+    return found
+
+
+def share(name: str, value: float | None) -> float:
+    """A number above 0 and at most 1."""
+    found = number(name, value)
+    if not 0 < found <= 1:
+        raise SettingError(name, got=value, expected="a number above 0 and at most 1")
     return found
 
 

@@ -106,7 +106,7 @@ class Options(TypedDict, total=False):
     Attributes:
         negative_prompt: What to steer away from, one for all or one per prompt; needs guidance above 1.
         image: A picture to start from: a PIL image or a path.
-        strength: How far to go from ``image``: above 0 to 1, default 0.8.
+        strength: How far to go from ``image``: above 0 to 1; default: the family's, such as 0.8.
         encode: ``sample`` (default, as diffusers) or ``mode`` of the encoder's Gaussian for ``image``.
         steps: Sampling steps; default: the bundle's, or as many as custom ``timesteps`` or ``sigmas`` make.
         guidance: Guidance scale; 1 or less makes one call a step; default: the bundle's.
@@ -129,6 +129,8 @@ class Options(TypedDict, total=False):
         target_height: Likewise; default: ``height``.
         aesthetic_score: How well people liked a picture, as the network is told; default 6.
         negative_aesthetic_score: The same for the negative prompt; default 2.5.
+        refiner_start: Share of the noise levels after which the refiner of a bundle that has one goes on, above 0 to 1,
+            default 0.8; 1 leaves it out.
     """
 
     negative_prompt: str | Sequence[str] | None
@@ -155,6 +157,7 @@ class Options(TypedDict, total=False):
     target_height: int | None
     aesthetic_score: float | None
     negative_aesthetic_score: float | None
+    refiner_start: float | None
 
 
 def _alone(value: Any, index: int) -> Any:  # noqa: ANN401 - whatever the part that reads it takes

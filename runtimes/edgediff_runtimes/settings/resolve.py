@@ -11,14 +11,13 @@ from edgediff_runtimes.bundle import Defaults
 from edgediff_runtimes.errors import ImageError, SettingError
 from edgediff_runtimes.noise import NOISE_KINDS, image_seeds
 from edgediff_runtimes.other_names import OTHER_NAMES
-from edgediff_runtimes.recipe import Guidance, Recipe
+from edgediff_runtimes.recipe import Guidance, Recipe, Stage
 from edgediff_runtimes.recipe.declarations import Choice, Picture, Sizes
 from edgediff_runtimes.settings import checks
 from edgediff_runtimes.settings.options import RANDOM_SEED, Options, Settings
 from edgediff_runtimes.untrusted.bounds import IMAGES
 
 _SEED_BITS = 32  # all that torch's CPU generator uses of a seed
-DEFAULT_STRENGTH = 0.8  # diffusers' default
 _PICTURES = ("image",)  # options that hold a picture
 _WITH_A_PICTURE = ("strength", "encode")
 
@@ -93,7 +92,7 @@ def resolve_settings(
     sampler_options = checks.sampler_options(_or(options.get("sampler_options"), {}))
     width, height = checks.size(stage.space, defaults, options, image_size)
     images = checks.at_least_one("images", _or(options.get("images"), 1), IMAGES)
-    strength, encode = checks.start(options, image_size, default=DEFAULT_STRENGTH)
+    strength, encode = checks.start(options, image_size, default=stage.schedule.default_strength)
     settings = Settings(
         prompts=prompts,
         negative_prompts=checks.negatives(stage.guidance, options.get("negative_prompt"), prompts, guided=guided),
@@ -117,6 +116,19 @@ def resolve_settings(
     return settings
 
 
+def settings_of(stage: Stage, settings: Settings) -> Settings:
+    """The settings of a later stage: with empty negative prompts, where it asks for some and the first stage does not.
+
+    Args:
+        stage: The stage.
+        settings: Of the run.
+    """
+    if not settings.guided or settings.negative_prompts or stage.guidance is None:
+        return settings
+    negatives = checks.negatives(stage.guidance, None, settings.prompts, guided=True)
+    return replace(settings, negative_prompts=negatives)
+
+
 def _or(value: Any, default: Any) -> Any:  # noqa: ANN401 - either's type
     return default if value is None else value
 
@@ -133,7 +145,8 @@ def _check_known(recipe: Recipe, options: Options) -> None:
         hint = None if ours is None else f"it is called `{ours}` here"
         raise SettingError("options", got=unknown[0], expected=f"one of {', '.join(known)}", hint=hint)
     # These are refused where they are checked, with a better reason.
-    read = {*recipe.options, *_PICTURES, *_WITH_A_PICTURE, "negative_prompt", "guidance_rescale", "width", "height"}
+    without = () if any(options.get(name) is not None for name in _PICTURES) else _WITH_A_PICTURE
+    read = {*recipe.options, *_PICTURES, *without, "negative_prompt", "guidance_rescale", "width", "height"}
     for name, value in options.items():
         if value is not None and name not in read:
             why = "has no classes" if name == "class_label" else "does not take it"
@@ -158,6 +171,8 @@ def _choices(recipe: Recipe, options: Options, settings: Settings) -> dict[str, 
     for stage in recipe.stages:
         if stage.guidance is not None and stage.guidance.scale not in own and settings.guided:
             chosen[stage.guidance.scale] = asked[stage.guidance.scale]
+        for option in stage.schedule.options:
+            chosen[option] = checks.share(option, _or(asked.get(option), stage.schedule.share))
         for parts in stage.phases.values():
             for part in parts:
                 if isinstance(part, Choice) and part.choice not in own:

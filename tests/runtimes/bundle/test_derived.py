@@ -109,6 +109,29 @@ def test_an_endless_prompt_limit_is_clips(optimum_dir):
     assert Bundle.open(optimum_dir).manifest.tokenizers[0].max_tokens == 77
 
 
+@pytest.mark.parametrize(
+    ("class_name", "limit", "expected"),
+    [
+        ("T5TokenizerFast", 512, ("unigram", 512)),
+        ("T5Tokenizer", 10**30, ("unigram", 8192)),
+        ("Qwen2Tokenizer", 131072, ("byte-level-bpe", 8192)),
+        ("PreTrainedTokenizerFast", 77, ("clip", 77)),
+    ],
+)
+def test_the_class_of_a_tokenizer_tells_its_kind(optimum_dir, class_name, limit, expected):
+    values = {"tokenizer_class": class_name, "model_max_length": limit, "chat_template": "{{ '\x1b' }}\r\n"}
+    _write(optimum_dir / "tokenizer" / "tokenizer_config.json", values)
+    _write(optimum_dir / "tokenizer" / "tokenizer.json", {"model": {"type": "BPE", "end_of_word_suffix": "</w>"}})
+    (tokenizer,) = Bundle.open(optimum_dir).manifest.tokenizers
+    assert (tokenizer.kind, tokenizer.max_tokens) == expected
+
+
+def test_a_tokenizer_of_an_unknown_class_is_named(optimum_dir):
+    _write(optimum_dir / "tokenizer" / "tokenizer_config.json", {"tokenizer_class": "XLNetTokenizer"})
+    with pytest.raises(ManifestError, match=r"tokenizer/tokenizer_config.json: tokenizer_class"):
+        Bundle.open(optimum_dir)
+
+
 def test_steps_that_the_configs_do_not_tell_are_asked_for(optimum_dir):
     path = optimum_dir / "scheduler" / "scheduler_config.json"
     _write(path, {"_class_name": "EulerDiscreteScheduler", "timestep_spacing": "trailing"})

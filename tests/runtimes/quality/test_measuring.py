@@ -23,6 +23,7 @@ from edgediff_runtimes.quality import (
 )
 from edgediff_runtimes.quality.measures import MAX_DB, psnr_db, snr_db, ssim
 from edgediff_runtimes.quality.measuring import fidelity
+from edgediff_runtimes.recipe import Recipe
 
 RECORD = FileEntry("quality/reference.npz", 1, None)
 DRAWING = ("text_encoder", "unet", "vae_decoder")
@@ -228,3 +229,21 @@ def test_a_joined_pipeline_computes_each_component_as_its_own_runner_says(fp32, 
         "unet": ("f16", 2),
         "vae_decoder": ("f32", 0),
     }
+
+
+def test_a_model_that_draws_from_pictures_alone_is_given_some(tiny, fake_engine, answers):
+    stage = tiny.manifest.recipe.first
+    alone = dataclasses.replace(stage, tasks={"image-to-image": stage.tasks["image-to-image"]})
+    bundle = dataclasses.replace(tiny, manifest=dataclasses.replace(tiny.manifest, recipe=Recipe((alone,))))
+    runner = Runner(bundle, Placement(engine=fake_engine))
+    reference = make_reference(runner, prompts=["a cat", "a car"], seed=2, steps=4)
+    assert (reference.width, reference.height) == (64, 64)
+    assert "vae_encoder" in {probe.role for probe in reference.probes}
+    assert measure(runner, reference, record=RECORD).psnr_db.worst == MAX_DB
+    shifted = FakeEngine(
+        lambda role, feeds: {
+            name: array + np.float32(0.2 * (role == "vae_encoder")) for name, array in answers[role](feeds).items()
+        }
+    )
+    other = measure(Runner(bundle, Placement(engine=shifted)), reference, record=RECORD)
+    assert other.psnr_db.mean < MAX_DB  # what it starts from counts

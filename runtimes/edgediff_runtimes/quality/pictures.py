@@ -1,0 +1,31 @@
+"""What a model that draws from pictures alone is given where prompts are drawn to calibrate and to measure."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+from PIL import Image
+
+from edgediff_runtimes.bundle import Manifest
+from edgediff_runtimes.recipe.declarations import Picture
+from edgediff_runtimes.settings import Options
+
+_GRID = 4  # random colours along a side; what is between them is interpolated
+
+
+def with_pictures(manifest: Manifest, call: Options) -> Options:
+    """What a run is asked for, with a smooth random picture for each option that the model cannot do without.
+
+    Args:
+        manifest: The model's; one that draws from text or from nothing needs none.
+        call: The call; its seed gives the picture.
+    """
+    recipe, defaults = manifest.recipe, manifest.defaults
+    names = [part.choice for part in recipe.first.tasks[recipe.tasks[0]] if isinstance(part, Picture)]
+    if not names:
+        return call
+    size = (call.get("width") or defaults.width or _GRID, call.get("height") or defaults.height or _GRID)
+    colours = np.random.default_rng(call.get("seed")).integers(0, 256, (_GRID, _GRID, 3), np.uint8)
+    picture = Image.fromarray(colours).resize(size, Image.Resampling.BICUBIC)
+    return cast("Options", {**call, **dict.fromkeys(names, picture)})

@@ -1,0 +1,47 @@
+"""Every option of a call is one of the command; what a model does not take is refused."""
+
+from __future__ import annotations
+
+from typing import get_type_hints
+
+import pytest
+
+from edgediff.cli.run_options import _PAIRS, DRAWING, SAMPLING, START, TOLD, asked
+from edgediff_runtimes.settings import Options
+
+
+def test_every_option_of_a_call_is_offered():
+    offered = {option.name for section in (DRAWING, START, TOLD, SAMPLING) for option in section.options}
+    pairs = {name for names in _PAIRS.values() for name in names}
+    assert (offered - _PAIRS.keys() - {"size"}) | pairs == get_type_hints(Options).keys()
+
+
+def test_two_numbers_of_one_option():
+    given = asked({"original_size": (64, 96), "crop": (3, 5), "target_size": None, "steps": 4})
+    assert given == {"original_width": 64, "original_height": 96, "crop_left": 3, "crop_top": 5, "steps": 4}
+
+
+REFUSED = {
+    "--original-size": ("64x96", "`original_width` is 64: expected nothing, because the bundle's model does not"),
+    "--crop": ("3,5", "`crop_left` is 3: expected nothing, because the bundle's model does not take it"),
+    "--target-size": ("64x64", "`target_width` is 64: expected nothing"),
+    "--label": ("7", "`class_label` is '7': expected nothing"),
+    "--true-guidance": ("2", "`true_guidance` is 2.0: expected nothing"),
+    "--aesthetic-score": ("6", "`aesthetic_score` is 6.0: expected nothing"),
+    "--negative-aesthetic-score": ("2", "`negative_aesthetic_score` is 2.0: expected nothing"),
+    "--refiner-start": ("0.8", "`refiner_start` is 0.8: expected nothing"),
+    "--encode": ("mode", "`encode` is 'mode': expected nothing, because there is no image"),
+}
+
+
+@pytest.mark.parametrize("option", REFUSED)
+def test_what_a_model_does_not_take_is_refused(bundle, command, tmp_path, option):
+    value, sentence = REFUSED[option]
+    done = command("run", "a", "-m", bundle, "-o", tmp_path / "a.png", option, value)
+    assert (done.code, done.out) == (1, "")
+    assert sentence in done.err
+
+
+@pytest.mark.parametrize(("option", "value"), [("--crop", "3x5"), ("--crop", "-1,0"), ("--original-size", "big")])
+def test_what_is_no_pair_is_a_usage_error(bundle, command, option, value):
+    assert command("run", "a", "-m", bundle, option, value).code == 2
