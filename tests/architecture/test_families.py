@@ -57,6 +57,8 @@ CONFIGS["sana"] = Configs(
         "vae": {"latent_channels": 32, "encoder_block_out_channels": [1] * 6, "scaling_factor": 0.41407},
     },
 )
+CONFIGS["pixart"] = Configs({"_class_name": "PixArtAlphaPipeline"}, {"transformer": _PATCHED, "vae": _VAE})
+CONFIGS["aura-flow"] = Configs({"_class_name": "AuraFlowPipeline"}, {"transformer": _PATCHED, "vae": _VAE})
 # A prediction type of schedulers, a field of the records of quality and an option of runs have such names too.
 ELSEWHERE = {"sample", "timestep", "guidance"}
 

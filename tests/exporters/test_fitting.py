@@ -28,6 +28,7 @@ SD3 = {
     "patch_size": 2,
     "pos_embed_max_size": 192,
 }
+PIXART = {"in_channels": 4, "out_channels": 8, "caption_channels": 4096, "patch_size": 2, "sample_size": 128}
 ENCODERS = {"text_encoder": CLIP, "text_encoder_2": CLIP}
 
 # pipeline, its transformer, what is changed of it, its other parts, what the sentence says
@@ -44,6 +45,10 @@ MISFITS = [
      "is 1536 together: expected at most 1024"),
     ("StableDiffusion3Pipeline", SD3, {"joint_attention_dim": 2048}, {**ENCODERS, "text_encoder_3": T5},
      "`joint_attention_dim` is 2048: expected 4096, `d_model` of its T5"),
+    ("PixArtSigmaPipeline", PIXART, {"caption_channels": 1024}, {"text_encoder": T5, "vae": {"latent_channels": 4}},
+     "`caption_channels` is 1024: expected 4096, `d_model` of its T5"),
+    ("AuraFlowPipeline", SD3, {"in_channels": 4}, {"text_encoder": T5},
+     "takes 4 channels and gives 4: expected 16"),
 ]  # fmt: skip
 
 

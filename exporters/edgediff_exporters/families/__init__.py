@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgediff_exporters.families import (
+    aura_flow,
     consistency_models,
     ddpm,
     dit,
     flux,
+    pixart,
     sana,
     score_sde,
     stable_diffusion,
@@ -24,10 +26,12 @@ __all__ = ["ADMITTED", "PLANS", "Admitted", "ComponentPlan", "GraphInput", "plan
 
 # By the family's name on the runtime's side.
 PLANS: dict[str, Callable[[Source], tuple[ComponentPlan, ...]]] = {
+    "aura-flow": aura_flow.plans,
     "consistency-models": consistency_models.plans,
     "ddpm": ddpm.plans,
     "dit": dit.plans,
     "flux": flux.plans,
+    "pixart": pixart.plans,
     "sana": sana.plans,
     "score-sde": score_sde.plans,
     "stable-diffusion": stable_diffusion.plans,
@@ -37,10 +41,12 @@ PLANS: dict[str, Callable[[Source], tuple[ComponentPlan, ...]]] = {
 }
 # Likewise: what is taken of a source.
 ADMITTED: dict[str, Admitted] = {
+    "aura-flow": aura_flow.ADMITTED,
     "consistency-models": consistency_models.ADMITTED,
     "ddpm": ddpm.ADMITTED,
     "dit": dit.ADMITTED,
     "flux": flux.ADMITTED,
+    "pixart": pixart.ADMITTED,
     "sana": sana.ADMITTED,
     "score-sde": score_sde.ADMITTED,
     "stable-diffusion": stable_diffusion.ADMITTED,

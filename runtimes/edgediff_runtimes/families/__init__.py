@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from edgediff_runtimes.errors import BundleError
+from edgediff_runtimes.families.aura_flow import AURA_FLOW
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
 from edgediff_runtimes.families.consistency_models import CONSISTENCY_MODELS
 from edgediff_runtimes.families.ddpm import DDPM
 from edgediff_runtimes.families.dit import DIT
 from edgediff_runtimes.families.flux import FLUX
+from edgediff_runtimes.families.pixart import PIXART
 from edgediff_runtimes.families.sana import SANA
 from edgediff_runtimes.families.score_sde import SCORE_SDE
 from edgediff_runtimes.families.stable_diffusion import STABLE_DIFFUSION
@@ -19,10 +21,12 @@ from edgediff_runtimes.families.z_image import Z_IMAGE
 __all__ = ["FAMILIES", "Configs", "Family", "family_of"]
 
 FAMILIES: tuple[Family, ...] = (
+    AURA_FLOW,
     CONSISTENCY_MODELS,
     DDPM,
     DIT,
     FLUX,
+    PIXART,
     SANA,
     SCORE_SDE,
     STABLE_DIFFUSION,

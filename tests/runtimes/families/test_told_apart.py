@@ -10,6 +10,8 @@ VAE = {"latent_channels": 16, "block_out_channels": [1, 1, 1, 1]}
 FLUX = {"axes_dims_rope": [16, 56, 56]}
 SD3 = {"sample_size": 128, "patch_size": 2, "pos_embed_max_size": 192, "joint_attention_dim": 4096, "num_layers": 24}
 CLIP = {"num_hidden_layers": 12, "max_position_embeddings": 77}
+PIXART = {"sample_size": 128, "patch_size": 2}
+AURA = {"patch_size": 2, "pos_embed_max_size": 4096}
 
 # pipeline, the transformer's config; steps, guidance and pixels that the bundle recommends
 MODELS = [
@@ -18,6 +20,9 @@ MODELS = [
     ("StableDiffusion3Pipeline", SD3, (28, 7.0, 1024)),
     ("StableDiffusion3Pipeline", {**SD3, "dual_attention_layers": [0, 1]}, (40, 4.5, 1024)),
     ("StableDiffusion3Pipeline", {**SD3, "num_layers": 38}, (28, 3.5, 1024)),
+    ("PixArtAlphaPipeline", {**PIXART, "sample_size": 64}, (20, 4.5, 512)),
+    ("AuraFlowPipeline", AURA, (50, 3.5, 1024)),
+    ("AuraFlowPipeline", {**AURA, "pos_embed_max_size": 1024}, (50, 3.5, 512)),
 ]
 
 
@@ -52,6 +57,19 @@ def test_only_flux_dev_is_told_its_guidance():
     assert ["guidance" in recipe.options for recipe in recipes] == [True, False]
     lengths = [next(part for part in recipe.first.given if part.writes == ("ids_2",)).length for recipe in recipes]
     assert lengths == [512, 256]
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "transformer", "told"),
+    [
+        ("PixArtAlphaPipeline", PIXART, True),
+        ("PixArtAlphaPipeline", {**PIXART, "sample_size": 64}, False),
+        ("PixArtSigmaPipeline", {**PIXART, "use_additional_conditions": False}, False),
+    ],
+)
+def test_the_pixart_for_large_pictures_is_told_their_size(pipeline, transformer, told):
+    recipe = family_of(pipeline).recipe(configs(pipeline, transformer))
+    assert ("resolution" in fed(recipe)) is told
 
 
 def test_a_picture_is_no_larger_than_the_table_of_positions():
