@@ -1,4 +1,4 @@
-"""The report: what is worked out from the raw rounds, and reading it back. ``docs/bench.md`` specifies it."""
+"""The report: what is worked out from the raw rounds, and writing it. ``docs/bench.md`` specifies it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from typing import Any, TypeAlias
 
 from edgediff.bench.summaries import paired_ratios, summarise
 from edgediff.targets import write_whole
-from edgediff_runtimes.errors import SettingError
 
 Report: TypeAlias = dict[str, Any]
 FORMAT = "edgediff-bench"
 FORMAT_VERSION = "1.2"
-_MAJOR = "1."
 # Figures of one round whose ratios between cases are given.
 COMPARED = ("cold_start_s", "text_s", "step_s", "decode_s", "total_s", "cpu_s", "peak_rss_bytes")
 
@@ -134,21 +132,3 @@ def write_json(report: Report, path: Path) -> None:
 def json_text(report: Report) -> str:
     """A report as the text of its file."""
     return json.dumps(report, indent=1, allow_nan=False) + "\n"
-
-
-def read_report(path: Path) -> Report:
-    """Read a report.
-
-    Raises:
-        SettingError: The file cannot be read or is no report of a version that is known here.
-    """
-    expected = f"a report of `edgediff bench --json`, version {_MAJOR}x"
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingError("compare", got=str(path), expected=f"{expected} ({error})") from error
-    known = isinstance(report, dict) and report.get("format") == FORMAT
-    if not known or not str(report.get("format_version")).startswith(_MAJOR):
-        raise SettingError("compare", got=str(path), expected=expected)
-    checked: Report = report
-    return checked

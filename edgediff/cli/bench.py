@@ -11,6 +11,7 @@ import click
 from edgediff.cli import completion
 from edgediff.cli.bench_options import SECTIONS
 from edgediff.cli.command import Command
+from edgediff.cli.streams import check_stdout
 
 if TYPE_CHECKING:
     from edgediff.bench.measuring import Progress
@@ -64,6 +65,8 @@ def command(
         raise click.UsageError("--fail-above goes with --compare OLD.json NEW.json")
     if not asked["bundles"]:
         raise click.UsageError("expected a BUNDLE to measure, or --compare OLD.json NEW.json")
+    if json == _STDOUT:
+        check_stdout("--json -")
     targets = {"json": None if json == _STDOUT else json, "html": html, "plot": plot}
     given = {name: path for name, path in targets.items() if path is not None}
     report = _measure(Request(**asked), given, show=_print if json != _STDOUT else _print_json)
@@ -159,7 +162,7 @@ def _tell_verdict(report: Report, limits: Limits, *, err: bool) -> bool:
 def _compare(ctx: click.Context, old: Path, new: Path, *, fail_above: float | None) -> None:
     from edgediff.bench import figures
     from edgediff.bench.comparing import compare, differing_conditions, grown, missing
-    from edgediff.bench.reporting import read_report
+    from edgediff.bench.reading import read_report
     from edgediff.cli.tables import print_table
 
     given = [

@@ -96,6 +96,8 @@ def _filled(setting: str, place: str, lines: list[str]) -> list[str | None]:
 def _read(setting: str, place: str) -> str:
     from edgediff_runtimes.errors import SettingError
 
+    if place == STDIN and sys.stdin is None:
+        raise SettingError(setting, got=place, expected="a prompt on stdin, which is closed")
     try:
         if place == STDIN:
             data = sys.stdin.buffer.read(_MOST_BYTES + 1)

@@ -9,6 +9,8 @@ import sys
 from traceback import walk_tb
 from typing import TextIO
 
+import click
+
 _HANDLER = "edgediff.shown"
 _PRINTERS = ("click.utils", "rich.console", __name__)  # modules that write to stdout and stderr and nowhere else
 
@@ -37,6 +39,16 @@ def flush() -> None:
     """Write what stdout still holds, while an error of it can be told."""
     if sys.stdout is not None:
         sys.stdout.flush()
+
+
+def check_stdout(option: str) -> None:
+    """Refuse to work for a stdout that the shell has closed (``>&-``): what is written there would be lost.
+
+    Raises:
+        click.UsageError: It is closed.
+    """
+    if sys.stdout is None:
+        raise click.UsageError(f"{option} writes to stdout, which is closed: expected a pipe, or `> FILE`")
 
 
 def write_bytes(data: bytes) -> None:

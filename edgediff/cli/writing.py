@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 import click
 
 from edgediff.cli.file_names import FileNames
-from edgediff.cli.streams import write_bytes
+from edgediff.cli.streams import check_stdout, write_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -125,6 +125,7 @@ def writer(
         return Writer(names, words, grid, as_json)
     if as_json:
         raise click.UsageError("-o - and --json both write to stdout: expected one of them")
+    check_stdout("-o -")
     if sys.stdout.isatty():
         raise click.UsageError("-o - writes a PNG to stdout, which is a terminal: expected a pipe, or `> FILE.png`")
     if len(words) * images > 1 and not grid:

@@ -1,22 +1,14 @@
-"""Pointers of git-lfs, which lie in a clone in place of the files that were not downloaded."""
+"""Pointers of git-lfs in a source."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from edgediff_runtimes.errors import SourceError
-
-_MAGIC = b"version https://git-lfs"
-_LONGEST = 1024  # bytes, as the specification of git-lfs has it
+from edgediff_runtimes.untrusted.git_lfs import HINT, PROBLEM, is_pointer
 
 
 def refuse_pointer(path: Path) -> None:
     """Raise ``SourceError`` where a regular file is a pointer of git-lfs, and ``OSError`` where it cannot be read."""
-    if path.stat().st_size >= _LONGEST:
-        return
-    with path.open("rb") as file:
-        if file.read(len(_MAGIC)) == _MAGIC:
-            raise SourceError(
-                f"`{path.name}` is a pointer of git-lfs: the file itself was not downloaded",
-                hint="run `git lfs pull` in the model's directory, or download the file from where it is published",
-            )
+    if is_pointer(path):
+        raise SourceError(f"`{path.name}` {PROBLEM}", hint=HINT)

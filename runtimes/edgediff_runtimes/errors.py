@@ -118,13 +118,18 @@ class BundleNotFoundError(BundleError, FileNotFoundError):
 
 
 class ManifestError(BundleError, ValueError):
-    """A field of the manifest is missing or has the wrong type or value."""
+    """A field of the manifest is missing or has the wrong type or value.
+
+    Attributes:
+        problem: The sentence without "the manifest's", for fields of other files.
+    """
 
     def __init__(self, where: str, *, got: object, expected: str) -> None:
+        problem = f"`{shown(where)}` is {quoted(got)}: expected {expected}"
         super().__init__(
-            f"the manifest's `{shown(where)}` is {quoted(got)}: expected {expected}",
-            hint="`edgediff.json` is written by the export: export the bundle again",
+            f"the manifest's {problem}", hint="`edgediff.json` is written by the export: export the bundle again"
         )
+        self.problem = problem
 
 
 class FormatVersionError(BundleError, ValueError):
@@ -164,8 +169,8 @@ class ComponentFileError(BundleError, OSError):
         problem: The sentence without the path.
     """
 
-    def __init__(self, path: str | Path, problem: str) -> None:
-        super().__init__(f"`{shown(path)}` {problem}", hint="copy the bundle again, or export it again")
+    def __init__(self, path: str | Path, problem: str, *, hint: str | None = None) -> None:
+        super().__init__(f"`{shown(path)}` {problem}", hint=hint or "copy the bundle again, or export it again")
         self.problem = problem
 
 

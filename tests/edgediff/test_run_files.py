@@ -152,6 +152,25 @@ def test_nothing_to_read_on_stdin(command, bundle, stdin, data, args):
     assert "is '-': expected a" in outcome.err
 
 
+@pytest.mark.parametrize("args", [["-"], ["--prompts", "-"]])
+def test_a_stdin_that_is_closed(command, bundle, monkeypatch, args):
+    monkeypatch.setattr(sys, "stdin", None)  # what Python makes of `<&-`
+    outcome = command("run", *args, "-m", bundle)
+    assert outcome.code == 1
+    assert "is '-': expected a prompt on stdin, which is closed" in outcome.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")
+@pytest.mark.parametrize("args", [["run", "a cat", "-o", "-", "-m"], ["bench", "--json", "-"]], ids=["run", "bench"])
+def test_a_stdout_that_is_closed(bundle, args):
+    words = [sys.executable, "-c", "from edgediff.cli import main; main()", *args, str(bundle)]
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *words], stderr=subprocess.PIPE, encoding="utf-8", check=False
+    )
+    assert done.returncode == 2
+    assert "writes to stdout, which is closed" in done.stderr
+
+
 @pytest.mark.parametrize("more", [[], ["-n", "4", "--grid"]], ids=["one", "sheet"])
 def test_a_png_on_stdout(bundle, tmp_path, more):
     code = "from edgediff.cli import main; main()"

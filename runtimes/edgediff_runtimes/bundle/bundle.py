@@ -15,7 +15,8 @@ from edgediff_runtimes.engines.base import Graph
 from edgediff_runtimes.errors import BundleError, BundleNotFoundError, ComponentFileError
 from edgediff_runtimes.recipe.wires import check_wires
 from edgediff_runtimes.untrusted.bounds import JSON_BYTES
-from edgediff_runtimes.untrusted.documents import read_text
+from edgediff_runtimes.untrusted.documents import names_in, read_text, reading
+from edgediff_runtimes.untrusted.git_lfs import HINT, PROBLEM, is_pointer
 from edgediff_runtimes.untrusted.links import find, is_regular, locate
 
 MODEL_INDEX = "model_index.json"
@@ -47,7 +48,7 @@ class Bundle:
             RecipeError: Its recipe cannot run with its graphs.
             FormatVersionError: The format is newer than this edgediff.
             UnsafePathError: A path leaves the bundle, also through a symbolic link.
-            ComponentFileError: A file is missing or has another length.
+            ComponentFileError: A file is missing, cannot be read, has another length, or is a pointer of git-lfs.
         """
         try:
             root = Path(path).expanduser().resolve()
@@ -63,10 +64,12 @@ class Bundle:
             bundle.check_length(entry)
         for tokenizer in bundle.manifest.tokenizers:
             directory = bundle.locate(tokenizer.path)
-            if not directory.is_dir():
+            with reading(tokenizer.path):
+                there = directory.is_dir()
+            if not there:
                 raise ComponentFileError(tokenizer.path, "is missing: expected the directory of a tokenizer")
-            for file in directory.iterdir():
-                bundle.locate(f"{tokenizer.path}/{file.name}")
+            for name in names_in(directory, name=tokenizer.path):
+                bundle.locate(f"{tokenizer.path}/{name}")
         bundle.check_wires()
         return bundle
 
@@ -92,11 +95,19 @@ class Bundle:
         return locate(self.path, relative)
 
     def check_length(self, entry: FileEntry) -> None:
-        """Raise ``ComponentFileError`` where a file is missing or has another length than its entry states."""
+        """Check that a file is there, has the length that its entry states, and is no pointer of git-lfs.
+
+        Raises:
+            ComponentFileError: It is not so, or the file cannot be read.
+        """
         path = find(self.path, entry.path)
         if path is None:
             raise ComponentFileError(entry.path, f"is missing: expected a file of {entry.bytes:,} bytes")
-        if (got := path.stat().st_size) != entry.bytes:
+        with reading(entry.path):
+            got, pointer = path.stat().st_size, is_pointer(path)
+        if pointer:
+            raise ComponentFileError(entry.path, PROBLEM, hint=HINT)
+        if got != entry.bytes:
             raise ComponentFileError(entry.path, f"has {got:,} bytes: expected {entry.bytes:,}")
 
     def check_wires(self) -> None:
@@ -125,9 +136,13 @@ class Bundle:
         """Read a file whole and compare its SHA-256 with its entry's; one without a hash is not read.
 
         Raises:
-            ComponentFileError: The file is not the one that was exported.
+            ComponentFileError: The file is not the one that was exported, or cannot be read.
         """
-        if entry.sha256 is not None and (got := sha256_of(self.locate(entry.path))) != entry.sha256:
+        if entry.sha256 is None:
+            return
+        with reading(entry.path):
+            got = sha256_of(self.locate(entry.path))
+        if got != entry.sha256:
             raise ComponentFileError(
                 entry.path, f"was altered: its SHA-256 is {got[:12]}…, expected {entry.sha256[:12]}…"
             )

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from edgediff_runtimes.bundle.file_entry import FileEntry
 from edgediff_runtimes.bundle.manifest import Component, Manifest, Provenance, Tokenizer
 from edgediff_runtimes.bundle.tokenizer_kinds import kind_of
-from edgediff_runtimes.errors import BundleError, ComponentFileError, ManifestError
+from edgediff_runtimes.errors import BundleError
 from edgediff_runtimes.families import Configs, family_of
 from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.untrusted.bounds import JSON_BYTES, TOKENIZER_BYTES, TOKENS, Bound
-from edgediff_runtimes.untrusted.documents import read_json
+from edgediff_runtimes.untrusted.documents import names_in, read_json, reading
 from edgediff_runtimes.untrusted.links import find, locate
 
 GRAPH_FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
@@ -31,7 +31,8 @@ def derive_manifest(root: Path) -> Manifest:
 
     Raises:
         BundleError: The family is unknown or a component is missing.
-        ManifestError: A config is not what it should be.
+        ManifestError: A config says what it must not.
+        ComponentFileError: A config cannot be read.
     """
     index = _read_config(root, "model_index.json").values
     scheduler = _read_config(root, "scheduler/scheduler_config.json", infinities=True)
@@ -64,24 +65,28 @@ def derive_manifest(root: Path) -> Manifest:
 
 def _configs(root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The configs of the folders that have one."""
-    for path in sorted(root.glob("*/config.json")):
-        name = path.parent.name
-        if find(root, f"{name}/config.json") is not None:
+    for name in names_in(root, name=root.name):
+        if (root / name).is_dir() and find(root, f"{name}/config.json") is not None:
             yield name, dict(_read_config(root, f"{name}/config.json").values)
 
 
 def _derive_component(root: Path, role: str) -> Component | None:
     for format_, name in GRAPH_FILES.items():
         if find(root, f"{role}/{name}") is not None:
-            names = [name, *sorted(p.name for p in (root / role).iterdir() if _is_weights(p, name))]
+            names = [name, *(other for other in names_in(root / role, name=role) if _is_weights(other, name))]
             found = {path: find(root, path) for path in (f"{role}/{n}" for n in names)}
-            files = tuple(FileEntry(path, file.stat().st_size, None) for path, file in found.items() if file)
+            files = tuple(_derive_entry(path, file) for path, file in found.items() if file)
             return Component(format=format_, precision="unknown", files=files)
     return None
 
 
-def _is_weights(path: Path, graph: str) -> bool:
-    return path.name != graph and path.suffix in {".onnx_data", ".data", ".bin"}
+def _derive_entry(path: str, file: Path) -> FileEntry:
+    with reading(path):
+        return FileEntry(path, file.stat().st_size, None)
+
+
+def _is_weights(name: str, graph: str) -> bool:
+    return name != graph and PurePath(name).suffix in {".onnx_data", ".data", ".bin"}
 
 
 def _derive_tokenizer(root: Path, name: str) -> Tokenizer:
@@ -101,8 +106,5 @@ def _derive_tokenizer(root: Path, name: str) -> Tokenizer:
 def _read_config(
     root: Path, where: str, *, infinities: bool = False, printable: bool = True, bound: Bound = JSON_BYTES
 ) -> Fields:
-    try:
-        path = locate(root, where)
-        return Fields(read_json(path, name=where, bound=bound, infinities=infinities, printable=printable), where)
-    except ComponentFileError as error:
-        raise ManifestError(where, got=error.problem, expected="a readable JSON file") from error
+    path = locate(root, where)
+    return Fields(read_json(path, name=where, bound=bound, infinities=infinities, printable=printable), where)

@@ -14,6 +14,7 @@ from edgediff_runtimes.engines.execution import EXECUTIONS
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.plain import as_whole
 from edgediff_runtimes.tensors import Array, TensorSpec
+from edgediff_runtimes.untrusted.bounds import THREADS
 
 
 @final
@@ -77,6 +78,8 @@ class EngineOptions:
         threads = as_whole(self.threads)
         if threads is None or threads < 1:
             raise SettingError("threads", got=self.threads, expected="a whole number of at least 1")
+        if threads > THREADS.most:
+            raise SettingError("threads", got=threads, expected=THREADS.expected)
         object.__setattr__(self, "threads", threads)  # a number of NumPy's becomes Python's own
 
 

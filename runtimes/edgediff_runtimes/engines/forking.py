@@ -3,7 +3,8 @@
 A forked process has a copy of every object, and of all threads only the one that forked. The graphs of an engine are
 there, and the threads that compute them are not: a run waits for them for ever, or computes alone where a library
 happens to allow it, and freeing the graph, which joins them, waits as well. So a session of another process refuses to
-run, and what a library holds for it is never freed in the child.
+run, and what a library holds for it is never freed in the child. A library whose threads are shared by all its graphs
+cannot load another one there either, though none of the first is left.
 """
 
 from __future__ import annotations
@@ -21,20 +22,32 @@ _natives: weakref.WeakSet[object] = weakref.WeakSet()
 
 @final
 class HomeProcess:
-    """The process that loaded something, which is the only one that can use it."""
+    """The process that loaded something, which is the only one that can use it.
 
-    def __init__(self) -> None:
+    Args:
+        settled: Whether it is loaded by now; else by the process that first calls ``settle``.
+    """
+
+    def __init__(self, *, settled: bool = True) -> None:
+        self._pid = os.getpid() if settled else None
+
+    def settle(self) -> None:
+        """From now on it is loaded, by this process."""
         self._pid = os.getpid()
 
-    def check(self, what: str) -> None:
+    def check(self, what: str, *, expected: str = "a graph that this process loaded") -> None:
         """Refuse to go on in another process.
+
+        Args:
+            what: What was loaded.
+            expected: What else would do.
 
         Raises:
             EngineError: This process was forked from the one that loaded it.
         """
-        if os.getpid() != self._pid:
+        if self._pid not in (None, os.getpid()):
             raise EngineError(
-                f"{what} was loaded before this process was forked: expected a graph that this process loaded",
+                f"{what} was loaded before this process was forked: expected {expected}",
                 hint="load in each process after the fork, draw nothing before it, or start processes with `spawn`",
             )
 

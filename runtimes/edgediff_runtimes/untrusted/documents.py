@@ -6,6 +6,7 @@ bounded depth, every number fits a double, and no text has surrogates.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -16,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgediff_runtimes.errors import ComponentFileError, shown
 from edgediff_runtimes.untrusted.bounds import JSON_BYTES, JSON_DEPTH
+from edgediff_runtimes.untrusted.git_lfs import HINT, PROBLEM, holds_pointer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from edgediff_runtimes.untrusted.bounds import Bound
@@ -43,17 +46,43 @@ def read_bytes(path: Path, *, name: str, bound: Bound) -> bytes:
 
     Raises:
         ComponentFileError: It is missing, no regular file (a pipe or a device could keep one waiting for ever), too
-            long, or may not be read.
+            long, a pointer of git-lfs, or may not be read.
+    """
+    with reading(name), open(path, "rb", opener=_without_waiting) as file:
+        _check_regular(os.fstat(file.fileno()), name, bound)
+        data = file.read(bound.most)
+    if holds_pointer(data):
+        raise ComponentFileError(name, PROBLEM, hint=HINT)
+    return data
+
+
+@contextlib.contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn what the system says of a file or directory that cannot be read into an error of ours.
+
+    Args:
+        name: What to call it: its path inside the bundle or the source.
+
+    Raises:
+        ComponentFileError: It cannot be read.
     """
     try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            _check_regular(os.fstat(file.fileno()), name, bound)
-            return file.read(bound.most)
+        yield
     except ComponentFileError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ComponentFileError(name, f"cannot be read ({reason})") from error
+
+
+def names_in(path: Path, *, name: str) -> list[str]:
+    """The names in a directory, sorted.
+
+    Raises:
+        ComponentFileError: There is no directory, or it cannot be read.
+    """
+    with reading(name):
+        return sorted(inner.name for inner in path.iterdir())
 
 
 def _without_waiting(path: str, flags: int) -> int:

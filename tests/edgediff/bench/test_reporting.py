@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -12,7 +14,8 @@ from edgediff.bench.charts import charts, numbers
 from edgediff.bench.comparing import compare, differing_conditions
 from edgediff.bench.figures import metric_rows
 from edgediff.bench.page import page, write_plot
-from edgediff.bench.reporting import read_report, write_json
+from edgediff.bench.reading import read_report
+from edgediff.bench.reporting import write_json
 from edgediff.svg import ticks
 from edgediff_runtimes.errors import EdgediffError, SettingError
 
@@ -67,6 +70,49 @@ def test_what_is_no_report_is_refused(text, tmp_path):
         path.write_text(text, "utf-8")
     with pytest.raises(SettingError, match=r"expected a report of `edgediff bench --json`, version 1\.x"):
         read_report(path)
+
+
+def _reported(make_report):
+    return json.loads(json.dumps(make_report({"a": [1.0, 1.2]})))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (lambda it: it.pop("cases"), "`cases` is None: expected an array"),
+        (lambda it: it.pop("partial"), "`partial` is None: expected true or false"),
+        (lambda it: it.pop("machine"), "`machine` is None: expected an object"),
+        (lambda it: it["cases"].append(7), "`cases\\[1\\]` is 7: expected an object"),
+        (lambda it: it["cases"][0].pop("name"), "`cases\\[0\\].name` is None: expected a string"),
+        (
+            lambda it: it["cases"][0]["works"][0]["work"].update(steps=[1]),
+            "work.steps` is \\[1\\]: expected a whole number",
+        ),
+        (
+            lambda it: it["cases"][0]["works"][0]["work"].update(labels=[1]),
+            "work.labels` is \\[1\\]: expected a number or",
+        ),
+        (lambda it: it["cases"][0]["works"][0]["work"].pop("width"), "work.width` is None"),
+        (lambda it: it["cases"][0]["works"][0].update(work=None), "work` is None: expected an object"),
+        (lambda it: it["cases"][0]["works"][0].update(summary=3), "summary` is 3: expected an object"),
+        (lambda it: it["cases"][0]["works"][0]["summary"].update(total_s=3), "total_s` is 3: expected an object"),
+        (lambda it: it["cases"][0]["works"][0]["summary"]["total_s"].update(median=None), "median` is None"),
+        (lambda it: it["cases"][0]["works"][0]["summary"]["total_s"].update(max=0), "in this order"),
+    ],
+)
+def test_a_report_that_cannot_be_compared_is_refused_by_the_name_of_its_field(make_report, tmp_path, spoil, problem):
+    report = _reported(make_report)
+    spoil(report)
+    (tmp_path / "r.json").write_text(json.dumps(report), "utf-8")
+    with pytest.raises(SettingError, match=rf"expected a report of .*{problem}"):
+        read_report(tmp_path / "r.json")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+def test_a_pipe_is_no_report(tmp_path):
+    os.mkfifo(tmp_path / "r.json")
+    with pytest.raises(SettingError, match="is a pipe or a device: expected a regular file"):
+        read_report(tmp_path / "r.json")
 
 
 def test_comparing_tells_ratio_and_range(make_report):

@@ -99,7 +99,7 @@ def test_an_unknown_family_is_named(optimum_dir):
 )
 def test_a_wrong_config_is_named(optimum_dir, file, values, name):
     (optimum_dir / file).write_text("{" if values is None else json.dumps(values), encoding="utf-8")
-    with pytest.raises(ManifestError) as caught:
+    with pytest.raises(BundleError) as caught:
         Bundle.open(optimum_dir)
     assert name in caught.value.sentence
 
@@ -141,3 +141,15 @@ def test_steps_that_the_configs_do_not_tell_are_asked_for(optimum_dir):
     _write(path, {"_class_name": "LCMScheduler"})
     defaults = Bundle.open(optimum_dir).manifest.defaults
     assert (defaults.steps, defaults.guidance) == (4, 1.0)
+
+
+def test_a_pointer_of_git_lfs_is_named_without_a_manifest(optimum_dir, pointer):
+    (optimum_dir / "unet" / "model.onnx").write_bytes(pointer)
+    with pytest.raises(BundleError, match=r"`unet/model\.onnx` is a pointer of git-lfs"):
+        Bundle.open(optimum_dir)
+
+
+def test_a_folder_of_a_component_that_cannot_be_read(optimum_dir, forbid):
+    forbid(optimum_dir / "unet")
+    with pytest.raises(BundleError, match=r"`unet` cannot be read \(Permission denied\)"):
+        Bundle.open(optimum_dir)

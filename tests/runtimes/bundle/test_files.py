@@ -201,6 +201,27 @@ def test_a_bundle_behind_a_link_opens(bundle_dir, tmp_path):
     Bundle.open(tmp_path / "link").check_hashes()
 
 
+@pytest.mark.parametrize("name", ["edgediff.json", UNET, "tokenizer/vocab.json"])
+def test_a_pointer_of_git_lfs_is_named(bundle_dir, pointer, name):
+    (bundle_dir / name).write_bytes(pointer)
+    with pytest.raises(ComponentFileError, match=f"`{name}` is a pointer of git-lfs: the file itself") as caught:
+        Bundle.open(bundle_dir)
+    assert "git lfs pull" in caught.value.hint
+
+
+def test_a_folder_of_a_tokenizer_that_cannot_be_read(bundle_dir, forbid):
+    forbid(bundle_dir / "tokenizer")
+    with pytest.raises(ComponentFileError, match=r"`tokenizer` cannot be read \(Permission denied\)"):
+        Bundle.open(bundle_dir)
+
+
+def test_a_file_that_cannot_be_read_has_no_hash(bundle_dir, forbid):
+    bundle = Bundle.open(bundle_dir)
+    forbid(bundle_dir / UNET)
+    with pytest.raises(ComponentFileError, match=rf"`{UNET}` cannot be read \(Permission denied\)"):
+        bundle.check_hashes()
+
+
 def test_sha256_of_a_known_file(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     assert sha256_of(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

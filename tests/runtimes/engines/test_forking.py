@@ -12,6 +12,8 @@ from edgediff_runtimes.engines import EngineOptions, FakeEngine, Graph, get_engi
 from edgediff_runtimes.errors import EngineError, NotInstalledError
 
 PATIENCE_S = 120  # a child that waits for threads of its parent waits for ever
+PIPELINE = "the pipeline was loaded before this process was forked: expected a graph that this process loaded"
+OPENVINO = "OpenVINO was loaded before this process was forked: expected it to be loaded after the fork only"
 # Loads and perhaps draws, forks; the child draws, frees all, and ends as a program does. Its sentence goes to stdout.
 FORKING = """
 import os, sys, warnings
@@ -23,12 +25,21 @@ from edgediff_runtimes.placement import Placement
 
 warnings.simplefilter("ignore")  # Python 3.12 warns of forks beside threads
 path, name, before = sys.argv[1:]
-pipeline = Pipeline(Bundle.open(path), Placement(engine=get_engine(name)))
+engine = get_engine(name)
+residency = "sequential" if before == "freed" else "resident"
+load = lambda: Pipeline(Bundle.open(path), Placement(engine=engine, residency=residency))
 draw = lambda: pipeline("a cat", seed=0, steps=1, width=64, height=64, guidance=1.0)
-if before == "drawn":
+pipeline = load()
+if before != "idle":
     draw()
+if before in ("closed", "anew"):
+    pipeline.close()
 child = os.fork()
 try:
+    if before == "anew":
+        engine = get_engine(name)
+    if before in ("closed", "anew"):
+        pipeline = load()
     draw()
     if child == 0:
         print("drawn", flush=True)
@@ -44,13 +55,20 @@ if child:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
 @pytest.mark.parametrize(
-    ("before", "told"),
+    ("name", "before", "told"),
     [
-        ("drawn", "the pipeline was loaded before this process was forked: expected a graph that this process loaded"),
-        ("idle", "drawn"),
+        ("onnxruntime", "drawn", PIPELINE),
+        ("openvino", "drawn", PIPELINE),
+        ("onnxruntime", "idle", "drawn"),
+        ("openvino", "idle", "drawn"),
+        # Nothing of the parent's is loaded any more. OpenVINO's threads are shared by all of its graphs.
+        ("onnxruntime", "freed", "drawn"),
+        ("openvino", "freed", OPENVINO),
+        ("onnxruntime", "closed", "drawn"),
+        ("openvino", "closed", OPENVINO),
+        ("openvino", "anew", OPENVINO),
     ],
 )
-@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_a_forked_process_is_told_at_once_and_ends(golden, name, before, told):
     try:
         get_engine(name)

@@ -67,6 +67,14 @@ def test_threads_are_a_whole_number_of_at_least_one(threads):
         EngineOptions(threads=threads)
 
 
+def test_threads_are_no_more_than_a_processor_has_cores():
+    assert EngineOptions(threads=1024).threads == 1024
+    with pytest.raises(
+        SettingError, match=r"`threads` is 99999999999: expected a whole number of at most 1,024, because"
+    ):
+        EngineOptions(threads=99_999_999_999)
+
+
 def test_threads_may_be_a_number_of_numpy():
     assert type(EngineOptions(threads=np.int64(2)).threads) is int
 
