@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from edgediff_exporters.families import ADMITTED, PLANS
 from edgediff_exporters.leftovers import UnreadTensorsWarning
 from edgediff_exporters.opening import open_model
+from edgediff_exporters.scheduler import bundle_scheduler
 from edgediff_runtimes.errors import SettingError, SourceError
 from edgediff_runtimes.sampling import build_sampler
 
@@ -203,6 +204,13 @@ def test_a_scheduler_that_cannot_be_used_is_refused_before_the_work(copy, fields
     change(copy / "scheduler" / "scheduler_config.json", **fields)
     with pytest.raises(SourceError, match=words):
         open_model(copy, config=None).scheduler(steps=20)
+
+
+def test_a_schedule_that_is_shifted_by_the_size_is_taken_of_a_family_that_knows_the_shift():
+    config = {"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": True}
+    assert bundle_scheduler(config, steps=4, name="model", shifted=True) == config
+    with pytest.raises(SourceError, match="the scheduler of `model` cannot be used: `mu` is None"):
+        bundle_scheduler(config, steps=4, name="model", shifted=False)
 
 
 @pytest.fixture
