@@ -59,6 +59,14 @@ CONFIGS["sana"] = Configs(
 )
 CONFIGS["pixart"] = Configs({"_class_name": "PixArtAlphaPipeline"}, {"transformer": _PATCHED, "vae": _VAE})
 CONFIGS["aura-flow"] = Configs({"_class_name": "AuraFlowPipeline"}, {"transformer": _PATCHED, "vae": _VAE})
+CONFIGS["flux2-klein"] = Configs(
+    {"_class_name": "Flux2KleinPipeline", "is_distilled": False},
+    {
+        "text_encoder": {"num_hidden_layers": 36},
+        "transformer": {"axes_dims_rope": [32, 32, 32, 32]},
+        "vae": _VAE,
+    },
+)
 # A prediction type of schedulers, a field of the records of quality and an option of runs have such names too.
 ELSEWHERE = {"sample", "timestep", "guidance"}
 

@@ -1,4 +1,4 @@
-"""SANA and SANA-Sprint: their three graphs, and the encoder of pictures.
+"""SANA and SANA-Sprint: their three graphs.
 
 Xie et al. 2024, "SANA: Efficient High-Resolution Image Synthesis with Linear Diffusion Transformers"; Chen et al. 2025,
 "SANA-Sprint: One-Step Diffusion with Continuous-Time Consistency Distillation".
@@ -21,7 +21,6 @@ from edgediff_exporters.modules.language_models import (
 from edgediff_exporters.sources.base import Source
 
 _FP32 = torch.float32
-_RGB = 3
 _TRAIN_TIMESTEPS = 1000
 _LATEST = 1.57  # a quarter of a circle, on which the time of SANA-Sprint goes
 _GUIDANCE = 0.5
@@ -46,8 +45,7 @@ ADMITTED = Admitted(
 
 
 def plans(source: Source) -> tuple[ComponentPlan, ...]:
-    """Text encoder, transformer, decoder, and where a picture can be the start, encoder."""
-    transformer, vae = source.config("transformer"), source.config("vae")
+    """Text encoder, transformer, decoder."""
     return (
         decoder_states(
             "text_encoder",
@@ -55,9 +53,8 @@ def plans(source: Source) -> tuple[ComponentPlan, ...]:
             build=gemma2,
             takes={"last_hidden_state": lambda out: out.last_hidden_state},
         ),
-        _transformer(transformer),
-        _decoder(vae),
-        *([_encoder(vae)] if transformer.get("guidance_embeds") else []),
+        _transformer(source.config("transformer")),
+        _decoder(source.config("vae")),
     )
 
 
@@ -131,18 +128,4 @@ def _decoder(config: Config) -> ComponentPlan:
         outputs=("sample",),
         traced={"batch": 2, "height": 3, "width": 5},
         checked={"batch": 3, "height": 4, "width": 2},
-    )
-
-
-def _encoder(config: Config) -> ComponentPlan:
-    factor = 2 ** (len(config["encoder_block_out_channels"]) - 1)
-    return ComponentPlan(
-        role="vae_encoder",
-        origin="vae",
-        build=AutoencoderDC.from_config,
-        forward=lambda module, sample: module.encode(sample, return_dict=False),
-        inputs=(GraphInput("sample", _FP32, ("batch", config.get("in_channels", _RGB), "height", "width")),),
-        outputs=("latents",),
-        traced={"batch": 2, "height": 3 * factor, "width": 5 * factor},
-        checked={"batch": 3, "height": 4 * factor, "width": 2 * factor},
     )

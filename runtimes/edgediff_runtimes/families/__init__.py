@@ -10,6 +10,7 @@ from edgediff_runtimes.families.consistency_models import CONSISTENCY_MODELS
 from edgediff_runtimes.families.ddpm import DDPM
 from edgediff_runtimes.families.dit import DIT
 from edgediff_runtimes.families.flux import FLUX
+from edgediff_runtimes.families.flux2_klein import FLUX2_KLEIN
 from edgediff_runtimes.families.pixart import PIXART
 from edgediff_runtimes.families.sana import SANA
 from edgediff_runtimes.families.score_sde import SCORE_SDE
@@ -26,6 +27,7 @@ FAMILIES: tuple[Family, ...] = (
     DDPM,
     DIT,
     FLUX,
+    FLUX2_KLEIN,
     PIXART,
     SANA,
     SCORE_SDE,

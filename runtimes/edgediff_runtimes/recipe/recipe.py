@@ -62,7 +62,7 @@ class Schedule:
         linear: Give the sampler the noise levels 1, 1 - 1/n ... 1/n, as some flow pipelines do, and do not leave them
             to the scheduler.
         shift: How ``mu`` of dynamic shifting follows from the number of tokens: ``linear`` (between the config's base
-            and maximum), or None.
+            and maximum), ``flux2`` (from steps, too), or None.
         token: Pixels along one side of a token, for ``shift``.
         strength: What image-to-image runs of a distilled model's schedule: ``tail``, the last part of it, or ``whole``,
             all of one made for that strength, as diffusers' latent consistency pipelines do.
@@ -76,7 +76,7 @@ class Schedule:
     """
 
     linear: bool = False
-    shift: Literal["linear"] | None = None
+    shift: Literal["linear", "flux2"] | None = None
     token: int = 16
     strength: Literal["tail", "whole"] = "tail"
     ends: Literal["sample", "denoised"] = "sample"

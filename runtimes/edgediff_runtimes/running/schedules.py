@@ -17,6 +17,7 @@ _ETA_ZERO = ("TCDScheduler",)
 _TRAINING_STEPS = 1000  # of diffusers' schedulers that do not say
 # Of `calculate_shift` in diffusers' flow pipelines, for configs that do not say.
 _SHIFT = {"base_image_seq_len": 256, "max_image_seq_len": 4096, "base_shift": 0.5, "max_shift": 1.15}
+_MANY_STEPS, _MANY_TOKENS = 200, 4300
 
 
 def sampler_for(stage: Stage, settings: Settings, scheduler: Mapping[str, Any]) -> Sampler:
@@ -69,12 +70,25 @@ def _cut(sampler: Sampler, stage: Stage, settings: Settings, config: Mapping[str
 
 
 def _mu(stage: Stage, settings: Settings, config: Mapping[str, Any]) -> float:
-    """The shift of the schedule: linear in the number of tokens between the config's two ends.
+    """The shift of the schedule.
 
-    Esser et al. 2024, "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis", section 5.3.2, as
-    diffusers' ``calculate_shift`` has it.
+    ``linear`` in the number of tokens between the config's two ends: Esser et al. 2024, "Scaling Rectified Flow
+    Transformers for High-Resolution Image Synthesis", section 5.3.2, as diffusers' ``calculate_shift`` has it.
+    ``flux2``: a fit to tokens and steps, as its ``compute_empirical_mu``.
     """
     tokens = token_count(stage.space, stage.schedule, width=settings.width, height=settings.height)
+    if stage.schedule.shift == "flux2":
+        return _fitted(tokens, settings.steps or _MANY_STEPS)
     given = {name: config.get(name, default) for name, default in _SHIFT.items()}
     slope = (given["max_shift"] - given["base_shift"]) / (given["max_image_seq_len"] - given["base_image_seq_len"])
     return float(tokens * slope + given["base_shift"] - slope * given["base_image_seq_len"])
+
+
+def _fitted(tokens: int, steps: int) -> float:
+    """Between a line for 10 steps and one for 200, which alone holds for many tokens."""
+    many = 0.00016927 * tokens + 0.45666666
+    if tokens > _MANY_TOKENS:
+        return many
+    few = 8.73809524e-05 * tokens + 1.89833333
+    slope = (many - few) / (_MANY_STEPS - 10)
+    return slope * steps + many - _MANY_STEPS * slope
