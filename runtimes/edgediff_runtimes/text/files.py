@@ -161,7 +161,7 @@ def checked_ids(
     """Ids of all tokens, and the added words by ascending id.
 
     Raises:
-        BundleError: An added word has not the next free id.
+        BundleError: An added word has neither the vocabulary's id nor the next free one.
     """
     words = list(added)
     ids: dict[str, int] = {}
@@ -170,6 +170,12 @@ def checked_ids(
             expected = f"a whole number below {VOCABULARY.most:,}, because {VOCABULARY.reason}"
             raise ValueError(f"the id of the token {quoted(token)} is {quoted(index)}: expected {expected}")
         ids[token] = index
+    for word, index in words:
+        if vocabulary.get(word.content, index) != index:
+            raise BundleError(
+                f"the added token {quoted(word.content)} has the id {quoted(index)}: expected that of the vocabulary, "
+                f"{quoted(vocabulary[word.content])}"
+            )
     words.sort(key=lambda word: ids[word[0].content])
     free = len(vocabulary)
     for word, index in words:

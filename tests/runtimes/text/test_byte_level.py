@@ -116,3 +116,10 @@ def test_an_added_word_without_the_next_free_id(copied, encode):
     (folder / "added_tokens.json").write_text(json.dumps({"<new>": 9000}))
     with pytest.raises(BundleError, match="has the id 9000: expected the next free one"):
         encode(folder, KIND, ["a"])
+
+
+def test_an_added_word_with_another_id_than_the_vocabularys(copied, encode):
+    folder = copied("qwen")
+    (folder / "added_tokens.json").write_text(json.dumps({"a": 5}))
+    with pytest.raises(BundleError, match="the added token 'a' has the id 5: expected that of the vocabulary, 64"):
+        encode(folder, KIND, ["a"])
