@@ -67,6 +67,21 @@ CONFIGS["flux2-klein"] = Configs(
         "vae": _VAE,
     },
 )
+CONFIGS["lumina2"] = Configs(
+    {"_class_name": "Lumina2Pipeline"}, {"text_encoder": {"num_hidden_layers": 26}, "vae": _VAE}
+)
+CONFIGS["qwen-image"] = Configs(
+    {"_class_name": "QwenImagePipeline"},
+    {
+        "text_encoder": {"text_config": {"num_hidden_layers": 28}},
+        "vae": {
+            "z_dim": 2,
+            "temperal_downsample": [False, True, True],
+            "latents_mean": [0.5, 0.0],
+            "latents_std": [2.0, 1.5],
+        },
+    },
+)
 # A prediction type of schedulers, a field of the records of quality and an option of runs have such names too.
 ELSEWHERE = {"sample", "timestep", "guidance"}
 

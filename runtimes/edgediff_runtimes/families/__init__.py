@@ -11,7 +11,9 @@ from edgediff_runtimes.families.ddpm import DDPM
 from edgediff_runtimes.families.dit import DIT
 from edgediff_runtimes.families.flux import FLUX
 from edgediff_runtimes.families.flux2_klein import FLUX2_KLEIN
+from edgediff_runtimes.families.lumina2 import LUMINA2
 from edgediff_runtimes.families.pixart import PIXART
+from edgediff_runtimes.families.qwen_image import QWEN_IMAGE
 from edgediff_runtimes.families.sana import SANA
 from edgediff_runtimes.families.score_sde import SCORE_SDE
 from edgediff_runtimes.families.stable_diffusion import STABLE_DIFFUSION
@@ -28,7 +30,9 @@ FAMILIES: tuple[Family, ...] = (
     DIT,
     FLUX,
     FLUX2_KLEIN,
+    LUMINA2,
     PIXART,
+    QWEN_IMAGE,
     SANA,
     SCORE_SDE,
     STABLE_DIFFUSION,

@@ -1,0 +1,79 @@
+"""Lumina Image 2.0.
+
+Qin et al. 2025, "Lumina-Image 2.0: A Unified and Efficient Image Generative Framework". Order of draws and numbers:
+those of diffusers' Lumina2Pipeline.
+"""
+
+from __future__ import annotations
+
+from edgediff_runtimes.families.base import Family
+from edgediff_runtimes.families.configs import Configs
+from edgediff_runtimes.families.latents import TASKS, picture_result
+from edgediff_runtimes.families.texts import state_of
+from edgediff_runtimes.recipe.declarations import Affine, Graph, Noise, Tokens
+from edgediff_runtimes.recipe.defaults import Defaults
+from edgediff_runtimes.recipe.recipe import Guidance, Recipe, Schedule, Space, Stage
+
+_TOKENS = 256
+_TEMPLATE = (
+    "You are an assistant designed to generate superior images with the superior degree of image-text alignment based "
+    "on textual prompts or user prompts. <Prompt Start> {}"
+)
+_PATCH = 2
+_SAMPLE_SIZE = 128
+
+
+def recipe(configs: Configs) -> Recipe:
+    """A language model's states of an instruction, a transformer over latents and these, one VAE."""
+    factor = configs.vae_factor()
+    stage = Stage(
+        name="base",
+        space=Space(configs.channels(), factor=factor, multiple=_PATCH * factor),
+        given=(
+            Tokens(
+                "tokenizer",
+                "ids",
+                length=_TOKENS,
+                mask="mask",
+                template=_TEMPLATE,
+                negative_template="{}",
+                padding="longest",
+            ),
+            Graph(
+                "text_encoder",
+                {"input_ids": "ids", "attention_mask": "mask"},
+                {state_of(configs, before_last=1): "text"},
+            ),
+        ),
+        tasks={TASKS[0]: (Noise(),)},
+        network=(
+            # The transformer counts time from noise to picture, and gives the way there.
+            Affine("t_rows", "phase", over=-float(configs.scheduler.get("num_train_timesteps", 1000))),
+            Affine("phase", "time", plus=1.0),
+            Graph(
+                "transformer",
+                {
+                    "hidden_states": "x",
+                    "timestep": "time",
+                    "encoder_hidden_states": "text",
+                    "encoder_attention_mask": "mask",
+                },
+                {"out_hidden_states": "velocity"},
+            ),
+            Affine("velocity", "prediction", times=-1.0),
+        ),
+        result=picture_result(configs),
+        guidance=Guidance(norm=-1),
+        schedule=Schedule(linear=True),
+    )
+    return Recipe((stage,))
+
+
+def defaults(configs: Configs) -> Defaults:
+    """The size it was trained at; steps and guidance of the model's card."""
+    height, width = configs.sample_size("transformer", default=_SAMPLE_SIZE)
+    factor = configs.vae_factor()
+    return Defaults(steps=50, guidance=4.0, width=width * factor, height=height * factor)
+
+
+LUMINA2 = Family(name="lumina2", pipelines=("Lumina2Pipeline",), recipe=recipe, defaults=defaults)
