@@ -19,7 +19,7 @@ from edgediff_exporters.candidate import Order, make_candidate
 from edgediff_exporters.component_export import export_component
 from edgediff_exporters.measuring import measure_candidate
 from edgediff_exporters.opening import OpenedModel, open_model
-from edgediff_exporters.openvino_tokenizer import GENAI_KINDS, write_openvino_tokenizer
+from edgediff_exporters.openvino_tokenizer import with_openvino_graph
 from edgediff_exporters.precision import calibrated, precision_by_role, precision_options, searched, straight, tools
 from edgediff_exporters.preview import can_preview, fit_preview, result_graph
 from edgediff_exporters.progress import ExportProgress, OnProgress, ignore
@@ -172,10 +172,7 @@ def _beside_fp32(order: Order, folder: Path, described: Manifest, on_progress: O
 
 def _tokenizer(model: Source, name: str, folder: Path, format_: str) -> Tokenizer:
     tokenizer = write_tokenizer(model, name, folder)
-    if format_ != "openvino" or tokenizer.kind not in GENAI_KINDS:
-        return tokenizer
-    graph = write_openvino_tokenizer(folder / tokenizer.path, kind=tokenizer.kind, max_tokens=tokenizer.max_tokens)
-    return replace(tokenizer, files=(*tokenizer.files, *graph))
+    return with_openvino_graph(tokenizer, folder) if format_ == "openvino" else tokenizer
 
 
 def _write_configs(source: Source, scheduler: dict[str, Any], folder: Path) -> None:

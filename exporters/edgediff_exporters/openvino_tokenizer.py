@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 from transformers import AutoTokenizer
 
-from edgediff_runtimes.bundle import FileEntry, sha256_of
+from edgediff_runtimes.bundle import FileEntry, Tokenizer, sha256_of
 from edgediff_runtimes.errors import ExportError, NotInstalledError
 from edgediff_runtimes.text import Encoder, PromptTruncationWarning, open_tokenizer
 
-GENAI_KINDS = ("clip", "unigram")  # of the tokenizers that OpenVINO GenAI draws with
+_GENAI_KINDS = ("clip", "unigram")  # of the tokenizers that OpenVINO GenAI draws with
 GRAPH_NAME = "openvino_tokenizer.xml"
 _FILES = (GRAPH_NAME, "openvino_tokenizer.bin")
 # What a converted tokenizer could get wrong: case, marks, contractions, digits, white space, other scripts, length.
@@ -26,6 +27,34 @@ _PROBES = (
     "a_b-c/d#@!~",
     "many " * 100,
 )
+
+
+class TokenizerGraphWarning(UserWarning):
+    """A tokenizer has no graph for OpenVINO GenAI; the message says why."""
+
+
+def with_openvino_graph(tokenizer: Tokenizer, folder: Path) -> Tokenizer:
+    """A tokenizer with its graph, where OpenVINO GenAI draws with such; T5's is left out, with a warning, if it fails.
+
+    Args:
+        tokenizer: As ``write_tokenizer`` gave it.
+        folder: The bundle.
+
+    Raises:
+        NotInstalledError: What converts tokenizers is not installed.
+        ExportError: CLIP's cannot be converted, or not well.
+    """
+    if tokenizer.kind not in _GENAI_KINDS:
+        return tokenizer
+    try:
+        graph = write_openvino_tokenizer(folder / tokenizer.path, kind=tokenizer.kind, max_tokens=tokenizer.max_tokens)
+    except ExportError as error:
+        if tokenizer.kind == "clip":
+            raise
+        words = f"{error.sentence}; that graph is left out: edgediff does without it, OpenVINO GenAI does not"
+        warnings.warn(words, TokenizerGraphWarning, stacklevel=2)
+        return tokenizer
+    return replace(tokenizer, files=(*tokenizer.files, *graph))
 
 
 def write_openvino_tokenizer(folder: Path, *, kind: str, max_tokens: int) -> tuple[FileEntry, ...]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub
@@ -12,13 +13,13 @@ import transformers
 from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
-from edgediff_exporters import export
+from edgediff_exporters import export, openvino_tokenizer
 from edgediff_exporters.families import plans_of
 from edgediff_exporters.opening import open_model
 from edgediff_exporters.sources import open_source
 from edgediff_exporters.tokenizers import write_tokenizer
 from edgediff_exporters.tracing import empty_module
-from edgediff_runtimes.errors import ManifestError, SettingError, SourceError
+from edgediff_runtimes.errors import ExportError, ManifestError, SettingError, SourceError
 from edgediff_runtimes.text import open_tokenizer
 
 
@@ -290,6 +291,20 @@ def test_a_tokenizer_that_the_runtime_cannot_read_is_refused(copy, tmp_path):
     (tmp_path / "bundle").mkdir()
     with pytest.raises(SourceError, match="holds no readable tokenizer"):
         write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle")
+
+
+def test_t5s_tokenizer_without_a_graph_for_openvino_is_told_and_no_failure(copy, tmp_path, monkeypatch):
+    def fail(folder, **_):
+        raise ExportError(f"the tokenizer in `{folder.name}` cannot be written for OpenVINO: no")
+
+    monkeypatch.setattr(openvino_tokenizer, "write_openvino_tokenizer", fail)
+    _with_t5(copy, 512)
+    (tmp_path / "bundle").mkdir()
+    tokenizer = write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle")
+    with pytest.warns(openvino_tokenizer.TokenizerGraphWarning, match=r"`tokenizer` cannot be written.*left out"):
+        assert openvino_tokenizer.with_openvino_graph(tokenizer, tmp_path / "bundle") == tokenizer
+    with pytest.raises(ExportError, match="cannot be written for OpenVINO"):
+        openvino_tokenizer.with_openvino_graph(replace(tokenizer, kind="clip"), tmp_path / "bundle")
 
 
 def test_a_tokenizer_of_an_unknown_class_is_named(copy, tmp_path):
