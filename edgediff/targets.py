@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
 from edgediff_runtimes.errors import EdgediffError, SettingError
 
 
-def check_target(setting: str, path: Path, *, suffixes: tuple[str, ...]) -> None:
-    """Raise ``SettingError`` where a file of a kind cannot be written: better now than after the measurement."""
+def check_target(setting: str, path: Path, *, suffixes: tuple[str, ...], overwrite: bool) -> None:
+    """Refuse a file of a kind that cannot be written, now and not after the measurement.
+
+    Args:
+        setting: What a user calls the setting that names it, for the error.
+        path: The file.
+        suffixes: What its name may end in, in small letters.
+        overwrite: Whether a file that is there may be replaced.
+
+    Raises:
+        SettingError: It cannot be written.
+        EdgediffError: A file is there and may not be replaced.
+    """
     if path.suffix.lower() not in suffixes:
         raise SettingError(setting, got=str(path), expected=f"a file that ends in {' or '.join(suffixes)}")
     try:
@@ -20,6 +32,10 @@ def check_target(setting: str, path: Path, *, suffixes: tuple[str, ...]) -> None
     except OSError as error:
         reason = error.strerror or str(error)
         raise SettingError(setting, got=str(path), expected=f"a file that can be written ({reason})") from error
+    if not overwrite and os.path.lexists(path):
+        raise EdgediffError(
+            f"the file `{path}` is there already: expected a name that is free", hint="`overwrite=True` replaces it"
+        )
 
 
 def write_whole(path: Path, text: str) -> None:

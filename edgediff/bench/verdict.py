@@ -47,7 +47,7 @@ class Verdict:
 
 
 def verdicts(report: Report, limits: Limits) -> list[Verdict]:
-    """One verdict for each work that was measured: cases are held against each other in the same settings only.
+    """One verdict for each work that was measured; where each bundle has its own settings, the lines say what differs.
 
     A case whose memory or quality is not known does not keep to a limit of it; fp32 as exported has no loss.
     """
@@ -68,7 +68,16 @@ def _verdict(entries: list[_Entry], limits: Limits) -> Verdict:
     case, work = fitting[0]
     lines = [f"fastest: {label(case, work)}: {_described(case, work)}"]
     lines += [_behind(entry, fitting[0]) for entry in fitting[1:]]
+    if differing := _differing(measured):
+        lines.append(f"these are not the same work: the cases differ in {', '.join(differing)}")
     return Verdict(label(case, work), (*lines, *left_out))
+
+
+def _differing(measured: list[_Entry]) -> list[str]:
+    """The settings that are not the same in all cases."""
+    works = [work["work"] for _, work in measured]
+    names = dict.fromkeys(name for work in works for name in work)
+    return [name for name in names if any(work.get(name) != works[0].get(name) for work in works)]
 
 
 def _reasons(case: dict[str, Any], work: dict[str, Any], limits: Limits) -> Iterator[str]:

@@ -35,6 +35,14 @@ class _LazyGroup(click.Group):
         return command
 
 
+# Options that save memory, and how.
+_SAVING = {
+    "--size": "a smaller",
+    "--images": "fewer",
+    "--batch": "a smaller",
+    "--trial-size": "a smaller",
+    "--low-memory": "",
+}
 # The \b keeps click from filling these lines into a paragraph.
 _EXAMPLES = """\b
 Examples:
@@ -74,7 +82,7 @@ def main() -> None:
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
     except Exception as error:
-        if debug or not _told(error):
+        if debug or not _told(error, arguments):
             raise
         sys.exit(1)
 
@@ -93,21 +101,29 @@ def _hung_up(terminals: list[TextIO], number: int, frame: FrameType | None) -> N
     signal.default_int_handler(number, frame)
 
 
-def _told(error: Exception) -> bool:
+def _told(error: Exception, arguments: list[str]) -> bool:
     """Show a known error in a sentence; False for one that is not known."""
     from edgediff_runtimes.errors import EdgediffError
 
     if isinstance(error, EdgediffError):
         _show_error(error.sentence, hint=error.hint)
     elif isinstance(error, MemoryError):
-        hint = "a smaller --size, fewer --images and --low-memory need less"
-        _show_error(f"there is not enough memory: {error}", hint=hint)
+        _show_error(f"there is not enough memory: {error}", hint=_what_needs_less(arguments))
     elif isinstance(error, OSError) and streams.failed_to_print(error):
         if not isinstance(error, BrokenPipeError):  # who has read enough need not hear of it
             _show_error(f"the output cannot be written: {error.strerror or error}", hint=None)
     else:
         return False
     return True
+
+
+def _what_needs_less(arguments: list[str]) -> str | None:
+    """What of a command's own options saves memory; None where none does."""
+    name = next((argument for argument in arguments if argument in _COMMANDS), "")
+    command = group.get_command(click.Context(group), name)
+    options = {text for param in command.params for text in param.opts} if command is not None else set()
+    found = [f"{how} {option}".strip() for option, how in _SAVING.items() if option in options]
+    return None if not found else f"less is needed with {', '.join(found)}"
 
 
 def _show_error(sentence: str, *, hint: str | None) -> None:

@@ -49,6 +49,7 @@ def command(
     json: Path | None,
     html: Path | None,
     plot: Path | None,
+    overwrite: bool,
     **asked: Any,  # noqa: ANN401 - the fields of ``Request``
 ) -> None:
     """Measure what BUNDLE costs on this device: time, memory, energy, distance to the machine's limit.
@@ -69,9 +70,17 @@ def command(
         check_stdout("--json -")
     targets = {"json": None if json == _STDOUT else json, "html": html, "plot": plot}
     given = {name: path for name, path in targets.items() if path is not None}
+    _check_targets(given, overwrite=overwrite)
     report = _measure(Request(**asked), given, show=_print if json != _STDOUT else _print_json)
     if not _tell_verdict(report, Limits(memory=max_memory, psnr_db=min_psnr), err=json == _STDOUT):
         ctx.exit(1)
+
+
+def _check_targets(targets: dict[str, Path], *, overwrite: bool) -> None:
+    from edgediff.targets import check_target
+
+    for name, path in targets.items():
+        check_target(name, path, suffixes=_TARGETS[name], overwrite=overwrite)
 
 
 def _measure(request: Request, targets: dict[str, Path], *, show: Callable[[Report], None]) -> Report:
@@ -79,10 +88,7 @@ def _measure(request: Request, targets: dict[str, Path], *, show: Callable[[Repo
     from edgediff.bench.measuring import bench
     from edgediff.bench.reporting import write_json
     from edgediff.cli.progress import progress
-    from edgediff.targets import check_target
 
-    for name, path in targets.items():
-        check_target(name, path, suffixes=_TARGETS[name])
     latest: list[Report] = []
 
     def keep(report: Report) -> None:

@@ -73,6 +73,7 @@ _REPORT = Section(
             ["--html"], type=click.Path(path_type=Path), metavar="FILE", help="Write it as a page with charts."
         ),
         click.Option(["--plot"], type=click.Path(path_type=Path), metavar="FILE", help="Write the charts as SVG."),
+        click.Option(["--overwrite"], is_flag=True, help="Replace files that are there."),
     ),
 )
 _VERDICT = Section(

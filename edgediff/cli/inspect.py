@@ -40,7 +40,8 @@ _NAMES = 8  # of classes
     metavar="FILE.svg",
     help="Chart the quality: error by noise level, what each component costs, the search.",
 )
-def command(*, bundle: str, as_json: bool, grid: Path | None, plot: Path | None) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+def command(*, bundle: str, as_json: bool, grid: Path | None, plot: Path | None, overwrite: bool) -> None:
     """Show what a bundle holds, how exact it is and where it comes from; or what a picture of ours was drawn with.
 
     BUNDLE is a directory, the name of a shipped model, or a PNG, JPEG or WebP that `edgediff run` wrote.
@@ -56,12 +57,12 @@ def command(*, bundle: str, as_json: bool, grid: Path | None, plot: Path | None)
         return
     for name, path, suffix in (("grid", grid, ".png"), ("plot", plot, ".svg")):
         if path is not None:
-            check_target(name, path, suffixes=(suffix,))
+            check_target(name, path, suffixes=(suffix,), overwrite=overwrite)
     opened = open_bundle(bundle)
     if plot is not None:
         _write_plot(opened, plot)
     if grid is not None:
-        _write_grid(opened, grid)
+        _write_grid(opened, grid, overwrite=overwrite)
     if as_json:
         click.echo(opened.manifest.to_json(), nl=False)
     else:
@@ -80,14 +81,14 @@ def _write_plot(opened: Bundle, path: Path) -> None:
     write_whole(path, stacked(charts(report)))
 
 
-def _write_grid(opened: Bundle, path: Path) -> None:
+def _write_grid(opened: Bundle, path: Path, *, overwrite: bool) -> None:
     from edgediff.cli.progress import progress
     from edgediff.inspection.grid import quality_grid
     from edgediff_runtimes.picture_files import save_image
 
     with progress("pictures") as show:
         sheet = quality_grid(opened, on_progress=show)
-    save_image(sheet, path)
+    save_image(sheet, path, overwrite=overwrite)
 
 
 def print_bundle(opened: Bundle) -> None:

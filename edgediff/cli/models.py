@@ -29,7 +29,7 @@ def command(*, folders: tuple[Path, ...], as_json: bool) -> None:
     from edgediff.api import shipped_models
 
     rows = [_row(name, name) for name in shipped_models()]
-    rows += [_row(str(path), path) for folder in folders for path in _bundles(folder)]
+    rows += [row for folder in folders for row in _rows(folder)]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -56,17 +56,24 @@ def command(*, folders: tuple[Path, ...], as_json: bool) -> None:
             click.echo(f"{row['model']}: {row['problem']}", err=True)
 
 
-def _bundles(folder: Path) -> list[Path]:
-    """The folder itself where it is a bundle, else the bundles right inside it."""
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    """The folder itself where it is a bundle, else the bundles right inside it; what cannot be read is a problem."""
     from edgediff_runtimes.bundle.bundle import MODEL_INDEX
     from edgediff_runtimes.bundle.manifest import MANIFEST_NAME
     from edgediff_runtimes.errors import SettingError
 
-    def is_bundle(path: Path) -> bool:
-        return (path / MANIFEST_NAME).is_file() or (path / MODEL_INDEX).is_file()
+    def row(path: Path) -> dict[str, Any] | None:
+        try:
+            if (path / MANIFEST_NAME).is_file() or (path / MODEL_INDEX).is_file():
+                return _row(str(path), path)
+        except OSError as error:
+            return {"model": str(path), "problem": f"it cannot be read ({error.strerror or error})"}
+        return None
 
     try:
-        return [folder] if is_bundle(folder) else sorted(filter(is_bundle, folder.iterdir()))
+        own = row(folder)
+        found = [own] if own is not None else map(row, sorted(folder.iterdir()))
+        return [each for each in found if each is not None]
     except OSError as error:
         raise SettingError("folder", got=str(folder), expected=f"a folder ({error.strerror})") from error
 

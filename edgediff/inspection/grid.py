@@ -26,7 +26,7 @@ def quality_grid(bundle: Bundle, *, on_progress: OnProgress) -> Image.Image:
     """Draw the pictures of a bundle's record again and put them beside fp32's.
 
     Args:
-        bundle: One whose quality was measured; it is drawn with the engine and device that its manifest names.
+        bundle: One whose quality was measured; it is drawn as its manifest says: engine, device, threads.
         on_progress: Told ``(what, pictures done, pictures in all)``.
 
     Returns:
@@ -39,7 +39,8 @@ def quality_grid(bundle: Bundle, *, on_progress: OnProgress) -> Image.Image:
     report, reference = bundle.manifest.quality, Reference.of(bundle)
     if report is None or reference is None:
         raise SettingError("grid", got=bundle.path.name, expected="a bundle whose quality was measured at its export")
-    runner = Runner(bundle, Placement(engine=get_engine(report.engine), device=report.device))
+    own = Placement(engine=get_engine(report.engine), device=report.device, threads=report.threads)
+    runner = Runner(bundle, own)
     drawn = list(draw(runner, reference, on_progress=on_progress))
     return sheet(reference, drawn)
 

@@ -85,5 +85,5 @@ def give_memory_back() -> None:
 
 
 def _public(config: Config) -> Config:
-    """A config without the place that its module was once loaded from, which is nobody's business."""
+    """A config without the place that its module was once loaded from: a path of someone's machine."""
     return {name: value for name, value in config.items() if name != "_name_or_path"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -47,13 +48,17 @@ def check_request(
 
 
 def check_source(source: str | Path) -> None:
-    """Refuse what is neither there nor the name of a model on the hub.
+    """Refuse what is neither a file, nor a directory, nor the name of a model on the hub.
 
     Raises:
         SourceError: So it is.
     """
     path = Path(source).expanduser()
-    if not path.exists() and not is_hub_name(str(source)):
+    if os.path.exists(path) and not (path.is_file() or path.is_dir()):  # noqa: PTH110 - Path's own raises for a long name
+        raise SourceError(
+            f"`{path.name}` is a pipe or a device: expected a directory, a `.safetensors` file or a hub name"
+        )
+    if not os.path.exists(path) and not is_hub_name(str(source)):  # noqa: PTH110 - as above
         raise SourceError(
             f"`{path.name}` is not there: expected a directory, a `.safetensors` file or a hub name like `owner/model`"
         )

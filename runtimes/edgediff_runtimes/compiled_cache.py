@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, final
 
-from edgediff_runtimes.errors import EngineError, SettingError
+from edgediff_runtimes.errors import ComponentFileError, EngineError, SettingError
 from edgediff_runtimes.plain import BYTES_EXPECTED, as_bytes
 from edgediff_runtimes.untrusted.documents import read_json
 
@@ -87,14 +87,14 @@ class CompiledCache:
         return tuple(sorted((entry for entry in found if entry is not None), key=lambda entry: -entry.used))
 
     def clear(self) -> tuple[Entry, ...]:
-        """Delete all entries, also those that lost their note, and nothing that is not one.
+        """Delete all entries, also those without a usable ``entry.json``, and nothing that is not one.
 
         Returns:
             Those that are gone; one that another process has open stays on Windows.
         """
         before = self.entries()
         for path in self._directories():
-            if path.name.startswith(_UNFINISHED) or _read(path) is not None or _lost_its_note(path):
+            if path.name.startswith(_UNFINISHED) or _read(path) is not None or _is_unusable(path):
                 shutil.rmtree(path, ignore_errors=True)
         left = {entry.name for entry in self.entries()}
         return tuple(entry for entry in before if entry.name not in left)
@@ -122,14 +122,18 @@ class CompiledCache:
         if self.path is None or self.limit == 0 or expected_bytes > LARGEST_PART * self.limit:
             return build(None)
         place = self.path / name
-        try:
-            if _read(place) is not None:
+        if _read(place) is not None:
+            with contextlib.suppress(OSError):
                 os.utime(place / _ENTRY_FILE)
+            try:
                 return build(place)
+            except (OSError, EngineError):  # what the engine stored is of no use to it
+                shutil.rmtree(place, ignore_errors=True)
+                return build(None)
+        try:
             self.path.mkdir(parents=True, exist_ok=True)
             part = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.path))
-        except (OSError, EngineError):
-            shutil.rmtree(place, ignore_errors=True)
+        except OSError:
             return build(None)
         try:
             built = build(part)
@@ -177,7 +181,7 @@ class CompiledCache:
             with contextlib.suppress(OSError):
                 if path.name.startswith(_UNFINISHED) and time.time() - path.stat().st_mtime > _ABANDONED_S:
                     shutil.rmtree(path, ignore_errors=True)
-            if _lost_its_note(path):
+            if _is_unusable(path):
                 shutil.rmtree(path, ignore_errors=True)
 
     def _directories(self) -> list[Path]:
@@ -200,12 +204,19 @@ def _read(path: Path) -> Entry | None:
     return Entry(path.name, about, size, used)
 
 
-def _lost_its_note(path: Path) -> bool:
-    """Whether a directory was an entry: it is called like one and nobody can read what it is.
+def _is_unusable(path: Path) -> bool:
+    """Whether a directory is called like an entry, and its ``entry.json`` is missing or no JSON.
 
-    Its bytes are counted nowhere. An entry never looks so while it is made, for it appears whole.
+    Its bytes are counted nowhere. An entry never looks so while it is made, for it appears whole. One that cannot be
+    read for another reason (rights, too many open files) may be read again later.
     """
-    return _NAME.fullmatch(path.name) is not None and _read(path) is None
+    if _NAME.fullmatch(path.name) is None:
+        return False
+    try:
+        read_json(path / _ENTRY_FILE, name=_ENTRY_FILE, printable=True)
+    except ComponentFileError as error:
+        return isinstance(error.__cause__, FileNotFoundError | ValueError)
+    return False
 
 
 def _folder() -> Path | None:

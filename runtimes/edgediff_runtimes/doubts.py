@@ -6,8 +6,9 @@ import re
 import unicodedata
 
 from edgediff_runtimes.bundle import Bundle
-from edgediff_runtimes.errors import ComponentFileError
 from edgediff_runtimes.settings import Settings
+from edgediff_runtimes.untrusted.bounds import TEXT_BYTES
+from edgediff_runtimes.untrusted.documents import read_text
 
 _FACTOR = 2  # from this ratio on, models draw one thing twice, or a blot
 _MOST_QUOTED = 5
@@ -22,7 +23,7 @@ def doubts(bundle: Bundle, settings: Settings) -> list[str]:
         settings: Of the run.
 
     Raises:
-        ComponentFileError: The vocabulary is no text.
+        ComponentFileError: The vocabulary cannot be read, is too long, or no text.
     """
     return [*_of_size(bundle, settings), *_of_words(bundle, settings.prompts)]
 
@@ -46,10 +47,7 @@ def _of_words(bundle: Bundle, prompts: tuple[str, ...]) -> list[str]:
     entry = bundle.manifest.provenance.vocabulary
     if entry is None:
         return []
-    try:
-        known = set(bundle.locate(entry.path).read_text(encoding="utf-8").split())
-    except (OSError, ValueError) as error:
-        raise ComponentFileError(entry.path, f"cannot be read as UTF-8 text ({error})") from error
+    known = set(read_text(bundle.locate(entry.path), name=entry.path, bound=TEXT_BYTES).split())
     unknown = sorted(words_of(" ".join(prompts)) - known)
     if not unknown:
         return []

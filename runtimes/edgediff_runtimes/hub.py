@@ -16,15 +16,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from edgediff_runtimes.errors import HubError
+from edgediff_runtimes.errors import HubError, shown
 
-_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # no `./model`, `../model` or `model/..`
 _PATIENCE_S = 0.7  # for the hub to take a connection; the client's own attempts go on for much longer
 _DEFAULT_ENDPOINT = "https://huggingface.co"
 
 
 def is_hub_name(text: str) -> bool:
-    """Whether a text could name a model on the hub: ``owner/model``."""
+    """Whether a text could name a model on the hub: ``owner/model``. Paths with ``.`` or ``..`` in them do not."""
     return _NAME.fullmatch(text) is not None
 
 
@@ -56,9 +56,15 @@ def snapshot(name: str, *, allow: Sequence[str], ignore: Sequence[str] = ()) -> 
     try:
         return Path(client.snapshot_download(name, local_files_only=not reached, **patterns))
     except Exception as error:  # the client passes on what its transport of the day raises
-        unknown = type(error).__name__ in ("RepositoryNotFoundError", "GatedRepoError")
-        reason = "the hub has no such model or does not show it without an account" if unknown else reason
-        raise HubError(name, reason, hint=None) from error
+        raise HubError(name, _reason(error) if reached else reason, hint=None) from error
+
+
+def _reason(error: Exception) -> str:
+    """Why a hub that takes connections did not give a model."""
+    if type(error).__name__ in ("RepositoryNotFoundError", "GatedRepoError"):
+        return "the hub has no such model or does not show it without an account"
+    said = (str(error).strip().splitlines() or [""])[0]
+    return f"the hub's client failed ({type(error).__name__}{said and ': '}{shown(said)})"
 
 
 def _cache() -> Path:
@@ -73,11 +79,11 @@ def _cache() -> Path:
 def _reached() -> bool:
     """Whether the hub, or the proxy on the way to it, takes a connection."""
     answered = threading.Event()
-    threading.Thread(target=_knock, args=(answered,), daemon=True).start()
+    threading.Thread(target=_connect, args=(answered,), daemon=True).start()
     return answered.wait(_PATIENCE_S)
 
 
-def _knock(answered: threading.Event) -> None:
+def _connect(answered: threading.Event) -> None:
     """Connect, in a thread of its own: names are looked up without a time limit."""
     endpoint = os.environ.get("HF_ENDPOINT") or _DEFAULT_ENDPOINT
     scheme = urlsplit(endpoint).scheme or "https"

@@ -1,8 +1,8 @@
 """Libraries that report their use to their makers, told not to before they are imported.
 
-Drawing a picture is nobody's business. The switches are environment variables, which processes that are started from
-here inherit, and they are set whatever stood there before: ``docs/engines.md`` promises that nothing is reported.
-OpenVINO and NNCF have no such variable; ``engines/openvino/library.py`` imports them without what reports.
+What is drawn, and that anything is, stays on the machine. The switches are environment variables, which processes that
+are started from here inherit, and they are set whatever stood there before: ``docs/engines.md`` promises that nothing
+is reported. OpenVINO and NNCF have no such variable; ``engines/openvino/library.py`` imports them without what reports.
 """
 
 from __future__ import annotations

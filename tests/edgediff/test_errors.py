@@ -201,7 +201,17 @@ def test_too_little_memory_is_one_sentence(command, bundle, monkeypatch):
     assert (outcome.code, outcome.out) == (1, "")
     lines = outcome.err.splitlines()
     assert lines[0] == "error: there is not enough memory: Unable to allocate 149. GiB"
-    assert [line.partition(" ")[0] for line in lines[1:]] == ["hint:"]
+    assert lines[1:] == ["hint: less is needed with a smaller --size, fewer --images, --low-memory"]
+
+
+def test_the_hint_at_too_little_memory_is_of_the_command(command, bundle, monkeypatch):
+    def hungry(*_args, **_options):
+        raise MemoryError("Unable to allocate 149. GiB")
+
+    monkeypatch.setattr(api, "open_bundle", hungry)
+    outcome = command("inspect", bundle)
+    assert outcome.code == 1
+    assert outcome.err.splitlines() == ["error: there is not enough memory: Unable to allocate 149. GiB"]
 
 
 def test_debug_shows_the_traceback(process, command, tmp_path):

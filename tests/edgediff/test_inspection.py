@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from edgediff.cli.quality_tables import print_quality
+from edgediff.inspection import grid as grid_module
 from edgediff.inspection.charts import charts
 from edgediff.inspection.grid import AMPLIFIED, quality_grid, sheet
 from edgediff_runtimes.bundle import Bundle, Search, SearchPoint, TaskMetric
@@ -180,6 +181,33 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_drawn(command,
     outcome = command("inspect", tmp_path / "no-bundle", option, tmp_path / target)
     assert (outcome.code, outcome.out) == (1, "")
     assert sentence in outcome.err.splitlines()[0]
+
+
+@pytest.mark.parametrize(("option", "name"), [("--grid", "q.png"), ("--plot", "q.svg")])
+def test_a_file_that_is_there_is_replaced_only_when_asked(command, measured, tmp_path, option, name):
+    (tmp_path / name).write_text("mine", encoding="utf-8")
+    outcome = command("inspect", measured, option, tmp_path / name)
+    assert (outcome.code, outcome.out) == (1, "")
+    told = f"error: the file `{tmp_path / name}` is there already: expected a name that is free"
+    assert outcome.err.splitlines() == [told, "hint: `--overwrite` replaces it"]
+    assert (tmp_path / name).read_text("utf-8") == "mine"
+    assert command("inspect", measured, option, tmp_path / name, "--overwrite").code == 0
+    assert (tmp_path / name).read_bytes() != b"mine"
+
+
+def test_the_grid_is_drawn_with_the_threads_that_the_manifest_names(bundle, monkeypatch):
+    asked = []
+
+    def runner(_bundle, placement):
+        asked.append(placement.threads)
+        raise SettingError("threads", got=placement.threads, expected="none, this is a test")
+
+    quality = dataclasses.replace(bundle.manifest.quality, threads=3)
+    changed = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, quality=quality))
+    monkeypatch.setattr(grid_module, "Runner", runner)
+    with pytest.raises(SettingError):
+        quality_grid(changed, on_progress=lambda *_: None)
+    assert asked == [3]
 
 
 def test_a_record_that_was_changed_is_not_drawn(measured_copy):

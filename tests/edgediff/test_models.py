@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +89,18 @@ def test_a_model_of_the_hub_that_is_no_bundle_is_to_be_exported(tmp_path, monkey
     with pytest.raises(BundleNotFoundError) as caught:
         api.open_bundle("owner/model")
     assert caught.value.hint == '`edgediff.export("owner/model", bundle)` makes a bundle of it'
+
+
+def test_a_folder_that_may_not_be_read_hides_no_other(command, folder, monkeypatch):
+    is_file = Path.is_file
+
+    def refusing(path):
+        if path.parent == folder / "notes":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refusing)
+    outcome = command("models", folder)
+    assert outcome.code == 0
+    assert str(folder / "two") in outcome.out
+    assert f"{folder / 'notes'}: it cannot be read (Permission denied)" in outcome.err

@@ -23,6 +23,9 @@ HERE = "."
     ("source", "options", "sentence"),
     [
         ("nowhere", {}, "`nowhere` is not there: expected a directory, a `.safetensors` file or a hub name"),
+        ("./nowhere", {}, "`nowhere` is not there: expected a directory"),
+        ("../nowhere", {}, "`nowhere` is not there: expected a directory"),
+        ("/dev/null", {}, "`null` is a pipe or a device: expected a directory, a `.safetensors` file or a hub name"),
         (HERE, {"precision": "fp23"}, "`precision` is 'fp23': expected one of fp32,"),
         (HERE, {"precision": {"unet": "int3"}}, "`precision` is 'int3': expected one of fp32,"),
         (HERE, {"precision": "bf16"}, "`precision` is 'bf16': expected one of fp32,"),

@@ -230,7 +230,7 @@ def test_a_number_that_no_model_has_is_refused_before_it_becomes_memory(copy, pa
     assert len(error.sentence) < 200
 
 
-def test_a_config_deep_as_a_well(copy):
+def test_a_config_that_is_nested_too_deep(copy):
     (copy / "unet" / "config.json").write_text("[" * 100_000)
     refused(copy, "`model/unet/config.json` cannot be read as JSON")
 

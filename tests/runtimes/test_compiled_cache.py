@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from edgediff_runtimes import compiled_cache
 from edgediff_runtimes.compiled_cache import DEFAULT_LIMIT_BYTES, CompiledCache
-from edgediff_runtimes.errors import EngineError, SettingError
+from edgediff_runtimes.errors import ComponentFileError, EngineError, SettingError
 
 
 @pytest.fixture
@@ -126,7 +128,7 @@ LOST = "0123456789abcdef" * 2  # what an entry is called
 
 @pytest.mark.parametrize("note", [None, b"{"], ids=["no note", "a damaged note"])
 @pytest.mark.parametrize("cleared", [False, True])
-def test_an_entry_that_lost_its_note_does_not_stay_for_ever(cache, compile_, note, cleared):
+def test_an_entry_without_a_usable_note_does_not_stay_for_ever(cache, compile_, note, cleared):
     (cache.path / LOST).mkdir(parents=True)
     (cache.path / LOST / "blob").write_bytes(b"x" * 50_000)  # more than the limit, and counted nowhere
     if note is not None:
@@ -269,3 +271,34 @@ def test_a_user_without_a_home(monkeypatch):
 def test_an_entry_tells_what_it_is(cache, compile_):
     compile_("a")
     assert json.loads((cache.path / "a" / "entry.json").read_text(encoding="utf-8")) == {"role": "a"}
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EMFILE])
+@pytest.mark.parametrize("cleared", [False, True])
+def test_an_entry_that_cannot_be_read_for_now_is_kept(cache, compile_, monkeypatch, code, cleared):
+    (cache.path / LOST).mkdir(parents=True)
+    (cache.path / LOST / "entry.json").write_text("{}", "utf-8")
+
+    def refused(path, *_args, **_options):
+        raise ComponentFileError("entry.json", "cannot be read") from OSError(code, os.strerror(code), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(compiled_cache, "read_json", refused)
+        if cleared:
+            cache.clear()
+        else:
+            compile_("a")
+    assert LOST in {path.name for path in cache.path.iterdir()}
+
+
+def test_an_entry_stays_where_no_other_can_be_begun(cache, compile_, monkeypatch):
+    compile_("a")
+
+    def refused(*_args, **_options):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(compiled_cache, "_read", lambda _path: None)
+        patched.setattr(compiled_cache.tempfile, "mkdtemp", refused)
+        assert compile_("a") == "compiled a"
+    assert _names(cache) == ["a"]

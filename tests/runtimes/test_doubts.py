@@ -14,6 +14,7 @@ from edgediff_runtimes.bundle import Bundle, Manifest
 from edgediff_runtimes.doubts import doubts, words_of
 from edgediff_runtimes.errors import ComponentFileError, ManifestError
 from edgediff_runtimes.settings import Settings
+from edgediff_runtimes.untrusted.bounds import Bound
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "bundle"
 SETTINGS = Settings(("a red apple",), (), 1, 0, "torch-cpu", 1, 1.0, 0.0, None, {}, 64, 64)
@@ -88,7 +89,7 @@ def test_a_bundle_without_one_keeps_its_manifest_s_text():
 
 
 def test_a_vocabulary_that_is_no_text(taught):
-    with pytest.raises(ComponentFileError, match=r"vocabulary\.txt` cannot be read as UTF-8 text"):
+    with pytest.raises(ComponentFileError, match=r"vocabulary\.txt` cannot be read as text"):
         doubts(Bundle.open(taught(b"\xff\xfe")), SETTINGS)
 
 
@@ -99,3 +100,12 @@ def test_a_vocabulary_that_is_no_file(taught):
     path.write_text(json.dumps(values), encoding="utf-8")
     with pytest.raises(ManifestError, match=r"`provenance\.vocabulary` is"):
         Bundle.open(path.parent)
+
+
+def test_a_vocabulary_that_is_too_long_is_not_read(taught, monkeypatch):
+    bundle = Bundle.open(taught())
+    monkeypatch.setattr("edgediff_runtimes.doubts.TEXT_BYTES", Bound(3, "this is a test"))
+    with pytest.raises(
+        ComponentFileError, match=r"`vocabulary\.txt` has 12 bytes: expected a whole number of at most 3"
+    ):
+        doubts(bundle, SETTINGS)

@@ -60,7 +60,11 @@ def test_what_the_hub_has_is_fetched(client, tmp_path):
     ("failure", "reason"),
     [
         (RepositoryNotFoundError("404"), "the hub has no such model or does not show it without an account"),
-        (RuntimeError("the transport broke"), "the hub cannot be reached"),
+        (
+            RuntimeError("the disk\x1b is full\nat byte 7"),
+            "the hub's client failed (RuntimeError: the disk\\x1b is full)",
+        ),
+        (OSError(), "the hub's client failed (OSError)"),
     ],
 )
 def test_what_the_client_raises_is_one_sentence(client, failure, reason):
@@ -114,7 +118,22 @@ def test_without_the_client_its_install_line_is_given(monkeypatch):
 
 @pytest.mark.parametrize(
     ("text", "is_one"),
-    [("owner/model", True), ("a.b/c-d_e", True), ("model", False), ("./a/b", False), ("/a/b", False), ("a/b/c", False)],
+    [
+        ("owner/model", True),
+        ("a.b/c-d_e", True),
+        ("_o/0", True),
+        ("model", False),
+        ("./a/b", False),
+        ("/a/b", False),
+        ("a/b/c", False),
+    ],
 )
 def test_names_of_the_hub(text, is_one):
     assert is_hub_name(text) == is_one
+
+
+@pytest.mark.parametrize(
+    "text", ["./x", "../x", "x/..", "x/.", "-x/y", "x/-y", "/x", "x/", "x/y/z", "x", ".x/y", "~/x"]
+)
+def test_paths_are_no_names_of_the_hub(text):
+    assert not is_hub_name(text)

@@ -13,11 +13,13 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import final
 
-from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.errors import ComponentFileError, SettingError
 from edgediff_runtimes.recipe import Recipe
 from edgediff_runtimes.recipe.declarations import Choice
 from edgediff_runtimes.settings import Options
 from edgediff_runtimes.settings.checks import choice
+from edgediff_runtimes.untrusted.bounds import TEXT_BYTES
+from edgediff_runtimes.untrusted.documents import read_text
 
 CALIBRATION_PROMPTS: tuple[str, ...] = (
     "a yellow banana",
@@ -128,12 +130,12 @@ def read_prompts(path: Path, *, setting: str) -> tuple[str, ...]:
         setting: What a user calls the setting that names it, for the error.
 
     Raises:
-        SettingError: The file cannot be read, is not UTF-8, or has no prompt.
+        SettingError: The file cannot be read, is no regular file, too long, not UTF-8, or has no prompt.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:  # a zero byte in the path, bytes that are no UTF-8
-        raise SettingError(setting, got=str(path), expected=f"a readable text file ({error})") from error
+        lines = read_text(path, name=path.name, bound=TEXT_BYTES).splitlines()
+    except ComponentFileError as error:
+        raise SettingError(setting, got=str(path), expected=f"a readable text file: it {error.problem}") from error
     prompts = tuple(line.strip() for line in lines if line.strip())
     if not prompts:
         raise SettingError(setting, got=str(path), expected="a file with at least one prompt, one a line")

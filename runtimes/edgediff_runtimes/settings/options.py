@@ -78,10 +78,6 @@ class Settings:
         """The seed of every picture; -1, which asks for a random one, stands here as its equal below 2^64."""
         return tuple(seed % 2**64 if seed == RANDOM_SEED else seed for seed in image_seeds(self.seed, self.batch))
 
-    def prompt_of(self, index: int) -> str:
-        """The prompt of picture ``index``; empty where the model takes no text."""
-        return self.prompts[index // self.images_per_prompt] if self.prompts else ""
-
     def of_image(self, index: int) -> dict[str, Any]:
         """The settings that draw picture ``index`` of this run alone, as JSON values for its file.
 

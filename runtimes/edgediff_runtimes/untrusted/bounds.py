@@ -51,6 +51,7 @@ def scales(scaling: float) -> bool:
     return 1e-6 <= abs(scaling) <= 1e6  # noqa: PLR2004 - said in SCALES
 
 
+TEXT_BYTES = Bound(16 * _MIB, "a list of prompts or words is read whole, and a million of them have less")
 JSON_BYTES = Bound(16 * _MIB, "parsed JSON may take twenty times its size, and a config has some kilobytes")
 TOKENIZER_BYTES = Bound(64 * _MIB, "a tokenizer's files are read whole, and CLIP's have 4 MB")
 REWRITTEN = Bound(256, "every character of a prompt may become as many bytes, and Unicode's own rules make 33 of one")

@@ -131,6 +131,11 @@ REFUSED = {
     "no folder": (("BUNDLE", "--json", "no/such/r.json"), 1, "`json` is 'no/such/r.json': expected a file that can be"),
     "a folder": (("BUNDLE", "--html", "folder.html"), 1, "expected a file that can be written (folder.html is a fold"),
     "other suffix": (("BUNDLE", "--plot", "p.png"), 1, "`plot` is 'p.png': expected a file that ends in .svg"),
+    "a file that is there": (
+        ("BUNDLE", "--html", "there.html"),
+        1,
+        "the file `there.html` is there already: expected a",
+    ),
     "compare and measure": (("BUNDLE", "--compare", "a.json", "b.json"), 2, "--compare goes alone"),
     "compare nothing": (("--compare", "a.json", "b.json"), 1, "`compare` is 'a.json': expected a report"),
 }
@@ -141,6 +146,7 @@ def test_bad_input_is_one_sentence_before_anything_is_measured(bundle, command, 
     arguments, code, sentence = REFUSED[case]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.html").mkdir()
+    (tmp_path / "there.html").touch()
     monkeypatch.setattr("edgediff.bench.measuring.run_job", None)  # would fail if it were reached
     done = command("bench", *(bundle if part == "BUNDLE" else part for part in arguments))
     assert done.code == code
@@ -148,7 +154,7 @@ def test_bad_input_is_one_sentence_before_anything_is_measured(bundle, command, 
     assert done.err.count("error:") == 1
     assert "Traceback" not in done.err
     assert done.out == ""
-    assert [path.name for path in tmp_path.iterdir()] == ["folder.html"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.html", "there.html"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")

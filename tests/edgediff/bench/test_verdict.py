@@ -132,3 +132,10 @@ def test_a_limit_that_nobody_keeps_ends_with_one(bundle, command):
     done = command("bench", bundle, "--repeat", "1", "--steps", "1", "--max-memory", "1kB")
     assert done.code == 1
     assert "none keeps to what was asked\nleft out: bundle, 64x64, 1 steps: " in done.out
+
+
+def test_cases_that_do_other_work_are_told_apart(make_report):
+    report = make_report({"few": [1.0, 1.1], "many": [3.0, 3.3]})
+    report["cases"][1]["works"][0]["work"].update(steps=20, guidance=7.5)
+    (verdict,) = verdicts(report, Limits())
+    assert verdict.lines[-1] == "these are not the same work: the cases differ in steps, guidance"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.quality.prompts import CALIBRATION_PROMPTS, EVALUATION_PROMPTS, held_out, read_prompts
+from edgediff_runtimes.untrusted.bounds import TEXT_BYTES
 
 
 def test_our_lists_have_no_prompt_twice():
@@ -52,3 +57,21 @@ def test_ours_give_way_to_what_a_user_calibrates_with():
     assert left == EVALUATION_PROMPTS[1:]
     with pytest.raises(SettingError, match="all of ours are calibrated with"):
         held_out(None, calibration=EVALUATION_PROMPTS)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes and devices")
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_may_never_end_is_no_list_of_prompts(tmp_path, kind):
+    path = Path("/dev/zero")
+    if kind == "pipe":
+        path = tmp_path / "prompts.txt"
+        os.mkfifo(path)
+    with pytest.raises(SettingError, match="expected a readable text file: it is a pipe or a device"):
+        read_prompts(path, setting="evaluate")
+
+
+def test_a_list_that_is_too_long_is_not_read(tmp_path):
+    with (tmp_path / "prompts.txt").open("wb") as file:
+        file.truncate(TEXT_BYTES.most + 1)
+    with pytest.raises(SettingError, match=r"it has 16,777,217 bytes: expected a whole number of at most 16,777,216"):
+        read_prompts(tmp_path / "prompts.txt", setting="calibrate")

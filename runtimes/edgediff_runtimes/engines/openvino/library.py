@@ -1,8 +1,8 @@
 """The library itself, imported without its telemetry.
 
 ``import openvino`` reports the import to Google Analytics and keeps a client id in the user's home (``~/intel``),
-unless the user refused that beforehand or ``openvino_telemetry`` is not installed. Drawing a picture is nobody's
-business, so the library is imported as if that package were missing, for which it has a stub. A program that imported
+unless the user refused that beforehand or ``openvino_telemetry`` is not installed. Nothing is to be
+reported, so the library is imported as if that package were missing, for which it has a stub. A program that imported
 ``openvino`` before us has made its own choice.
 """
 
