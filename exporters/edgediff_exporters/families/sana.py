@@ -1,7 +1,6 @@
-"""SANA and SANA-Sprint: their three graphs.
+"""SANA: its three graphs.
 
-Xie et al. 2024, "SANA: Efficient High-Resolution Image Synthesis with Linear Diffusion Transformers"; Chen et al. 2025,
-"SANA-Sprint: One-Step Diffusion with Continuous-Time Consistency Distillation".
+Xie et al. 2024, "SANA: Efficient High-Resolution Image Synthesis with Linear Diffusion Transformers".
 """
 
 from __future__ import annotations
@@ -19,17 +18,18 @@ from edgediff_exporters.modules.language_models import (
     gemma2,
 )
 from edgediff_exporters.sources.base import Source
+from edgediff_runtimes.errors import SourceError
 
 _FP32 = torch.float32
 _TRAIN_TIMESTEPS = 1000
-_LATEST = 1.57  # a quarter of a circle, on which the time of SANA-Sprint goes
-_GUIDANCE = 0.5
 
 
 def _check(source: Source) -> None:
     check_latents(source)
     text = source.config("text_encoder").get("hidden_size")
     check_text(source, "caption_channels", text, "`hidden_size` of its text")
+    if source.config("transformer").get("guidance_embeds"):
+        raise SourceError("the transformer is that of SANA-Sprint (`guidance_embeds`): expected one of SANA")
 
 
 ADMITTED = Admitted(
@@ -59,22 +59,18 @@ def plans(source: Source) -> tuple[ComponentPlan, ...]:
 
 
 def _transformer(config: Config) -> ComponentPlan:
-    inputs = [
+    inputs = (
         GraphInput("hidden_states", _FP32, ("batch", config["in_channels"], "height", "width")),
         GraphInput("encoder_hidden_states", _FP32, ("batch", "sequence", config["caption_channels"])),
         GraphInput("timestep", _FP32, ("batch",), scale=_TRAIN_TIMESTEPS, positive=True),
         GraphInput("encoder_attention_mask", torch.int64, ("batch", "sequence"), padding="right"),
-    ]
-    sprint = bool(config.get("guidance_embeds"))
-    if sprint:
-        inputs[2] = GraphInput("timestep", _FP32, ("batch",), scale=_LATEST, positive=True)
-        inputs.append(GraphInput("guidance", _FP32, ("batch",), scale=_GUIDANCE, positive=True))
+    )
     return ComponentPlan(
         role="transformer",
         origin="transformer",
         build=SanaTransformer2DModel.from_config,
-        forward=_sprint if sprint else _network,
-        inputs=tuple(inputs),
+        forward=_network,
+        inputs=inputs,
         outputs=("out_hidden_states",),
         traced={"batch": 2, "height": 5, "width": 7, "sequence": 9},
         checked={"batch": 3, "height": 6, "width": 4, "sequence": 12},
@@ -82,40 +78,12 @@ def _transformer(config: Config) -> ComponentPlan:
 
 
 def _network(
-    module: torch.nn.Module,
-    sample: torch.Tensor,
-    text: torch.Tensor,
-    timestep: torch.Tensor,
-    mask: torch.Tensor,
-    guidance: torch.Tensor | None = None,
+    module: torch.nn.Module, sample: torch.Tensor, text: torch.Tensor, timestep: torch.Tensor, mask: torch.Tensor
 ) -> Outputs:
     out: Outputs = module(
-        sample,
-        encoder_hidden_states=text,
-        timestep=timestep,
-        guidance=guidance,
-        encoder_attention_mask=mask,
-        return_dict=False,
+        sample, encoder_hidden_states=text, timestep=timestep, encoder_attention_mask=mask, return_dict=False
     )
     return out
-
-
-def _sprint(
-    module: torch.nn.Module,
-    sample: torch.Tensor,
-    text: torch.Tensor,
-    timestep: torch.Tensor,
-    mask: torch.Tensor,
-    guidance: torch.Tensor,
-) -> Outputs:
-    """Between the circle that the sampler goes on and the line that the network was trained on (section 3.1)."""
-    sine, cosine = timestep.sin(), timestep.cos()
-    line = sine / (cosine + sine)
-    wide = line[:, None, None, None].to(sample.dtype)
-    length = (wide**2 + (1 - wide) ** 2).sqrt()
-    scaled = sample * length
-    (out,) = _network(module, scaled, text, line, mask, guidance)
-    return (((1 - 2 * wide) * scaled + (1 - 2 * wide + 2 * wide**2) * out) / length,)
 
 
 def _decoder(config: Config) -> ComponentPlan:

@@ -1,8 +1,7 @@
-"""SANA and SANA-Sprint.
+"""SANA.
 
-Xie et al. 2024, "SANA: Efficient High-Resolution Image Synthesis with Linear Diffusion Transformers"; Chen et al. 2025,
-"SANA-Sprint: One-Step Diffusion with Continuous-Time Consistency Distillation". Order of draws and numbers: those of
-diffusers' SanaPipeline and SanaSprintPipeline.
+Xie et al. 2024, "SANA: Efficient High-Resolution Image Synthesis with Linear Diffusion Transformers". Order of draws
+and numbers: those of diffusers' SanaPipeline.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
 from edgediff_runtimes.families.latents import TASKS
-from edgediff_runtimes.recipe.declarations import Affine, Choice, Graph, Noise, Pick, Pictures, Tokens
+from edgediff_runtimes.recipe.declarations import Affine, Graph, Noise, Pick, Pictures, Tokens
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Guidance, Recipe, Space, Stage
@@ -31,15 +30,13 @@ Please generate only the enhanced description for the prompt below and avoid inc
 evaluations:
 User Prompt: """
 _SAMPLE_SIZE = 32
-_GUIDANCE_SCALE = 0.1  # of diffusers' transformer, for configs that do not say
-_SIGMA_DATA = 0.5  # of diffusers' scheduler, likewise
 
 
 def recipe(configs: Configs) -> Recipe:
     """A language model's states behind an instruction, a transformer over latents and these, one deep autoencoder."""
     transformer, factor = configs.of("transformer"), _factor(configs)
     scaling = configs.scaling()[0]
-    given: list[Part] = [
+    given: tuple[Part, ...] = (
         Tokens(
             "tokenizer",
             "ids",
@@ -54,41 +51,25 @@ def recipe(configs: Configs) -> Recipe:
         Graph("text_encoder", {"input_ids": "ids", "attention_mask": "seen"}, {"last_hidden_state": "states"}),
         Pick("states", "kept", "text"),
         Pick("seen", "kept", "mask"),
-    ]
+    )
     feeds = {"hidden_states": "x", "encoder_hidden_states": "text", "encoder_attention_mask": "mask"}
-    network: tuple[Part, ...]
-    if _is_sprint(configs):
-        # The sampler's samples have the deviation of the data, the network's one of 1.
-        data = configs.scheduler.get("sigma_data", _SIGMA_DATA)
-        embedded = transformer.optional_number("guidance_embeds_scale")
-        given.append(Choice("guidance", "scale", scale=_GUIDANCE_SCALE if embedded is None else embedded))
-        feeds |= {"hidden_states": "sample", "timestep": "t_rows", "guidance": "scale"}
-        network = (
-            Affine("x", "sample", over=data),
-            Graph("transformer", feeds, {"out_hidden_states": "velocity"}),
-            Affine("velocity", "prediction", times=data),
-        )
-        result: tuple[Part, ...] = (Affine("x", "sample", over=data), Affine("sample", "latents", over=scaling))
-    else:
-        times = transformer.optional_number("timestep_scale")
-        feeds["timestep"] = "time"
-        network = (
-            Affine("t_rows", "time", times=1.0 if times is None else times),
-            Graph("transformer", feeds, {"out_hidden_states": "prediction"}),
-        )
-        result = (Affine("x", "latents", over=scaling),)
+    times = transformer.optional_number("timestep_scale")
+    feeds["timestep"] = "time"
     stage = Stage(
         name="base",
         space=Space(configs.channels(), factor=factor),
-        given=tuple(given),
+        given=given,
         tasks={TASKS[0]: (Noise(),)},
-        network=network,
+        network=(
+            Affine("t_rows", "time", times=1.0 if times is None else times),
+            Graph("transformer", feeds, {"out_hidden_states": "prediction"}),
+        ),
         result=(
-            *result,
+            Affine("x", "latents", over=scaling),
             Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True),
             Pictures("pixels"),
         ),
-        guidance=None if _is_sprint(configs) else Guidance(),
+        guidance=Guidance(),
     )
     return Recipe((stage,))
 
@@ -97,11 +78,7 @@ def defaults(configs: Configs) -> Defaults:
     """The size it was trained at; steps and guidance of diffusers' pipelines."""
     height, width = configs.sample_size("transformer", default=_SAMPLE_SIZE)
     factor = _factor(configs)
-    return Defaults(steps=2 if _is_sprint(configs) else 20, guidance=4.5, width=width * factor, height=height * factor)
-
-
-def _is_sprint(configs: Configs) -> bool:
-    return bool(configs.of("transformer").values.get("guidance_embeds"))
+    return Defaults(steps=20, guidance=4.5, width=width * factor, height=height * factor)
 
 
 def _factor(configs: Configs) -> int:
