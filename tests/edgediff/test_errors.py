@@ -29,7 +29,7 @@ USAGE = [
     (["run", "a", "--size", "64x64", "--width", "64"], "--size and --width say the same: expected one of them"),
     (["run", "a", "-o", "%seed%.png"], "-o has %seed%: expected {seed} where the seed is to stand"),
     (["run", "a", "-o", "x-[index].png"], "-o has [index]: expected {index} where the index is to stand"),
-    (["run", "a", "-o", "{{steps}}.png"], "expected no braces but {seed}, {index}, {prompt} ({{ is a brace)"),
+    (["run", "a", "-o", "{{steps}}.png"], "expected no braces but {seed}, {index}, {prompt}, {label} ({{ is a brace)"),
     (["run", "a", "-o", "{{.png"], "expected no braces but {seed}, {index}, {prompt}"),
     (["run", "a", "-o", "{{seed.real}}.png"], "expected no braces but {seed}, {index}, {prompt}"),
     (["run", "a", "-o", "{{seed:q}}.png"], "expected no braces but {seed}, {index}, {prompt}"),
