@@ -193,7 +193,8 @@ def export(
         QualityError: The bundle draws worse than was asked for.
     """
     asked = _exporter("TrialOptions")(**trials)
-    _exporter("check_request")(source, bundle, format=format, precision=precision, trials=asked, overwrite=overwrite)
+    numbers = {"defaults": defaults, "trials": asked}
+    _exporter("check_request")(source, bundle, format=format, precision=precision, overwrite=overwrite, **numbers)
     report: ExportReport = _exporter("export")(
         source,
         bundle,

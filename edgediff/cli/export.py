@@ -42,8 +42,9 @@ BUNDLE = Section(
         ),
         click.Option(
             ["--config"],
-            metavar="DIR",
-            help="For a single-file SOURCE of unusual shape: a diffusers directory with its configs.",
+            metavar="MODEL",
+            help="For a single-file SOURCE that does not tell which model it is: sd1, sd2, sd2-v, or a diffusers "
+            "directory or hub id with its configs.",
         ),
         click.Option(
             ["--component", "components"],

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 )
 @click.argument("bundle", shell_complete=completion.models)
 @click.option("--against", metavar="SOURCE", help="Compare every graph with the model it was exported from.")
-@click.option("--config", metavar="DIR", help="For a single-file SOURCE: a diffusers directory with its configs.")
+@click.option("--config", metavar="MODEL", help="For a single-file SOURCE, as in `edgediff export`.")
 @click.option(
     "--engine",
     multiple=True,

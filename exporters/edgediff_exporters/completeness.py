@@ -29,7 +29,10 @@ def check_tensors(source: Source, plans: Sequence[ComponentPlan], *, leftovers: 
     """
     by_origin = {plan.origin: plan for plan in plans}
     tensors = {origin: source.weights(origin).tensors for origin in by_origin}
-    modules = {origin: empty_module(plan, source.config(origin)) for origin, plan in by_origin.items()}
+    modules = {
+        origin: empty_module(plan, source.config(origin), tensors=len(tensors[origin]))
+        for origin, plan in by_origin.items()
+    }
     # First what is there and has no place: a LoRA that was not merged takes the place of tensors that are missing then.
     check_leftovers(source.unread, leftovers, where=f"`{source.name}`")
     for origin, plan in by_origin.items():

@@ -27,7 +27,7 @@ from edgediff_exporters.provenance import provenance
 from edgediff_exporters.sources.base import MODEL_INDEX, Source
 from edgediff_exporters.staging import staged
 from edgediff_exporters.tokenizers import write_tokenizer
-from edgediff_exporters.trials import TrialOptions, check_trials, plan_trials
+from edgediff_exporters.trials import TrialOptions, Trials, check_trials, plan_trials
 from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle, Defaults, Manifest, Provenance, Tokenizer
 from edgediff_runtimes.engines import EngineOptions, engine_for
 from edgediff_runtimes.errors import TargetError
@@ -93,9 +93,7 @@ def export(
     planned = plan_trials(trials, calibrated=calibrated(used), measured=measured, searched=searched(used), ours=ours)
     recommended = opened.recommended(defaults or {})
     scheduler = opened.scheduler(steps=recommended.steps)
-    if planned.steps is not None:
-        opened.scheduler(steps=planned.steps)
-    check_trials(planned, opened.recipe, recommended)
+    _check_drawable(planned, opened, recommended)
     target = Path(bundle).absolute()
     _check_apart(target, opened.source)
     with staged(target, overwrite=overwrite) as folder:
@@ -111,13 +109,21 @@ def export(
     return ExportReport(target, manifest)
 
 
+def _check_drawable(planned: Trials, opened: OpenedModel, recommended: Defaults) -> None:
+    """Refuse trials that the model, or its sampler, cannot draw."""
+    if planned.steps is not None:
+        opened.scheduler(steps=planned.steps)
+    check_trials(planned, opened.recipe, recommended)
+
+
 def _check_apart(target: Path, source: Source) -> None:
     """Refuse a target that holds the source: to replace it would delete what the bundle is made from."""
     try:
         place = target.resolve()
     except (OSError, RuntimeError, ValueError):  # no place at all, as `staged` says
         return
-    if any(path.resolve().is_relative_to(place) for path in (source.folder, *source.files)):
+    replaced = [path for part in source.replaced.values() for path in (part.root / part.inner, *part.files)]
+    if any(path.resolve().is_relative_to(place) for path in (source.folder, *source.files, *replaced)):
         raise TargetError(f"`{target.name}` holds the source itself: expected another place")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -57,6 +57,26 @@ _ADDITIONS = (
 )
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """An addition that was found: one of its tensors, what it is, and what to do."""
+
+    name: str
+    what: str
+    hint: str
+
+
+def find_addition(names: Iterable[str]) -> Addition | None:
+    """What changes a model's pictures and is no part of the model, by the names of tensors; None where nothing is."""
+    given = sorted(names)
+    for addition in _ADDITIONS:
+        for name in given:
+            if re.search(addition.names, name):
+                return Addition(name, addition.what, addition.hint)
+    return None
+
+
 def check_leftovers(unread: Collection[str], known: Mapping[str, str], *, where: str) -> None:
     """Look at tensors that nothing reads.
 
@@ -69,12 +89,11 @@ def check_leftovers(unread: Collection[str], known: Mapping[str, str], *, where:
         SourceError: They belong to something that changes what the model draws.
     """
     rest = sorted(name for name in unread if not any(re.search(pattern, name) for pattern in known))
-    for addition in _ADDITIONS:
-        if found := [name for name in rest if re.search(addition.names, name)]:
-            raise SourceError(
-                f"{where} holds {addition.what}, which would be lost: expected no tensors such as `{found[0]}`",
-                hint=addition.hint,
-            )
+    if (found := find_addition(rest)) is not None:
+        raise SourceError(
+            f"{where} holds {found.what}, which would be lost: expected no tensors such as `{found.name}`",
+            hint=found.hint,
+        )
     if rest:
         some = ", ".join(f"`{name}`" for name in rest[:_NAMED_AT_MOST])
         more = f" and {len(rest) - _NAMED_AT_MOST:,} more" if len(rest) > _NAMED_AT_MOST else ""

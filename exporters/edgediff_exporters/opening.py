@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
 from edgediff_exporters.completeness import check_tensors
 from edgediff_exporters.families import ADMITTED, ComponentPlan, plans_of
 from edgediff_exporters.families.admitted import check_classes
+from edgediff_exporters.requests import check_defaults
 from edgediff_exporters.scheduler import bundle_scheduler
 from edgediff_exporters.sources import open_source, with_components
 from edgediff_exporters.sources.base import Source
-from edgediff_exporters.sources.files import refusing_oddities
+from edgediff_exporters.sources.files import reading_as_bundle, refusing_oddities
 from edgediff_runtimes.bundle import Defaults
-from edgediff_runtimes.errors import BundleError, ManifestError, SettingError, SourceError
+from edgediff_runtimes.errors import SettingError, SourceError
 from edgediff_runtimes.families import Family, family_of
-from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.recipe import Recipe
+from edgediff_runtimes.settings import checks
+
+
+class UntoldStepsWarning(UserWarning):
+    """Nothing tells how many steps a model takes; the message says what is recommended then."""
+
 
 _ASKED = {"steps", "guidance"}  # what the configs of a distilled model may leave open
 
@@ -49,9 +56,7 @@ class OpenedModel:
             SettingError: There is no such number, the model does not take it, or it has an impossible value.
             SourceError: The configs do not tell steps and guidance, and neither does ``given``.
         """
-        values = asdict(self.defaults)
-        if unknown := sorted(given.keys() - values.keys()):
-            raise SettingError("defaults", got=unknown[0], expected=f"one of {', '.join(values)}")
+        numbers = check_defaults(given)
         if unread := sorted(given.keys() - {*self.recipe.options}):
             raise SettingError(
                 "defaults", got=unread[0], expected=f"none for `{unread[0]}`, which the model does not take"
@@ -63,12 +68,22 @@ class OpenedModel:
                 hint='`defaults={"steps": 1, "guidance": 1}` for SD-Turbo, what its card says for another distilled '
                 'model, `defaults={"steps": 20, "guidance": 7.5}` for one that was not distilled',
             )
-        try:
-            return Defaults.read(Fields({**values, **given}, "defaults"))
-        except ManifestError as error:
-            raise SettingError(
-                "defaults", got=dict(given), expected="a number for guidance and whole ones else"
-            ) from error
+        if not given.keys() >= _ASKED and self.source.write_vocabulary is not None:  # the configs are ours
+            warnings.warn(
+                f"`{self.source.name}` is a lone checkpoint, which does not tell whether it was distilled to draw in "
+                f"few steps: the bundle recommends {self.defaults.steps} steps and a guidance of "
+                f"{self.defaults.guidance:g}; where its card says others, give defaults for steps and guidance",
+                UntoldStepsWarning,
+                stacklevel=2,
+            )
+        recommended = replace(self.defaults, **numbers)
+        if numbers.keys() & {"width", "height"}:
+            try:
+                checks.size(self.recipe.first.space, recommended, {}, None)
+            except SettingError as error:
+                expected = f"a size that the model draws ({error.sentence})"
+                raise SettingError("defaults", got=dict(given), expected=expected, hint=error.hint) from error
+        return recommended
 
     def scheduler(self, *, steps: int) -> dict[str, Any]:
         """Its scheduler's config as the bundle holds it, see ``bundle_scheduler``."""
@@ -92,7 +107,7 @@ def open_model(
     """
     others = components or {}
     model = open_source(source, config=config, given=others)
-    try:
+    with reading_as_bundle(f"`{model.name}` cannot be exported: "):  # a family reads configs as the runtime does
         family = family_of(model.configs().class_name)
         admitted = ADMITTED[family.name]
         for role, place in others.items():
@@ -106,7 +121,5 @@ def open_model(
             admitted.check(model)
             plans = plans_of(family.name, model)
             recipe, defaults = family.recipe(configs), family.defaults(configs)
-    except BundleError as error:  # a family reads configs as the runtime does
-        raise SourceError(f"`{model.name}` cannot be exported: {error.sentence}", hint=error.hint) from error
     check_tensors(model, plans, leftovers=admitted.leftovers)
     return OpenedModel(model, family, recipe.only([plan.role for plan in plans]), defaults, plans)

@@ -18,6 +18,7 @@ from edgediff_runtimes.errors import shown
 
 _CARD = "README.md"  # the hub's name for a model card
 _VOCABULARY = "vocabulary.txt"
+_FRONT_MATTER = 1 << 20  # characters; one has some kilobytes
 _TOOLS = ("edgediff", "torch", "diffusers", "transformers", "onnx", "onnxscript", "onnx-ir", "onnxruntime")
 
 
@@ -80,6 +81,7 @@ def _licence(card: Path | None) -> str | None:
     """The licence that a model card's front matter states."""
     if card is None:
         return None
-    front = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
+    with card.open(encoding="utf-8", errors="replace") as file:
+        front = re.match(r"---\n(.*?)\n---", file.read(_FRONT_MATTER), re.DOTALL)
     stated = re.search(r"^license:\s*(\S.*?)\s*$", front[1], re.MULTILINE) if front else None
     return shown(stated[1].strip("'\"")) if stated else None

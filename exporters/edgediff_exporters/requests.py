@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from edgediff_exporters.precision import EVERY, calibrated, check_precisions, searched
 from edgediff_exporters.staging import check_target
 from edgediff_exporters.trials import TrialOptions, plan_trials
-from edgediff_runtimes.errors import SourceError
+from edgediff_runtimes.bundle import Defaults
+from edgediff_runtimes.errors import ManifestError, SettingError, SourceError
+from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.hub import is_hub_name
+from edgediff_runtimes.plain import as_finite, as_whole
 
 
 def check_request(
@@ -19,6 +24,7 @@ def check_request(
     *,
     format: str,  # noqa: A002 - the word users know; the builtin is not needed here
     precision: str | Mapping[str, str],
+    defaults: Mapping[str, float] | None,
     trials: TrialOptions,
     overwrite: bool,
 ) -> None:
@@ -29,11 +35,12 @@ def check_request(
         bundle: As in ``export``.
         format: As in ``export``.
         precision: As in ``export``.
+        defaults: As in ``export``.
         trials: As in ``export``.
         overwrite: As in ``export``.
 
     Raises:
-        SettingError: The format, a precision or an option of the trials cannot be applied.
+        SettingError: The format, a precision, a default or an option of the trials cannot be applied.
         SourceError: There is no such source.
         TargetError: The bundle cannot be written there.
     """
@@ -43,8 +50,32 @@ def check_request(
     used = {precisions.get(EVERY, "fp32"), *precisions.values()}
     measured = format != "onnx" or used != {"fp32"}
     plan_trials(trials, calibrated=calibrated(used) or searched(used), measured=measured, searched=searched(used))
+    check_defaults(defaults or {})
     check_source(source)
     check_target(Path(bundle).absolute(), overwrite=overwrite)
+
+
+def check_defaults(given: Mapping[str, float]) -> dict[str, Any]:
+    """The numbers that a bundle shall recommend, as Python's own.
+
+    Raises:
+        SettingError: There is no such number, or it has an impossible value.
+    """
+    known = [field.name for field in fields(Defaults)]
+    if unknown := sorted(given.keys() - {*known}):
+        raise SettingError("defaults", got=unknown[0], expected=f"one of {', '.join(known)}")
+    numbers: dict[str, Any] = {}
+    for name, value in given.items():
+        whole = as_whole(value)
+        number = as_finite(value) if whole is None else whole
+        try:
+            read = Defaults.read(Fields({"steps": 1, "guidance": 1.0, name: value if number is None else number}))
+        except ManifestError as error:
+            raise SettingError(f"defaults.{name}", got=value, expected=error.expected) from error
+        numbers[name] = getattr(read, name)
+        if numbers[name] is None:
+            raise SettingError(f"defaults.{name}", got=value, expected="a whole number of at least 1")
+    return numbers
 
 
 def check_source(source: str | Path) -> None:

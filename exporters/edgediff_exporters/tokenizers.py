@@ -10,10 +10,10 @@ from tokenizers import processors
 from transformers import CLIPTokenizer
 
 from edgediff_exporters.sources.base import Source
-from edgediff_exporters.sources.files import read_json, refusing_oddities
+from edgediff_exporters.sources.files import read_json, reading_as_bundle, refusing_oddities
 from edgediff_runtimes.bundle import FileEntry, Tokenizer, sha256_of
 from edgediff_runtimes.bundle.tokenizer_kinds import kind_of
-from edgediff_runtimes.errors import BundleError, SourceError, quoted, shown
+from edgediff_runtimes.errors import SourceError, quoted, shown
 from edgediff_runtimes.text import open_tokenizer
 from edgediff_runtimes.text.files import WHOLE, read_file
 from edgediff_runtimes.text.unigram import read_unigram
@@ -53,17 +53,16 @@ def write_tokenizer(source: Source, origin: str, folder: Path) -> Tokenizer:
     if source.write_vocabulary is not None:
         source.write_vocabulary(here)
     stated = read_json(folder, f"{origin}/tokenizer_config.json")
-    kind = kind_of(stated, name=f"{origin}/tokenizer_config.json", whole=lambda: read_file(here, WHOLE))
+    with reading_as_bundle():
+        kind = kind_of(stated, name=f"{origin}/tokenizer_config.json", whole=lambda: read_file(here, WHOLE))
     if kind in _WRITTEN and not (here / WHOLE).is_file():
         _WRITTEN[kind](here, origin)
     limit = _most_tokens(source, origin, kind)
     length = stated.get("model_max_length")  # 1e30 where none was set
     if not (isinstance(length, int | float) and 1 <= length <= limit):
         length = limit
-    try:
+    with reading_as_bundle():
         open_tokenizer(here, kind=kind, max_tokens=int(length))
-    except BundleError as error:
-        raise SourceError(error.sentence) from error
     files = tuple(
         FileEntry(f"{origin}/{path.name}", path.stat().st_size, sha256_of(path)) for path in sorted(here.iterdir())
     )
@@ -85,10 +84,8 @@ def _most_tokens(source: Source, origin: str, kind: str) -> int:
 
 def _write_unigram(here: Path, _: str) -> None:
     """Write ``tokenizer.json`` from SentencePiece's file, for readers that know no such file."""
-    try:
+    with reading_as_bundle():
         chain = read_unigram(here)
-    except BundleError as error:
-        raise SourceError(error.sentence) from error
     (end,) = chain.after
     mark = chain.tokenizer.id_to_token(end)
     chain.tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {mark}", special_tokens=[(mark, end)])

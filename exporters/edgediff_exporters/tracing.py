@@ -20,13 +20,17 @@ import torch
 from accelerate import init_empty_weights
 from torch._subclasses.fake_tensor import FakeTensorMode  # its only home; torch.export documents it
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from edgediff_exporters.families import ComponentPlan
 from edgediff_exporters.families.base import Config, Outputs
 from edgediff_exporters.sources.files import refusing_oddities
+from edgediff_runtimes.errors import SourceError
 
 OPSET = 21  # the newest whose graphs every runtime here was checked with; GroupNormalization is whole from 21 on
 _PREFIX = "module."
+# A module may have more parameters than its file has tensors (shared ones, parts left out), and not many times more.
+_PARAMETERS_PER_TENSOR, _PARAMETERS_LEFT_OUT = 3, 500
 
 
 @final
@@ -47,14 +51,36 @@ class Traced:
     symbols: dict[str, str]
 
 
-def empty_module(plan: ComponentPlan, config: Config) -> torch.nn.Module:
+def empty_module(plan: ComponentPlan, config: Config, *, tensors: int | None = None) -> torch.nn.Module:
     """The module with its parameters on the meta device; buffers that no checkpoint holds are real.
 
+    Args:
+        plan: What to build.
+        config: The component's config.
+        tensors: How many tensors its weights have; a config that makes many times as many parameters is given up then,
+            because to make them all takes minutes. None where the weights were compared already.
+
     Raises:
-        SourceError: The config makes no module.
+        SourceError: The config makes no module, or one of other weights.
     """
-    with refusing_oddities(f"the config of `{plan.origin}`"), init_empty_weights(include_buffers=False):
-        module = plan.build(config)
+    made = 0
+    most = None if tensors is None else _PARAMETERS_PER_TENSOR * tensors + _PARAMETERS_LEFT_OUT
+
+    def count(_: torch.nn.Module, name: str, __: torch.nn.Parameter) -> None:
+        nonlocal made
+        made += 1
+        if most is not None and made > most:
+            raise SourceError(
+                f"the config of `{plan.origin}` makes more than {most:,} parameters, such as `{name}`: its weights "
+                f"have {tensors:,} tensors"
+            )
+
+    counting = register_module_parameter_registration_hook(count)
+    try:
+        with refusing_oddities(f"the config of `{plan.origin}`"), init_empty_weights(include_buffers=False):
+            module = plan.build(config)
+    finally:
+        counting.remove()
     return module.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
 
 

@@ -122,6 +122,7 @@ class ManifestError(BundleError, ValueError):
 
     Attributes:
         problem: The sentence without "the manifest's", for fields of other files.
+        expected: What was expected.
     """
 
     def __init__(self, where: str, *, got: object, expected: str) -> None:
@@ -130,6 +131,7 @@ class ManifestError(BundleError, ValueError):
             f"the manifest's {problem}", hint="`edgediff.json` is written by the export: export the bundle again"
         )
         self.problem = problem
+        self.expected = expected
 
 
 class FormatVersionError(BundleError, ValueError):

@@ -17,8 +17,11 @@ from edgediff_runtimes.errors import SettingError
     ("given", "words"),
     [
         ({"stepz": 3}, "is 'stepz': expected one of steps, guidance, width, height"),
-        ({"steps": 0}, "expected a number for guidance and whole ones else"),
-        ({"width": 1.5}, "expected a number for guidance and whole ones else"),
+        ({"steps": 0}, "`defaults.steps` is 0: expected a whole number of at least 1"),
+        ({"width": 1.5}, "`defaults.width` is 1.5: expected a whole number of at least 1"),
+        ({"width": 99_999_998}, "`defaults.width` is 99999998: expected a whole number of at most 16,384, because"),
+        ({"width": None}, "`defaults.width` is None: expected a whole number of at least 1"),
+        ({"width": 15, "steps": 3}, r"`defaults` is .*: expected a size that .* \(`width` is 15: .*multiple"),
     ],
 )
 def test_wrong_defaults_are_refused_before_anything_is_written(sd1, tmp_path, given, words):

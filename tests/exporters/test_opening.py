@@ -10,6 +10,7 @@ import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler, VQModel
 from safetensors.torch import load_file, save_file
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from edgediff_exporters.families import ADMITTED, PLANS
 from edgediff_exporters.leftovers import UnreadTensorsWarning
@@ -29,6 +30,34 @@ def copy(sd1, tmp_path):
 
 def change(path, **fields):
     path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+@pytest.mark.parametrize(
+    ("file", "fields", "sentence"),
+    [
+        ("unet/config.json", {"time_cond_proj_dim": "wide"}, "`model` cannot be exported: `unet/config.json.time_cond"),
+        ("tokenizer/tokenizer_config.json", {"tokenizer_class": 5}, "the component `tokenizer` is of the class `5`"),
+    ],
+)
+def test_no_manifest_and_no_bundle_is_blamed_for_a_source(copy, file, fields, sentence):
+    change(copy / file, **fields)
+    with pytest.raises(SourceError) as caught:
+        open_model(copy, config=None)
+    assert caught.value.sentence.startswith(sentence)
+    assert "manifest" not in str(caught.value)
+    assert caught.value.hint is None
+
+
+def test_layers_are_not_made_by_the_thousand_where_the_weights_have_none(copy):
+    """Two blocks of 250 layers took most of a minute before a tensor was found to be missing."""
+    change(copy / "unet" / "config.json", layers_per_block=250)
+    made = []
+    counting = register_module_parameter_registration_hook(lambda *_: made.append(1))
+    try:
+        refused(copy, r"the config of `unet` makes more than [0-9,]+ parameters, .*: its weights have \d+ tensors")
+    finally:
+        counting.remove()
+    assert len(made) < 3000
 
 
 def change_tensors(path, changed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import tracemalloc
 from importlib.metadata import version
 from pathlib import Path
 
@@ -50,6 +51,18 @@ def test_the_vocabulary_goes_along(source, tmp_path):
 def test_a_licence_that_cannot_be_shown_is_escaped(source, tmp_path):
     (source / "README.md").write_text("---\nlicense: my\x1b[2J own\n---\n", encoding="utf-8")
     assert made_from(source, tmp_path)[0].licence == "my\\x1b[2J own"
+
+
+def test_a_long_card_is_not_read_whole(source, tmp_path):
+    (source / "README.md").write_bytes(b"---\nlicense: mit\n---\n" + b"x" * (32 << 20))
+    tracemalloc.start()
+    try:
+        found = made_from(source, tmp_path)[0]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.licence == "mit"
+    assert peak < 32 << 20
 
 
 def test_a_source_without_a_card(sd1, tmp_path):

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 ASK = """
+from math import inf
 import sys
 import edgediff
 try:
@@ -32,6 +33,11 @@ HERE = "."
         (HERE, {"format": "gguf"}, "`format` is 'gguf': expected one of onnx, openvino"),
         (HERE, {"min_psnr": 30.0}, "`min_psnr` is 30.0: expected nothing, because an ONNX bundle in fp32"),
         (HERE, {"precision": "int8", "trial_steps": 0}, "`trial_steps` is 0: expected a whole number of at least 1"),
+        (HERE, {"defaults": {"steps": float("inf")}}, "`defaults.steps` is inf: expected a whole number of at least 1"),
+        (HERE, {"defaults": {"steps": True}}, "`defaults.steps` is True: expected a whole number of at least 1"),
+        (HERE, {"defaults": {"guidance": 10**400}}, "`defaults.guidance` is 10"),
+        (HERE, {"defaults": {"width": 99_999_999}}, "`defaults.width` is 99999999: expected a whole number of at most"),
+        (HERE, {"defaults": {"stepz": 1}}, "`defaults` is 'stepz': expected one of steps, guidance, width, height"),
         (HERE, {"bundle": "there"}, "`there` exists: expected a place where nothing is"),
         (HERE, {"bundle": "no/where"}, "`where` cannot be written: the directory `no` does not exist"),
     ],

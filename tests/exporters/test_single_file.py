@@ -16,13 +16,13 @@ from safetensors.torch import load_file, save_file
 
 from edgediff_exporters import export
 from edgediff_exporters.families import plans_of
-from edgediff_exporters.opening import open_model
+from edgediff_exporters.opening import UntoldStepsWarning, open_model
 from edgediff_exporters.sources import open_source
 from edgediff_exporters.sources.directory import open_directory
 from edgediff_exporters.sources.layouts import LAYOUTS, write_clip_vocabulary
 from edgediff_exporters.tokenizers import write_tokenizer
 from edgediff_exporters.tracing import empty_module
-from edgediff_runtimes.errors import SourceError, TargetError
+from edgediff_runtimes.errors import SettingError, SourceError, TargetError
 from edgediff_runtimes.text import open_tokenizer
 
 LAYERS = 1  # of the tiny U-Net
@@ -136,6 +136,53 @@ def test_without_configs_it_says_what_is_lacking(checkpoint, tmp_path):
     assert "`config=DIR`" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize(
+    ("part", "fields"),
+    [
+        ("unet", {"layers_per_block": "x"}),
+        ("unet", {"layers_per_block": None}),
+        ("vae", {"down_block_types": 5}),
+        ("text_encoder", {"num_hidden_layers": "x"}),
+        ("text_encoder", {"num_hidden_layers": None}),
+    ],
+)
+def test_odd_configs_for_a_checkpoint_are_one_sentence(checkpoint, sd1, pipelines, tmp_path, part, fields):
+    configs = tmp_path / "configs"
+    for file in ["model_index.json", *(f"{name}/config.json" for name in ("unet", "vae", "text_encoder"))]:
+        (configs / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(sd1 / file, configs / file)
+    path = configs / part / "config.json"
+    values = {**json.loads(path.read_text()), **fields}
+    path.write_text(json.dumps({name: value for name, value in values.items() if value is not None}))
+    if part == "text_encoder":  # CLIP's own names need no config
+        tensors = {**load_file(checkpoint), **original_open_clip(load_file(pipelines["sd2"] / "text_encoder" / TEXT))}
+        checkpoint = tmp_path / "sd2.safetensors"
+        others = {name: value for name, value in tensors.items() if not name.startswith("cond_stage_model.transformer")}
+        save_file(others, checkpoint)
+    with pytest.raises(SourceError, match=rf"`{part}/config.json` of `configs`, with these tensors, ca") as caught:
+        open_source(checkpoint, config=configs)
+    assert "\n" not in caught.value.sentence
+
+
+TEXT = "model.safetensors"
+
+
+def test_configs_that_are_not_there_are_named_and_not_the_checkpoint(checkpoint, tmp_path):
+    with pytest.raises(SettingError, match=r"`config` is '/nope': expected a directory .*one of sd1, sd2, sd2-v"):
+        open_source(checkpoint, config="/nope")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match="`empty` is not a model directory"):
+        open_source(checkpoint, config=tmp_path / "empty")
+
+
+def test_a_lone_lora_is_refused_as_a_lora(tmp_path):
+    file = tmp_path / "my.safetensors"
+    save_file({"lora_unet_mid_block_attentions_0_proj_in.lora_up.weight": torch.ones(2, 2)}, file)
+    with pytest.raises(SourceError, match=r"`my.safetensors` holds a LoRA .*`lora_unet_.* and no U-Net") as caught:
+        open_source(file)
+    assert "fuse_lora" in str(caught.value.hint)
+
+
 def test_another_layout_is_refused(sd1, tmp_path):
     with pytest.raises(SourceError, match=r"has no U-Net of the Stable Diffusion 1.x or 2.x layout"):
         export(sd1 / "unet" / "diffusion_pytorch_model.safetensors", tmp_path / "bundle", config=sd1)
@@ -243,7 +290,9 @@ def test_a_lone_checkpoint_of_stable_diffusion_1_is_known_by_its_tensors(shapes,
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # what training left behind is no reason to say anything
         opened = open_model(path, config=None)
-    defaults = opened.recommended({})
+        opened.recommended({"steps": 20, "guidance": 7.5})
+    with pytest.warns(UntoldStepsWarning, match=r"`mine.safetensors` .* distilled .* 20 steps and a guidance of 7.5"):
+        defaults = opened.recommended({})
     assert (defaults.steps, defaults.guidance, defaults.width, defaults.height) == (20, 7.5, 512, 512)
     assert opened.scheduler(steps=20)["_class_name"] == "PNDMScheduler"
     assert opened.source.name == "mine.safetensors"
@@ -265,7 +314,7 @@ def test_a_lone_checkpoint_of_stable_diffusion_1_is_known_by_its_tensors(shapes,
 )
 def test_stable_diffusion_2_is_known_by_its_metadata_or_by_a_word(shapes, tmp_path, metadata, config, size, prediction):
     opened = open_model(write_header(tmp_path / "two.safetensors", shapes["sd2"], **metadata), config=config)
-    assert opened.recommended({}).width == size
+    assert opened.recommended({"steps": 20, "guidance": 7.5}).width == size
     assert opened.scheduler(steps=20)["prediction_type"] == prediction
 
 

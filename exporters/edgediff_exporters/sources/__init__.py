@@ -59,4 +59,8 @@ def _open_file(path: Path, config: str | Path | None, given: Collection[str]) ->
         folder = LAYOUTS / str(config)
     elif not folder.is_dir() and is_hub_name(str(config)):
         folder = fetch(str(config), with_weights=False)
+    elif not folder.is_dir():
+        names = ", ".join(layout.name for layout in KNOWN)
+        expected = f"a directory in diffusers' layout, a hub name like `owner/model`, or one of {names}"
+        raise SettingError("config", got=str(config), expected=expected)
     return open_checkpoint(path, folder, given=given)

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from edgediff_exporters.git_lfs import refuse_pointer
-from edgediff_runtimes.errors import ComponentFileError, EdgediffError, SourceError, UnsafePathError, shown
+from edgediff_runtimes.errors import (
+    BundleError,
+    ComponentFileError,
+    EdgediffError,
+    ManifestError,
+    RecipeError,
+    SourceError,
+    UnsafePathError,
+    shown,
+)
 from edgediff_runtimes.untrusted import documents
 from edgediff_runtimes.untrusted.links import find
 
@@ -27,6 +36,23 @@ def refusing_oddities(what: str) -> Iterator[None]:
         text = shown((str(error).strip().splitlines() or [""])[0])
         problem = f"there is no {text}" if isinstance(error, KeyError) else f"{type(error).__name__}: {text}"
         raise SourceError(f"{what} cannot be used: {problem}") from error
+
+
+@contextlib.contextmanager
+def reading_as_bundle(before: str = "") -> Iterator[None]:
+    """Turn what is said of a bundle's files into a ``SourceError``, where a source's are read as the runtime does.
+
+    No manifest is at fault, and no hint to export the bundle again helps.
+
+    Args:
+        before: What the sentence begins with.
+    """
+    try:
+        yield
+    except BundleError as error:
+        of_a_file = isinstance(error, ManifestError | ComponentFileError | UnsafePathError | RecipeError)
+        sentence = error.problem if isinstance(error, ManifestError) else error.sentence
+        raise SourceError(f"{before}{sentence}", hint=None if of_a_file else error.hint) from error
 
 
 def find_file(folder: Path, relative: str) -> Path | None:
@@ -73,7 +99,5 @@ def read_json(folder: Path, relative: str, *, infinities: bool = False) -> dict[
     path = find_file(folder, relative)
     if path is None:
         raise SourceError(f"`{shown(relative)}` is missing from `{folder.name}`: expected a JSON file")
-    try:
+    with reading_as_bundle():
         return documents.read_json(path, name=f"{folder.name}/{shown(relative)}", infinities=infinities)
-    except ComponentFileError as error:
-        raise SourceError(error.sentence) from error

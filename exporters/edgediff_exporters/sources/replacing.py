@@ -10,7 +10,7 @@ from typing import Any
 from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
 from edgediff_exporters.sources.base import MODEL_INDEX, Part, Source
-from edgediff_exporters.sources.files import find_file, read_json
+from edgediff_exporters.sources.files import find_file, read_json, refusing_oddities
 from edgediff_exporters.sources.weight_files import find_weight_files, weight_files
 from edgediff_exporters.weights import Weights, map_weights
 from edgediff_runtimes.errors import HubError, SourceError
@@ -120,7 +120,9 @@ def _of_file(source: Source, role: str, path: Path) -> Part:
         mapped = map_weights([path])
         if not any(name.startswith(_FIRST_OF_LDM) for name in mapped.tensors):
             return mapped
-        return Weights(convert_ldm_vae_checkpoint(dict(mapped.tensors), source.config(role)), mapped.maps)
+        config = source.config(role)
+        with refusing_oddities(f"`{role}/{_CONFIG}` of `{source.name}`, with the tensors of `{path.name}`,"):
+            return Weights(convert_ldm_vae_checkpoint(dict(mapped.tensors), config), mapped.maps)
 
     return Part(path.name, root, inner, weights, (path,))
 

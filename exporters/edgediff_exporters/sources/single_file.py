@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers.loaders.single_file_utils import (
@@ -19,13 +18,15 @@ from diffusers.loaders.single_file_utils import (
     convert_ldm_vae_checkpoint,
 )
 
+from edgediff_exporters.leftovers import find_addition
 from edgediff_exporters.safetensors_file import read_metadata
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.sources.directory import open_directory
+from edgediff_exporters.sources.files import refusing_oddities
 from edgediff_exporters.sources.layouts import LAYOUTS, recognise, write_clip_vocabulary
 from edgediff_exporters.sources.open_clip import PREFIX, convert_open_clip
 from edgediff_exporters.weights import Weights, map_weights
-from edgediff_runtimes.errors import SourceError
+from edgediff_runtimes.errors import SourceError, shown
 
 _PREFIXES = {
     "unet": ("model.diffusion_model.",),
@@ -48,26 +49,32 @@ def open_checkpoint(path: Path, configs: Path | None, *, given: Collection[str] 
         SourceError: The file is damaged or of another layout, or does not tell which model it is.
     """
     tensors = map_weights([path]).tensors
+    addition = find_addition(tensors)
     there = [origin for origin, prefixes in _PREFIXES.items() if any(name.startswith(prefixes) for name in tensors)]
     for origin, prefixes in _PREFIXES.items():
         if origin not in there and origin not in given:
+            if addition is not None:
+                raise SourceError(
+                    f"`{path.name}` holds {addition.what} (`{shown(addition.name)}`) and no {_WHAT[origin]} of the "
+                    "Stable Diffusion 1.x or 2.x layout: expected a whole model",
+                    hint=addition.hint,
+                )
             raise SourceError(
                 f"`{path.name}` has no {_WHAT[origin]} of the Stable Diffusion 1.x or 2.x layout: expected tensors "
                 f"`{prefixes[0]}...`",
                 hint="load it with diffusers' `from_single_file`, and export what `save_pretrained` writes",
             )
     folder = configs or recognise(tensors, read_metadata(path), name=path.name)
-    described = open_directory(folder, name=path.name)
+    described = open_directory(folder)
 
     def converted(origin: str) -> Weights:
         weights = map_weights([path])
-        return Weights(_convert(weights.tensors, origin, described.config(origin)), weights.maps)
+        return Weights(_convert(weights.tensors, origin, described), weights.maps)
 
-    read = {
-        tensor.data_ptr() for origin in there for tensor in _convert(tensors, origin, described.config(origin)).values()
-    }
+    read = {tensor.data_ptr() for origin in there for tensor in _convert(tensors, origin, described).values()}
     return replace(
         described,
+        name=path.name,
         own_weights=converted,
         files=(path,),
         unread=tuple(name for name, tensor in tensors.items() if tensor.data_ptr() not in read),
@@ -75,16 +82,18 @@ def open_checkpoint(path: Path, configs: Path | None, *, given: Collection[str] 
     )
 
 
-def _convert(tensors: Mapping[str, torch.Tensor], origin: str, config: dict[str, Any]) -> Mapping[str, torch.Tensor]:
+def _convert(tensors: Mapping[str, torch.Tensor], origin: str, described: Source) -> Mapping[str, torch.Tensor]:
     """The tensors of one component by diffusers' names, as views."""
     converted: Mapping[str, torch.Tensor]
     part = {name: tensor for name, tensor in tensors.items() if name.startswith(_PREFIXES[origin])}
-    if origin == "unet":
-        converted = convert_ldm_unet_checkpoint(part, config)
-    elif origin == "vae":
-        converted = convert_ldm_vae_checkpoint(part, config)
-    elif any(name.startswith(PREFIX) for name in part):
-        converted = convert_open_clip(part, layers=config["num_hidden_layers"])
-    else:
-        converted = convert_ldm_clip_checkpoint(part)
+    config = described.config(origin)
+    with refusing_oddities(f"`{origin}/config.json` of `{described.name}`, with these tensors,"):
+        if origin == "unet":
+            converted = convert_ldm_unet_checkpoint(part, config)
+        elif origin == "vae":
+            converted = convert_ldm_vae_checkpoint(part, config)
+        elif any(name.startswith(PREFIX) for name in part):
+            converted = convert_open_clip(part, layers=config["num_hidden_layers"])
+        else:
+            converted = convert_ldm_clip_checkpoint(part)
     return converted
