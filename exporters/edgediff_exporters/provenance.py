@@ -13,8 +13,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from edgediff_exporters.sources.base import Source
+from edgediff_exporters.sources.files import reading_as_bundle
 from edgediff_runtimes.bundle import FileEntry, Origin, Provenance, sha256_of
 from edgediff_runtimes.errors import shown
+from edgediff_runtimes.untrusted.bounds import TEXT_BYTES
+from edgediff_runtimes.untrusted.documents import read_text
 
 _CARD = "README.md"  # the hub's name for a model card
 _VOCABULARY = "vocabulary.txt"
@@ -33,7 +36,13 @@ def provenance(
         folder: Where it is being written.
         options: What the command line would say after its two arguments, without paths.
         tools: Packages that take part in this export and not in every one.
+
+    Raises:
+        SourceError: Its list of words is none that a run reads.
     """
+    if (words := source.find(_VOCABULARY)) is not None:
+        with reading_as_bundle():  # what every run of the bundle would refuse
+            read_text(words, name=_VOCABULARY, bound=TEXT_BYTES)
     return Provenance(
         source=source.name,
         source_sha256=source_hash(source),

@@ -14,6 +14,7 @@ from edgediff_exporters.precision import tools
 from edgediff_exporters.provenance import provenance
 from edgediff_exporters.sources import open_source
 from edgediff_runtimes.bundle import FileEntry
+from edgediff_runtimes.errors import SourceError
 
 CARD = "---\ntags: [toy]\nlicense: 'apache-2.0'\n---\n\n# A toy\n\nTrained on nothing; é.\n"
 
@@ -46,6 +47,15 @@ def test_the_vocabulary_goes_along(source, tmp_path):
     found, folder = made_from(source, tmp_path)
     assert found.vocabulary == FileEntry("vocabulary.txt", 10, hashlib.sha256(b"apple\nred\n").hexdigest())
     assert (folder / "vocabulary.txt").read_bytes() == b"apple\nred\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"\xff\xfe", "cannot be read as text"), (b"a" * (17 << 20), "at most")]
+)
+def test_a_vocabulary_that_no_run_reads_is_refused(source, tmp_path, content, words):
+    (source / "vocabulary.txt").write_bytes(content)
+    with pytest.raises(SourceError, match=f"^`vocabulary.txt` .*{words}"):
+        made_from(source, tmp_path)
 
 
 def test_a_licence_that_cannot_be_shown_is_escaped(source, tmp_path):
