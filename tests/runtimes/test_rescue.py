@@ -103,7 +103,13 @@ def test_a_picture_tells_how_it_was_computed(lossy, overflowing, tmp_path):
         (path,) = pipeline("a red apple", **OPTIONS).save(tmp_path / "a.png")
     with Image.open(path) as image:
         recorded = json.loads(image.text["edgediff"])
-    assert recorded["computed"]["unet"] == {"engine": "fake", "execution": "bf16", "calls": 3, "rescued": 3}
+    assert recorded["computed"]["unet"] == {
+        "engine": "fake",
+        "execution": "bf16",
+        "calls": 3,
+        "rescued": 3,
+        "threads": None,
+    }
     assert recorded["computed"]["text_encoder"]["rescued"] == 0
 
 

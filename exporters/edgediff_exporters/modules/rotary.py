@@ -7,7 +7,6 @@ from typing import Any, final
 
 import torch
 from diffusers.models.attention_processor import Attention
-from typing_extensions import Self
 
 
 @final
@@ -43,7 +42,7 @@ class RotaryTables(torch.nn.Module):
         tables = enumerate(self.buffers())
         return torch.cat([table[indices[..., axis]] for axis, table in tables], dim=-2)
 
-    def _apply(self, fn: Any, recurse: bool = True) -> Self:  # noqa: ANN401, ARG002, FBT001, FBT002 - torch's signature
+    def _apply(self, fn: Any, recurse: bool = True) -> RotaryTables:  # noqa: ANN401, ARG002, FBT001, FBT002 - torch's signature
         return self
 
 

@@ -44,10 +44,17 @@ def _module(path):
 
 
 CASES = {case.NAME: case for path in sorted(HERE.glob("*.py")) if path != Path(__file__) for case in [_module(path)]}
+# A case is an export, about a minute of a core. Every run has those that differ most; the night has all others.
+OFTEN = ("ddpm", "dit", "flux", "stable-diffusion-xl", "z-image")
+BY_NIGHT = (pytest.mark.slow, pytest.mark.nightly)
 # Every case with every variant and plan, from noise and, where it can, from a picture.
 ASKED = [
     pytest.param(
-        (name, variant), plan, from_picture, id=f"{name}{variant}-{'image' if from_picture else 'noise'}-{plan}"
+        (name, variant),
+        plan,
+        from_picture,
+        id=f"{name}{variant}-{'image' if from_picture else 'noise'}-{plan}",
+        marks=() if name in OFTEN else BY_NIGHT,
     )
     for name, case in CASES.items()
     for variant in vars(case).get("VARIANTS", ("",))
