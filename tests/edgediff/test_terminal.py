@@ -90,7 +90,7 @@ def test_every_picture_of_several_prompts_has_its_line(terminal, bundle, tmp_pat
     (tmp_path / "prompts.txt").write_text("a cat\na dog\n", encoding="utf-8")
     code, shown = terminal("run", "--prompts", "prompts.txt", "-m", bundle, "-o", "x.png", "--seed", "0")
     assert code == 0
-    assert "a dog: prompt 2 of 2, steps" in shown
+    assert "a dog: 2 of 2, steps" in shown
     assert _left_on_screen(shown) == ["x-0.png", "x-1.png"]
 
 
