@@ -138,12 +138,12 @@ def _print(report: Report) -> None:
             work = case["works"][index]
             if work["summary"]:
                 print_table(label(case, work) + mark, figures.METRIC_COLUMNS, figures.metric_rows(work))
-                print_table("\nIts graphs", figures.COMPONENT_COLUMNS, figures.component_rows(case, work))
+                print_table("Its graphs", figures.COMPONENT_COLUMNS, figures.component_rows(case, work), apart=True)
                 if rows := figures.operator_rows(work):
-                    print_table("\nTheir operators", figures.OPERATOR_COLUMNS, rows)
+                    print_table("Their operators", figures.OPERATOR_COLUMNS, rows, apart=True)
         if rows := figures.ratio_rows(report, index):
-            print_table("\nRatios, round by round", figures.RATIO_COLUMNS, rows)
-    print_table("\nConditions", ("condition", ""), figures.condition_lines(report))
+            print_table("Ratios, round by round", figures.RATIO_COLUMNS, rows, apart=True)
+    print_table("Conditions", ("condition", ""), figures.condition_lines(report), apart=True)
 
 
 def _tell_doubts(report: Report) -> None:

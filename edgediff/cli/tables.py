@@ -14,8 +14,17 @@ _LONGEST_CELL = 10_000  # characters; what others wrote has no say over the term
 _UNBOUNDED = 1_000_000  # columns; a table takes of them what it needs
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; as wide as it needs where stdout is not a terminal, so that a pipe loses nothing."""
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, apart: bool = False) -> None:
+    """Print a table; as wide as it needs where stdout is not a terminal, so that a pipe loses nothing.
+
+    Args:
+        title: The line above it.
+        columns: Its heads.
+        rows: Its cells.
+        apart: Whether an empty line stands before it.
+    """
+    if apart:
+        click.echo()
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console = Console(markup=False, highlight=False, emoji=False, width=_UNBOUNDED)

@@ -70,6 +70,13 @@ def test_what_was_computed_in_is_told(measured):
     assert "computed in" in (measured / "out").read_text("utf-8")
 
 
+def test_an_empty_line_stands_before_each_further_table(measured):
+    lines = (measured / "out").read_text("utf-8").splitlines()
+    titles = [index for index, line in enumerate(lines) if line in ("Its graphs", "Their operators", "Conditions")]
+    assert len(titles) >= 5
+    assert {lines[index - 1] for index in titles} == {""}
+
+
 def test_a_report_compared_with_itself(measured, command):
     done = command("bench", "--compare", measured / "r.json", measured / "r.json")
     assert (done.code, done.err) == (0, "")
