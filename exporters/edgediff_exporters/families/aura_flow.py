@@ -11,7 +11,7 @@ import torch
 from diffusers import AuraFlowTransformer2DModel
 
 from edgediff_exporters.families.admitted import Admitted
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs, called_by_name
 from edgediff_exporters.families.fitting import check_latents, check_text
 from edgediff_exporters.families.stable_diffusion import vae_decoder
 from edgediff_exporters.modules.text_encoders import T5_TOKENIZERS, t5_encoder
@@ -64,16 +64,11 @@ def _transformer(config: Config) -> ComponentPlan:
         GraphInput("timestep", _FP32, ("batch",), positive=True),
     )
 
-    def forward(module: torch.nn.Module, *tensors: torch.Tensor) -> Outputs:
-        named = {item.name: tensor for item, tensor in zip(inputs, tensors, strict=True)}
-        out: Outputs = module(**named, return_dict=False)
-        return out
-
     return ComponentPlan(
         role="transformer",
         origin="transformer",
         build=AuraFlowTransformer2DModel.from_config,
-        forward=forward,
+        forward=called_by_name(inputs),
         inputs=inputs,
         outputs=("out_hidden_states",),
         traced={"batch": 2, "height": 3 * patch, "width": 5 * patch, "sequence": 7},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, final
 
@@ -87,6 +87,17 @@ class ComponentPlan:
     tolerances: Mapping[str, float] = field(default_factory=lambda: TOLERANCES)
     rename: Callable[[str], str] = field(default=lambda name: name)
     single: tuple[str, ...] = ()
+
+
+def called_by_name(inputs: Sequence[GraphInput]) -> Callable[..., Outputs]:
+    """A plan's ``forward`` for a module whose arguments have the names of the graph's inputs."""
+
+    def forward(module: torch.nn.Module, *tensors: torch.Tensor) -> Outputs:
+        named = {item.name: tensor for item, tensor in zip(inputs, tensors, strict=True)}
+        out: Outputs = module(**named, return_dict=False)
+        return out
+
+    return forward
 
 
 def _mask(sizes: tuple[int, ...], generator: torch.Generator, *, side: Literal["right", "either"]) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderKLFlux2, Flux2Transformer2DModel
 
 from edgediff_exporters.families.admitted import Admitted
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs, called_by_name
 from edgediff_exporters.families.fitting import check_latents, check_text
 from edgediff_exporters.modules.language_models import (
     LANGUAGE_MODEL_LEFTOVERS,
@@ -69,16 +69,11 @@ def _transformer(config: Config) -> ComponentPlan:
         GraphInput("img_ids", _FP32, ("tokens", axes), below=_PLACES),
     )
 
-    def forward(module: torch.nn.Module, *tensors: torch.Tensor) -> Outputs:
-        named = {item.name: tensor for item, tensor in zip(inputs, tensors, strict=True)}
-        out: Outputs = module(**named, return_dict=False)
-        return out
-
     return ComponentPlan(
         role="transformer",
         origin="transformer",
         build=Flux2Transformer2DModel.from_config,
-        forward=forward,
+        forward=called_by_name(inputs),
         inputs=inputs,
         outputs=("out_hidden_states",),
         traced={"batch": 2, "tokens": 15, "sequence": 7},

@@ -9,7 +9,7 @@ import torch
 from diffusers import SD3Transformer2DModel
 
 from edgediff_exporters.families.admitted import Admitted
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, called_by_name
 from edgediff_exporters.families.fitting import check_latents, check_text
 from edgediff_exporters.families.stable_diffusion import (
     CLIP_LEFTOVERS,
@@ -84,16 +84,11 @@ def _transformer(config: Config) -> ComponentPlan:
         GraphInput("timestep", _FP32, ("batch",), scale=_TRAIN_TIMESTEPS, positive=True),
     )
 
-    def forward(module: torch.nn.Module, *tensors: torch.Tensor) -> Outputs:
-        named = {item.name: tensor for item, tensor in zip(inputs, tensors, strict=True)}
-        out: Outputs = module(**named, return_dict=False)
-        return out
-
     return ComponentPlan(
         role="transformer",
         origin="transformer",
         build=SD3Transformer2DModel.from_config,
-        forward=forward,
+        forward=called_by_name(inputs),
         inputs=inputs,
         outputs=("out_hidden_states",),
         traced={"batch": 2, "height": 3 * patch, "width": 5 * patch, "sequence": 7},

@@ -49,13 +49,19 @@ class Configs:
         name = Fields(self.index, "model_index.json").string("_class_name")
         return name.removeprefix("ORT").removeprefix("OV")
 
-    def vae_factor(self, name: str = "vae") -> int:
-        """Pixels along one side of a latent pixel of an ``AutoencoderKL``."""
+    def vae_factor(self, name: str = "vae", *, blocks: str = "block_out_channels", whole: int = 1) -> int:
+        """Pixels along one side of a latent pixel of an autoencoder.
+
+        Args:
+            name: Its folder.
+            blocks: The field that has an entry for each of its blocks.
+            whole: How many of the blocks do not halve the sides.
+        """
         fields = self.of(name)
-        blocks = len(fields.array("block_out_channels"))
-        if not 0 < blocks <= FACTOR.most.bit_length():
-            raise fields.fail("block_out_channels", f"1 to {FACTOR.most.bit_length()} blocks")
-        return int(2 ** (blocks - 1))
+        halvings, most = len(fields.array(blocks)) - whole, FACTOR.most.bit_length() - 1
+        if not 0 <= halvings <= most:
+            raise fields.fail(blocks, f"{whole} to {most + whole} blocks")
+        return int(2**halvings)
 
     def tiny(self, name: str = "vae") -> bool:
         """Whether it is an ``AutoencoderTiny``, whose latents are scaled already and whose encoder draws nothing."""
@@ -83,3 +89,8 @@ class Configs:
         if len(sides) not in (1, 2) or not all(type(side) is int and 0 < side <= SIDE.most for side in sides):
             raise fields.fail("sample_size", f"one whole number above 0 and at most {SIDE.most:,}, or two")
         return sides[0], sides[-1]
+
+    def trained_size(self, name: str, *, default: int, factor: int) -> tuple[int, int]:
+        """Width and height in pixels that a network over latents was made for; ``factor`` is ``vae_factor``'s."""
+        height, width = self.sample_size(name, default=default)
+        return width * factor, height * factor

@@ -38,9 +38,8 @@ def recipe(configs: Configs) -> Recipe:
 
 def defaults(configs: Configs) -> Defaults:
     """The size it was trained at; steps and guidance of diffusers' pipeline."""
-    height, width = configs.sample_size("transformer", default=_SAMPLE_SIZE)
-    factor = configs.vae_factor()
-    return Defaults(steps=50, guidance=4.0, width=width * factor, height=height * factor)
+    width, height = configs.trained_size("transformer", default=_SAMPLE_SIZE, factor=configs.vae_factor())
+    return Defaults(steps=50, guidance=4.0, width=width, height=height)
 
 
 DIT = Family(name="dit", pipelines=("DiTPipeline",), recipe=recipe, defaults=defaults)

@@ -51,10 +51,9 @@ def recipe(configs: Configs) -> Recipe:
 
 def defaults(configs: Configs) -> Defaults:
     """The size it was trained at; few steps where a sampler of distilled models comes with it."""
-    height, width = configs.sample_size("transformer", default=_SAMPLE_SIZE)
-    factor = configs.vae_factor()
+    width, height = configs.trained_size("transformer", default=_SAMPLE_SIZE, factor=configs.vae_factor())
     steps, guidance = steps_and_guidance(configs, "transformer", usual=(20, 4.5), embedded=(4, 1.0))
-    return Defaults(steps=steps, guidance=guidance, width=width * factor, height=height * factor)
+    return Defaults(steps=steps, guidance=guidance, width=width, height=height)
 
 
 def _is_told_size(configs: Configs) -> bool:

@@ -85,7 +85,7 @@ def defaults(configs: Configs) -> Defaults:
 
 
 def _factor(configs: Configs) -> int:
-    return int(2 ** len(configs.of("vae").array("temperal_downsample")))
+    return configs.vae_factor(blocks="temperal_downsample", whole=0)
 
 
 def _numbers(configs: Configs, name: str, channels: int) -> tuple[float, ...]:

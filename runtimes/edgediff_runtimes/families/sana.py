@@ -76,13 +76,12 @@ def recipe(configs: Configs) -> Recipe:
 
 def defaults(configs: Configs) -> Defaults:
     """The size it was trained at; steps and guidance of diffusers' pipelines."""
-    height, width = configs.sample_size("transformer", default=_SAMPLE_SIZE)
-    factor = _factor(configs)
-    return Defaults(steps=20, guidance=4.5, width=width * factor, height=height * factor)
+    width, height = configs.trained_size("transformer", default=_SAMPLE_SIZE, factor=_factor(configs))
+    return Defaults(steps=20, guidance=4.5, width=width, height=height)
 
 
 def _factor(configs: Configs) -> int:
-    return int(2 ** (len(configs.of("vae").array("encoder_block_out_channels")) - 1))
+    return configs.vae_factor(blocks="encoder_block_out_channels")
 
 
 SANA = Family(

@@ -47,10 +47,9 @@ def recipe(configs: Configs) -> Recipe:
 
 def defaults(configs: Configs) -> Defaults:
     """The size it was trained at; few steps for distilled models, and no guidance where it was distilled away."""
-    height, width = configs.sample_size("unet", default=_SAMPLE_SIZE)
-    factor = configs.vae_factor()
+    width, height = configs.trained_size("unet", default=_SAMPLE_SIZE, factor=configs.vae_factor())
     steps, guidance = steps_and_guidance(configs, "unet", usual=(20, 7.5), embedded=(4, 8.5))
-    return Defaults(steps=steps, guidance=guidance, width=width * factor, height=height * factor)
+    return Defaults(steps=steps, guidance=guidance, width=width, height=height)
 
 
 STABLE_DIFFUSION = Family(

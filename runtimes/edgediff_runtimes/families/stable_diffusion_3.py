@@ -66,14 +66,13 @@ def recipe(configs: Configs) -> Recipe:
 
 def defaults(configs: Configs) -> Defaults:
     """Those of the models' cards: 3 and 3.5 Medium and Large are told apart by their transformers."""
-    height, width = configs.sample_size("transformer", default=_SAMPLE_SIZE)
-    factor = configs.vae_factor()
+    width, height = configs.trained_size("transformer", default=_SAMPLE_SIZE, factor=configs.vae_factor())
     steps, guidance = 28, 7.0
     if _is_large(configs):
         guidance = 3.5
     elif configs.of("transformer").values.get("dual_attention_layers"):  # 3.5 Medium
         steps, guidance = 40, 4.5
-    return Defaults(steps=steps, guidance=guidance, width=width * factor, height=height * factor)
+    return Defaults(steps=steps, guidance=guidance, width=width, height=height)
 
 
 def doubts(configs: Configs) -> str | None:

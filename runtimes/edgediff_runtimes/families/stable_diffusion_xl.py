@@ -138,10 +138,9 @@ def size_numbers(unet: Mapping[str, Any], encoder: Mapping[str, Any]) -> int:
 
 def defaults(configs: Configs) -> Defaults:
     """The size it was trained at; few steps where a sampler of distilled models comes with it."""
-    height, width = configs.sample_size("unet", default=_SAMPLE_SIZE)
-    factor = configs.vae_factor()
+    width, height = configs.trained_size("unet", default=_SAMPLE_SIZE, factor=configs.vae_factor())
     steps, guidance = steps_and_guidance(configs, "unet", usual=(30, 5.0), embedded=(4, 8.0))
-    return Defaults(steps=steps, guidance=guidance, width=width * factor, height=height * factor)
+    return Defaults(steps=steps, guidance=guidance, width=width, height=height)
 
 
 STABLE_DIFFUSION_XL = Family(
