@@ -14,6 +14,7 @@ import platform
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,9 @@ import psutil  # type: ignore[import-untyped] # ships no type information
 from edgediff_exporters.exclusive_rename import rename_exclusively
 from edgediff_runtimes.bundle import MANIFEST_NAME
 from edgediff_runtimes.errors import EdgediffError, TargetError
+
+if sys.platform != "win32":
+    import fcntl
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # Network drives and shared folders refuse to flush directories (and a directory that may be written to and not read
@@ -56,7 +60,8 @@ def staged(target: Path, *, overwrite: bool) -> Iterator[Path]:
     try:
         yield folder
         _flush(folder)
-        _put_in_place(folder, target, overwrite=overwrite)
+        with _turn(target.parent):
+            _put_in_place(folder, target, overwrite=overwrite)
     except OSError as error:
         if isinstance(error, EdgediffError):
             raise
@@ -65,6 +70,22 @@ def staged(target: Path, *, overwrite: bool) -> Iterator[Path]:
         raise TargetError(f"`{target.name}` cannot be written: {words}", hint=hint) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _turn(parent: Path) -> Iterator[None]:
+    """Keep other exports of this machine from moving anything into a directory meanwhile.
+
+    Without it, of several that overwrite one target, some would find it between the two moves of another. Where a
+    directory cannot be locked (on Windows, on some network drives) they may, and then say what they left where.
+    """
+    with contextlib.ExitStack() as closing:
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):
+                descriptor = os.open(parent, os.O_RDONLY)
+                closing.callback(os.close, descriptor)  # which ends the lock
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
 
 
 def clean_up(parent: Path) -> None:
