@@ -1,11 +1,12 @@
 """Build a pipeline directory of a published model's exact size with random weights, without a hub.
 
-    python benchmarks/models/full_size.py sd15|sdxl DIRECTORY [--dtype float32|float16] [--seed 0]
+    python benchmarks/models/full_size.py sd15|sdxl|sd35-medium|flux DIRECTORY [--dtype float32|float16] [--seed 0]
 
-``sd15`` is Stable Diffusion 1.5 (860 M parameters in the U-Net), ``sdxl`` Stable Diffusion XL (2.6 B). The modules are
-built on the `meta` device from the published sizes and every tensor is drawn, converted and written one at a time, so
-that memory stays at the largest tensor. The tokenizer knows single bytes only: enough to run, not to draw. What such a
-model draws is noise; it serves to measure memory and time.
+``sd15`` is Stable Diffusion 1.5 (860 M parameters in the U-Net), ``sdxl`` Stable Diffusion XL (2.6 B), ``sd35-medium``
+Stable Diffusion 3.5 medium (2.2 B in the transformer, 4.8 B in T5) and ``flux`` FLUX.1 dev (11.9 B, the same T5). The
+modules are built on the `meta` device from the published sizes and every tensor is drawn, converted and written one at
+a time, in shards like the published ones, so that memory stays at the largest tensor. The tokenizers know single bytes
+or letters only: enough to run, not to draw. What such a model draws is noise; it serves to measure memory and time.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import string
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +22,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, EulerDiscreteScheduler, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FluxTransformer2DModel,
+    SD3Transformer2DModel,
+    UNet2DConditionModel,
+)
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    T5Config,
+    T5EncoderModel,
+    T5TokenizerFast,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SAFETENSORS_NAMES = {"float32": "F32", "float16": "F16"}
 VOCABULARY = 49408
+SHARD_BYTES = 5 * 10**9
 _BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 
 
@@ -41,7 +59,8 @@ class Model:
     index: dict[str, Any] = field(default_factory=dict)
 
 
-def _autoencoder(*, sample_size: int, scaling: float) -> AutoencoderKL:
+def _autoencoder(*, sample_size: int, scaling: float, shift: float | None = None) -> AutoencoderKL:
+    """Stable Diffusion's autoencoder, or with ``shift`` that of flow models: 16 channels, no `quant_conv`."""
     return AutoencoderKL(
         sample_size=sample_size,
         block_out_channels=(128, 256, 512, 512),
@@ -49,6 +68,10 @@ def _autoencoder(*, sample_size: int, scaling: float) -> AutoencoderKL:
         up_block_types=("UpDecoderBlock2D",) * 4,
         layers_per_block=2,
         scaling_factor=scaling,
+        shift_factor=shift,
+        latent_channels=4 if shift is None else 16,
+        use_quant_conv=shift is None,
+        use_post_quant_conv=shift is None,
     )
 
 
@@ -103,6 +126,53 @@ def _sdxl() -> dict[str, torch.nn.Module]:
     }
 
 
+def _t5() -> T5EncoderModel:
+    return T5EncoderModel(
+        T5Config(
+            d_model=4096,
+            d_kv=64,
+            d_ff=10240,
+            num_layers=24,
+            num_heads=64,
+            vocab_size=32128,
+            feed_forward_proj="gated-gelu",
+            dense_act_fn="gelu_new",
+        )
+    )
+
+
+def _sd35_medium() -> dict[str, torch.nn.Module]:
+    return {
+        "transformer": SD3Transformer2DModel(
+            sample_size=128,
+            in_channels=16,
+            out_channels=16,
+            num_layers=24,
+            attention_head_dim=64,
+            num_attention_heads=24,
+            joint_attention_dim=4096,
+            caption_projection_dim=1536,
+            pooled_projection_dim=2048,
+            pos_embed_max_size=384,
+            dual_attention_layers=tuple(range(13)),
+            qk_norm="rms_norm",
+        ),
+        "vae": _autoencoder(sample_size=1024, scaling=1.5305, shift=0.0609),
+        "text_encoder": CLIPTextModelWithProjection(_clip(768, 12, 12)),
+        "text_encoder_2": CLIPTextModelWithProjection(_clip(1280, 32, 20, projection=1280, act="gelu")),
+        "text_encoder_3": _t5(),
+    }
+
+
+def _flux() -> dict[str, torch.nn.Module]:
+    return {
+        "transformer": FluxTransformer2DModel(guidance_embeds=True),  # its defaults are FLUX.1's sizes
+        "vae": _autoencoder(sample_size=1024, scaling=0.3611, shift=0.1159),
+        "text_encoder": CLIPTextModel(_clip(768, 12, 12)),
+        "text_encoder_2": _t5(),
+    }
+
+
 MODELS = {
     "sd15": Model(
         "StableDiffusionPipeline",
@@ -115,6 +185,20 @@ MODELS = {
         _sdxl,
         lambda: EulerDiscreteScheduler(**_BETAS, timestep_spacing="leading"),
         {"force_zeros_for_empty_prompt": True},
+    ),
+    "sd35-medium": Model(
+        "StableDiffusion3Pipeline",
+        _sd35_medium,
+        lambda: FlowMatchEulerDiscreteScheduler(shift=3.0),
+        {"feature_extractor": [None, None], "image_encoder": [None, None]},
+    ),
+    "flux": Model(
+        "FluxPipeline",
+        _flux,
+        lambda: FlowMatchEulerDiscreteScheduler(
+            shift=3.0, use_dynamic_shifting=True, base_shift=0.5, max_shift=1.15, max_image_seq_len=4096
+        ),
+        {"feature_extractor": [None, None], "image_encoder": [None, None]},
     ),
 }
 
@@ -131,8 +215,32 @@ def random_tensor(name: str, shape: torch.Size, *, seed: int) -> np.ndarray[Any,
 
 
 def write_weights(path: Path, module: torch.nn.Module, *, dtype: str, seed: int) -> None:
-    """Write the module's parameters as safetensors: an 8-byte length, a JSON header, then the tensors in turn."""
-    shapes = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    """Write the module's parameters as safetensors, in one file or in shards with their index."""
+    size = np.dtype(dtype).itemsize
+    shards: list[dict[str, torch.Size]] = [{}]
+    filled = 0
+    for name, tensor in module.state_dict().items():
+        if filled and filled + tensor.numel() * size > SHARD_BYTES:
+            shards.append({})
+            filled = 0
+        shards[-1][name] = tensor.shape
+        filled += tensor.numel() * size
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if len(shards) == 1:
+        _write_file(path, shards[0], dtype=dtype, seed=seed)
+        return
+    where = {}
+    for number, shapes in enumerate(shards, start=1):
+        file = path.with_name(f"{path.stem}-{number:05}-of-{len(shards):05}{path.suffix}")
+        _write_file(file, shapes, dtype=dtype, seed=seed)
+        where.update(dict.fromkeys(shapes, file.name))
+    total = sum(tensor.numel() for tensor in module.state_dict().values()) * size
+    index = {"metadata": {"total_size": total}, "weight_map": where}
+    path.with_name(f"{path.name}.index.json").write_text(json.dumps(index, indent=2), encoding="utf-8")
+
+
+def _write_file(path: Path, shapes: dict[str, torch.Size], *, dtype: str, seed: int) -> None:
+    """Write one file: an 8-byte length, a JSON header, then the tensors in turn."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, shape in shapes.items():
@@ -140,7 +248,6 @@ def write_weights(path: Path, module: torch.nn.Module, *, dtype: str, seed: int)
         header[name] = {"dtype": SAFETENSORS_NAMES[dtype], "shape": list(shape), "data_offsets": [begin, end]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for name, shape in shapes.items():
@@ -154,7 +261,7 @@ def byte_symbols() -> Iterator[str]:
     yield from (chr(256 + index) for index in range(256 - len(plain)))
 
 
-def write_tokenizer(folder: Path) -> None:
+def write_clip_tokenizer(folder: Path) -> None:
     """Write a CLIP tokenizer of the full vocabulary size that splits into single bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     symbols = list(byte_symbols())
@@ -170,6 +277,13 @@ def write_tokenizer(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 
+def write_t5_tokenizer(folder: Path) -> None:
+    """Write a T5 tokenizer that splits into single letters."""
+    letters = [(letter, -3.0 - index / 10) for index, letter in enumerate(string.ascii_lowercase)]
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -2.0), *letters]
+    T5TokenizerFast(vocab=pieces).save_pretrained(folder)
+
+
 def build(model: Model, folder: Path, *, dtype: str, seed: int) -> None:
     """Write the whole pipeline directory."""
     index: dict[str, Any] = {"_class_name": model.pipeline, "_diffusers_version": "0.42.1", **model.index}
@@ -180,8 +294,10 @@ def build(model: Model, folder: Path, *, dtype: str, seed: int) -> None:
         if library == "transformers":
             module.config.save_pretrained(folder / role)
             name = "model.safetensors"
-            index[role.replace("text_encoder", "tokenizer")] = [library, "CLIPTokenizer"]
-            write_tokenizer(folder / role.replace("text_encoder", "tokenizer"))
+            is_t5 = isinstance(module, T5EncoderModel)
+            tokenizer = role.replace("text_encoder", "tokenizer")
+            index[tokenizer] = [library, "T5TokenizerFast" if is_t5 else "CLIPTokenizer"]
+            (write_t5_tokenizer if is_t5 else write_clip_tokenizer)(folder / tokenizer)
         else:
             module.save_config(folder / role)
             name = "diffusion_pytorch_model.safetensors"

@@ -33,7 +33,7 @@ def export_component(
         source: The model.
         plan: The component.
         folder: The bundle's; the component's own is made in it.
-        precision: ``fp32``, ``fp16``, ``w16`` or ``w8``.
+        precision: One whose row in ``precisions`` is ``straight``.
         on_progress: Told every step.
 
     Raises:

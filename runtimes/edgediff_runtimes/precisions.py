@@ -90,7 +90,15 @@ _ROWS = (
     ),
     Precision("w16", _EXACT, _STORED, storage="float16", straight=True, tolerance=1e-2),
     Precision("w8", _EXACT, _STORED, storage="int8", straight=True, tolerance=1e-1),
-    Precision("w4", _EXACT, _STORED, storage="int4", suited={"condition": "w8", "picture": "w8"}),
+    Precision(
+        "w4",
+        _EXACT,
+        _STORED,
+        storage="int4",
+        straight=True,
+        tolerance=5e-1,
+        suited={"condition": "w8", "picture": "w8"},
+    ),
     Precision(
         "int8",
         _HALF,

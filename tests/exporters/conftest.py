@@ -30,7 +30,7 @@ from transformers import (  # noqa: E402 - after the skip
     T5Tokenizer,
 )
 
-from edgediff_exporters import candidate, component_export, export, exporting, mixing  # noqa: E402 - after the skip
+from edgediff_exporters import TrialOptions, candidate, component_export, export, exporting, mixing  # noqa: E402 - after the skip
 from edgediff_exporters.quantization.search import Budget  # noqa: E402 - after the skip
 from edgediff_exporters.tracing import Traced, trace  # noqa: E402 - after the skip
 from edgediff_runtimes.text.sentencepiece import read_pieces  # noqa: E402 - after the skip
@@ -269,15 +269,16 @@ def events(report):
 
 
 @pytest.fixture(scope="module")
-def traced_already(report):
-    """Components in fp32 are copied from an export that was made: tracing is shown elsewhere, and takes long."""
+def traced_already(report, exported):
+    """Components are copied from exports that were made: tracing is shown elsewhere, and takes long."""
     asked = []
+    w4 = exported("sd1", precision={"unet": "w4"}, trials=TrialOptions(evaluation_pictures=0))
+    made = {"fp32": report, "w4": w4}
 
     def component(_source, plan, folder, precision, _on_progress):
-        assert precision == "fp32"
         asked.append(plan.role)
-        shutil.copytree(report.path / plan.role, folder / plan.role)
-        return report.manifest.components[plan.role]
+        shutil.copytree(made[precision].path / plan.role, folder / plan.role)
+        return made[precision].manifest.components[plan.role]
 
     with pytest.MonkeyPatch.context() as patch:
         for module in (exporting, candidate):

@@ -8,8 +8,9 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from edgediff_exporters.passes import store_smaller
-from edgediff_exporters.passes.store_smaller import ChannelRounding, attach_stored
+from edgediff_exporters.passes import rounding
+from edgediff_exporters.passes.rounding import BlockRounding, ChannelRounding
+from edgediff_exporters.passes.store_smaller import attach_stored
 from edgediff_runtimes.engines.onnxruntime import _INT8_KEPT, _INT8_WIDENED
 
 # op, place of the matrix, its shape, the axis of its output channels, the same axis of the result, the other input's
@@ -88,8 +89,8 @@ def _largest_by(array, axis):
 def test_no_number_moves_by_more_than_half_a_step():
     matrix = uneven((5, 300), 0)
     matrix[3] = 0
-    rounding = ChannelRounding(matrix, 0)
-    values, scales = rounding.values(), rounding.scales
+    rounded = ChannelRounding(matrix, 0)
+    values, scales = rounded.values(), rounded.scales
     assert (values.dtype, scales.dtype, scales.shape) == (torch.int8, torch.float32, (5,))
     np.testing.assert_array_equal(values.abs().amax(1), [127, 127, 127, 0, 127])
     assert bool((scales > 0).all())
@@ -108,11 +109,59 @@ def test_any_float_is_rounded_as_float32_is(dtype):
 def test_a_large_matrix_is_rounded_a_few_channels_at_a_time(monkeypatch):
     matrix = uneven((5, 7), 1)
     whole = ChannelRounding(matrix, 1)
-    monkeypatch.setattr(store_smaller, "_CHUNK_BYTES", 4 * 5 * 2)  # two channels
+    monkeypatch.setattr(rounding, "_CHUNK_BYTES", 4 * 5 * 2)  # two channels
     parts = ChannelRounding(matrix, 1)
     assert len(list(parts._parts())) == 4
     assert torch.equal(parts.values(), whole.values())
     assert torch.equal(parts.scales, whole.scales)
+
+
+def test_products_are_computed_from_four_bits_as_the_library_has_them():
+    """Numbers, scales and zero points are those that ONNX Runtime's own quantiser makes, whatever the length."""
+    from onnxruntime.capi._pybind_state import quantize_matmul_4bits  # noqa: PLC0415 - has no public name
+
+    matrix = torch.randn((75, 5), generator=torch.Generator().manual_seed(0))
+    matrix[:32, 1] = 0
+    matrix[:32, 2].abs_()
+    rounded = BlockRounding(matrix.T)
+    made = np.zeros((5, 3, 16), np.uint8), np.zeros((5, 3), np.float32), np.zeros((5, 2), np.uint8)
+    padded = np.pad(matrix.numpy(), ((0, 21), (0, 0)))
+    quantize_matmul_4bits(made[0], padded, made[1], made[2], 32, 5, 75, False)  # noqa: FBT003 - takes no names
+    np.testing.assert_allclose(np.delete(rounded.scales().numpy(), 1, 0), np.delete(made[1], 1, 0), rtol=1e-6)
+    made[2][:, 1] &= 15  # it fills up with a zero point that no block has
+    np.testing.assert_array_equal(rounded.zeros()[[0, 2, 3, 4]], made[2][[0, 2, 3, 4]])
+    numbers, expected = (_unpacked(values)[[0, 2, 3, 4], :75] for values in (rounded.values().numpy(), made[0]))
+    np.testing.assert_array_equal(numbers, expected)
+    assert not rounded.values()[1, 0].any()
+
+
+def _unpacked(array):
+    return np.stack([array & 15, array >> 4], -1).reshape(len(array), -1)
+
+
+def test_int4_products_multiply_with_what_is_stored():
+    matrix = torch.randn((70, 5), generator=torch.Generator().manual_seed(0))
+    model, value = one_node("MatMul", 1, (70, 5), (2, 7, 70), {})
+    attach_stored(model, value, matrix, "int4")
+    assert [node.op_type for node in model.graph] == ["MatMulNBits"]
+    x = np.random.default_rng(0).standard_normal((2, 7, 70)).astype(np.float32)
+    rounded = BlockRounding(matrix.T)
+    numbers = _unpacked(rounded.values().numpy()).reshape(5, 3, 32)
+    zeros = _unpacked(rounded.zeros().numpy())[:, :3, None]
+    weights = ((numbers.astype(np.float32) - zeros) * rounded.scales().numpy()[..., None]).reshape(5, -1)[:, :70]
+    assert np.abs(weights - matrix.T.numpy()).max() < 0.5 * rounded.scales().numpy().max() * 1.001
+    np.testing.assert_allclose(computed(model, x, _INT8_KEPT), x @ weights.T, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", [case for case in CONSUMERS if case != "MatMul"])
+def test_int4_stores_in_eight_bits_what_is_no_product_by_a_matrix(case):
+    op, place, shape, axis, _, other_shape, attributes = CONSUMERS[case]
+    graphs = []
+    for storage in ("int8", "int4"):
+        model, matrix = one_node(op, place, shape, other_shape, attributes)
+        attach_stored(model, matrix, uneven(shape, axis), storage)
+        graphs.append(ir.to_proto(model).SerializeToString())
+    assert graphs[0] == graphs[1]
 
 
 @pytest.mark.parametrize("op", ["Add", "Mul"])

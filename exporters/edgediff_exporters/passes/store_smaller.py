@@ -1,32 +1,28 @@
 """Store a parameter in fewer bytes than the graph computes with, and widen it in front of what uses it.
 
 1. ``float16``: a matrix is rounded to half precision, and a ``Cast`` to float32 follows.
-2. ``int8``: a matrix becomes whole numbers from -127 to 127 with one float32 scale per output channel, and a
-   ``DequantizeLinear`` follows. Symmetric: zero stays zero, and there is no zero point. A channel's scale is its
-   largest magnitude / 127, so nothing is clipped and no weight moves by more than half a step (Krishnamoorthi 2018,
-   "Quantizing deep convolutional networks for efficient inference: A whitepaper", section 2.2).
-3. The output channel is the axis over which the consumer does not sum, wherever it lies once the matrix is stored
-   transposed. A table of embeddings has one scale per row.
-4. At ``int8`` a matrix that no consumer multiplies or looks rows up in (one that is added, say) stays as it is.
+2. ``int8``: a matrix becomes whole numbers with one scale per output channel, and a ``DequantizeLinear`` follows. The
+   output channel is the axis over which the consumer does not sum, wherever it lies once the matrix is stored
+   transposed. A table of embeddings has one scale per row. A matrix that no consumer multiplies or looks rows up in
+   (one that is added, say) stays as it is.
+3. ``int4``: products by a matrix become ``MatMulNBits`` (domain ``com.microsoft``), which multiplies with numbers of 4
+   bits as they are stored. All else is stored in int8: no engine has kernels for less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from typing import final
+from collections.abc import Callable
 
 import onnx_ir as ir
 import torch
 from onnx_ir.tensor_adapters import TorchTensor, to_torch_dtype
 
+from edgediff_exporters.passes.rounding import BLOCK, BlockRounding, ChannelRounding
 from edgediff_runtimes.precisions import Storage
 
 _MATRIX = 2  # axes from which on a tensor counts as a matrix: biases and norms are too small to matter
 _BIAS = 2  # the place among a Gemm's inputs of what is added
-_LARGEST = 127  # not -128: a symmetric range needs no zero point
-_CHUNK_BYTES = 16 << 20  # of float32: rounding a table of embeddings at once would take three more copies of it
+_DOMAIN = "com.microsoft"
 
 
 def attach_stored(model: ir.Model, value: ir.Value, tensor: torch.Tensor, storage: Storage) -> None:
@@ -40,8 +36,10 @@ def attach_stored(model: ir.Model, value: ir.Value, tensor: torch.Tensor, storag
     """
     dtype = value.dtype or ir.DataType.FLOAT
     matrix = dtype == ir.DataType.FLOAT and tensor.ndim >= _MATRIX
-    axis = _channel_axis(value) if matrix and storage == "int8" else None
-    if matrix and storage == "float16":
+    axis = _channel_axis(value) if matrix and storage in ("int8", "int4") else None
+    if matrix and storage == "int4" and _only_multiplied_by(value):
+        _store_in_blocks(model, value, BlockRounding(tensor.T))
+    elif matrix and storage == "float16":
         stored = _initialiser(model, f"{value.name}.half", ir.DataType.FLOAT16, tensor.shape)
         _put_behind(model, value, ir.node("Cast", [stored], attributes={"to": dtype}))
         stored.const_value = _lazy(stored, tensor.half)
@@ -56,41 +54,38 @@ def attach_stored(model: ir.Model, value: ir.Value, tensor: torch.Tensor, storag
         value.const_value = _lazy(value, lambda: tensor.to(to_torch_dtype(dtype)))
 
 
-@final
-@dataclass(frozen=True)
-class ChannelRounding:
-    """A matrix as int8 with a scale per channel. Scales are found once; the numbers whenever they are asked for.
+def _only_multiplied_by(value: ir.Value) -> bool:
+    """Whether a matrix is the right-hand side of products, and nothing else."""
+    return len(value.shape or ()) == _MATRIX and all(
+        use.node.op_type == "MatMul" and use.idx == 1 for use in value.uses()
+    )
 
-    Attributes:
-        matrix: The values, of any float dtype.
-        axis: The channels' axis.
-    """
 
-    matrix: torch.Tensor
-    axis: int
-
-    @cached_property
-    def scales(self) -> torch.Tensor:
-        """float32, (channels,). A channel of zeros has the scale 1."""
-        largest = torch.cat([part.abs().flatten(1).amax(1) for part in self._parts()])
-        return torch.where(largest > 0, largest / _LARGEST, torch.ones(()))
-
-    def values(self) -> torch.Tensor:
-        """int8, shaped as the matrix: matrix ≈ values · scales along the axis."""
-        rounded = torch.empty(self.matrix.movedim(self.axis, 0).shape, dtype=torch.int8)
-        start = 0
-        for part in self._parts():
-            scales = self.scales[start : start + len(part)].reshape(-1, *[1] * (part.ndim - 1))
-            rounded[start : start + len(part)] = (part / scales).round_().clamp_(-_LARGEST, _LARGEST)
-            start += len(part)
-        return rounded.movedim(0, self.axis)
-
-    def _parts(self) -> Iterator[torch.Tensor]:
-        """The matrix in float32, channels first, some at a time."""
-        channels = self.matrix.movedim(self.axis, 0)
-        count = max(1, _CHUNK_BYTES // (4 * channels[0].numel()))
-        for start in range(0, len(channels), count):
-            yield channels[start : start + count].float()
+def _store_in_blocks(model: ir.Model, value: ir.Value, rounding: BlockRounding) -> None:
+    outputs, summed = rounding.matrix.shape
+    blocks = -(-summed // BLOCK)
+    made = (
+        ("int4", ir.DataType.UINT8, (outputs, blocks, BLOCK // 2), rounding.values),
+        ("scale", ir.DataType.FLOAT, (outputs, blocks), rounding.scales),
+        ("zero", ir.DataType.UINT8, (outputs, -(-blocks // 2)), rounding.zeros),
+    )
+    stored = []
+    for word, dtype, shape, make in made:
+        stored.append(_initialiser(model, f"{value.name}.{word}", dtype, torch.Size(shape)))
+        stored[-1].const_value = _lazy(stored[-1], make)
+    sizes = {"K": summed, "N": outputs, "bits": 4, "block_size": BLOCK}
+    for use in list(value.uses()):
+        product = use.node
+        inputs = [product.inputs[0], *stored]
+        node = ir.node("MatMulNBits", inputs, domain=_DOMAIN, attributes=sizes, name=product.name)
+        out, given = node.outputs[0], product.outputs[0]
+        out.shape, out.type = given.shape, given.type
+        given.replace_all_uses_with(out, replace_graph_outputs=True)
+        out.name = given.name
+        model.graph.insert_before(product, node)
+        model.graph.remove(product, safe=True)
+    del model.graph.initializers[str(value.name)]
+    model.graph.opset_imports[_DOMAIN] = 1
 
 
 def _channel_axis(value: ir.Value) -> int | None:

@@ -1,4 +1,4 @@
-"""The quantiser of ONNX graphs. What is only stored smaller (``w16``, ``w8``) is written straight from the model."""
+"""The quantiser of ONNX graphs. What is only stored smaller (``w16``, ``w8``, ``w4``) comes from the model alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from edgediff_exporters.quantization.activations import Activation
 from edgediff_exporters.quantization.base import Calibration, Layer
 from edgediff_exporters.quantization.onnx_int8 import observe_layers, quantise_int8
 from edgediff_exporters.quantization.onnx_layers import quantisable
-from edgediff_exporters.quantization.onnx_w4 import quantise_w4
 from edgediff_runtimes.bundle import OperatorCount
 from edgediff_runtimes.tensors import TensorSpec
 
@@ -24,7 +23,7 @@ class OnnxQuantiser:
     """See ``Quantiser``. It remembers what it saw of the last graph, so that a search calibrates once."""
 
     format = "onnx"
-    precisions = ("w4", "int8", "mixed")
+    precisions = ("int8", "mixed")
 
     def __init__(self) -> None:
         self._seen: tuple[Path, Calibration, dict[str, Activation]] | None = None
@@ -46,8 +45,6 @@ class OnnxQuantiser:
         self, graph: Path, folder: Path, *, precision: str, feeds: Calibration | None, keep: Collection[str] = ()
     ) -> tuple[WrittenFile, ...]:
         """See ``Quantiser.quantise``."""
-        if precision == "w4":
-            return quantise_w4(graph, folder)
         if feeds is None:
             raise ValueError(f"`{precision}` needs calls to calibrate with")
         if self._seen is None or self._seen[0] != graph or self._seen[1] is not feeds:

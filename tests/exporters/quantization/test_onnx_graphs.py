@@ -137,34 +137,20 @@ def test_with_all_layers_kept_only_stored_weights_are_rounded(made, snr_db):
     assert snr_db(made("mixed", LAYERS)) > 44  # 46.6: what has one row per picture is stored in int8
 
 
-def test_w4_multiplies_with_four_bits_and_stores_the_rest_in_eight(made, snr_db):
-    assert quantiser_for("onnx").count(made("w4")) == {
-        "Conv": OperatorCount(4, 4, 0),
-        "Gemm": OperatorCount(1, 1, 0),
-        "MatMul": OperatorCount(2, 0, 0),
-        "MatMulNBits": OperatorCount(3, 3, 0),
-    }
-    assert 19 < snr_db(made("w4")) < 30  # 23.3
-    bits = {a.name: a.i for n in onnx.load(made("w4")).graph.node if n.op_type == "MatMulNBits" for a in n.attribute}
-    assert (bits["bits"], bits["block_size"]) == (4, 32)
+def test_the_same_calls_give_the_same_file(trained, calls, made, tmp_path):
+    (file,) = quantiser_for("onnx").quantise(trained, tmp_path, precision="int8", feeds=calls)
+    assert (tmp_path / file.name).read_bytes() == made("int8").read_bytes()
 
 
-@pytest.mark.parametrize("precision", ["int8", "w4"])
-def test_the_same_calls_give_the_same_file(trained, calls, made, tmp_path, precision):
-    (file,) = quantiser_for("onnx").quantise(trained, tmp_path, precision=precision, feeds=calls)
-    assert (tmp_path / file.name).read_bytes() == made(precision).read_bytes()
-
-
-@pytest.mark.parametrize("precision", ["int8", "w4"])
-def test_weights_beside_the_graph_are_read_and_written(trained, calls, snr_db, made, tmp_path, monkeypatch, precision):
+def test_weights_beside_the_graph_are_read_and_written(trained, calls, snr_db, made, tmp_path, monkeypatch):
     (tmp_path / "from").mkdir()
     (tmp_path / "to").mkdir()
     source = tmp_path / "from" / "model.onnx"
     onnx.save(onnx.load(trained), source, save_as_external_data=True, location="model.onnx_data", size_threshold=1024)
     monkeypatch.setattr(graph_file, "INLINE_BYTES", 1024)
-    files = quantiser_for("onnx").quantise(source, tmp_path / "to", precision=precision, feeds=calls)
+    files = quantiser_for("onnx").quantise(source, tmp_path / "to", precision="int8", feeds=calls)
     assert [file.name for file in files] == ["model.onnx", "model.onnx_data"]
-    assert snr_db(tmp_path / "to" / "model.onnx") == pytest.approx(snr_db(made(precision)), abs=0.01)
+    assert snr_db(tmp_path / "to" / "model.onnx") == pytest.approx(snr_db(made("int8")), abs=0.01)
     assert {path.name for path in source.parent.iterdir()} == {"model.onnx", "model.onnx_data"}
 
 
@@ -176,12 +162,6 @@ def test_int8_without_calls_is_a_programming_error(trained, tmp_path):
 def test_a_format_without_quantiser_is_refused():
     with pytest.raises(SettingError, match="`format` is 'coreml': expected one of onnx, openvino"):
         quantiser_for("coreml")
-
-
-def test_quantising_leaves_the_log_alone(trained, tmp_path, capfd, caplog):
-    quantiser_for("onnx").quantise(trained, tmp_path, precision="w4", feeds=None)
-    assert capfd.readouterr() == ("", "")
-    assert caplog.records == []
 
 
 def test_one_row_per_picture_is_told_by_the_shape_the_graph_states(trained):
