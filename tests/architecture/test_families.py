@@ -67,6 +67,9 @@ CONFIGS["flux2-klein"] = Configs(
         "vae": _VAE,
     },
 )
+CONFIGS["kolors"] = Configs(
+    {"_class_name": "KolorsPipeline"}, {"text_encoder": {"num_layers": 28}, "unet": {}, "vae": _VAE}
+)
 CONFIGS["lumina2"] = Configs(
     {"_class_name": "Lumina2Pipeline"}, {"text_encoder": {"num_hidden_layers": 26}, "vae": _VAE}
 )

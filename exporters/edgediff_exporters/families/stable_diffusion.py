@@ -30,8 +30,20 @@ _OTHER_CHANNELS = {
 }
 
 
-def check_channels(source: Source, encoders: tuple[str, ...] = ("text_encoder",), *, network: str = "unet") -> None:
+def check_channels(
+    source: Source,
+    encoders: tuple[str, ...] = ("text_encoder",),
+    *,
+    network: str = "unet",
+    width: str = "cross_attention_dim",
+) -> None:
     """Whether the channels of U-Net, VAE and text encoders meet.
+
+    Args:
+        source: The source.
+        encoders: The text encoders, whose states are side by side.
+        network: The U-Net.
+        width: The field of its config that says how wide the text is.
 
     Raises:
         SourceError: They do not.
@@ -48,8 +60,8 @@ def check_channels(source: Source, encoders: tuple[str, ...] = ("text_encoder",)
     check_colours(source)
     sizes = [source.config(name).get("hidden_size") for name in encoders]
     given = " + ".join(map(str, sizes))
-    if (wanted := unet.get("cross_attention_dim")) != sum(size for size in sizes if isinstance(size, int)):
-        raise SourceError(f"the U-Net's `cross_attention_dim` is {wanted}: expected {given}, `hidden_size` of its text")
+    if (wanted := unet.get(width)) != sum(size for size in sizes if isinstance(size, int)):
+        raise SourceError(f"the U-Net's `{width}` is {wanted}: expected {given}, `hidden_size` of its text")
 
 
 UNREAD = {

@@ -65,24 +65,35 @@ def plans(source: Source) -> tuple[ComponentPlan, ...]:
     networks = ("unet", _REFINER) if has(source, _REFINER) else ("unet",)
     return (
         *(clip_states(role, source.config(role), projected=role == "text_encoder_2") for role in _encoders(source)),
-        *(_unet(role, source.config(role), second) for role in networks),
+        *(sized_unet(role, source.config(role), pooled=second["projection_dim"]) for role in networks),
         vae_decoder(vae),
         vae_encoder(vae),
     )
 
 
-def _unet(role: str, config: Config, encoder: Config) -> ComponentPlan:
+def sized_unet(role: str, config: Config, *, pooled: int) -> ComponentPlan:
+    """A U-Net that is told sizes.
+
+    Args:
+        role: Its directory, in the source and in the bundle.
+        config: Its config.
+        pooled: How wide the pooled text is.
+
+    Raises:
+        SourceError: It is told something else.
+    """
     if config.get("addition_embed_type") != "text_time":
         raise SourceError(
             f"the U-Net's `addition_embed_type` is `{config.get('addition_embed_type')}`: expected `text_time`, "
             "which is how a Stable Diffusion XL U-Net is told sizes"
         )
+    width = config.get("encoder_hid_dim") or config["cross_attention_dim"]  # a U-Net may project the text itself
     inputs = [
         GraphInput("sample", _FP32, ("batch", config["in_channels"], "height", "width")),
         GraphInput("timestep", _FP32, (1,), scale=_TRAIN_TIMESTEPS, positive=True),
-        GraphInput("encoder_hidden_states", _FP32, ("batch", "sequence", config["cross_attention_dim"])),
-        GraphInput("text_embeds", _FP32, ("batch", encoder["projection_dim"])),
-        GraphInput("time_ids", _FP32, ("batch", size_numbers(config, encoder)), scale=_PIXELS, positive=True),
+        GraphInput("encoder_hidden_states", _FP32, ("batch", "sequence", width)),
+        GraphInput("text_embeds", _FP32, ("batch", pooled)),
+        GraphInput("time_ids", _FP32, ("batch", size_numbers(config, pooled)), scale=_PIXELS, positive=True),
     ]
     if config.get("time_cond_proj_dim"):
         inputs.append(GraphInput("timestep_cond", _FP32, ("batch", config["time_cond_proj_dim"])))

@@ -11,6 +11,7 @@ from edgediff_runtimes.families.ddpm import DDPM
 from edgediff_runtimes.families.dit import DIT
 from edgediff_runtimes.families.flux import FLUX
 from edgediff_runtimes.families.flux2_klein import FLUX2_KLEIN
+from edgediff_runtimes.families.kolors import KOLORS
 from edgediff_runtimes.families.lumina2 import LUMINA2
 from edgediff_runtimes.families.pixart import PIXART
 from edgediff_runtimes.families.qwen_image import QWEN_IMAGE
@@ -30,6 +31,7 @@ FAMILIES: tuple[Family, ...] = (
     DIT,
     FLUX,
     FLUX2_KLEIN,
+    KOLORS,
     LUMINA2,
     PIXART,
     QWEN_IMAGE,

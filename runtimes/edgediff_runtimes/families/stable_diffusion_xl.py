@@ -79,17 +79,40 @@ def _stage(
     *,
     zeros: bool,
 ) -> Stage:
-    given: list[Part] = [Tokens(_ENCODERS[encoder], f"{encoder}_ids") for encoder in encoders]
+    texts: list[Part] = [Tokens(_ENCODERS[encoder], f"{encoder}_ids") for encoder in encoders]
     for encoder in encoders:
         # The last layer but one: states are counted from the embeddings on.
         last = configs.of(encoder).integer("num_hidden_layers", minimum=1) - 1
         takes = {f"hidden_states.{last}": f"{encoder}_states" if len(encoders) > 1 else "text"}
         if encoder == "text_encoder_2":
             takes["text_embeds"] = "pooled"
-        given.append(Graph(encoder, {"input_ids": f"{encoder}_ids"}, takes))
+        texts.append(Graph(encoder, {"input_ids": f"{encoder}_ids"}, takes))
     if len(encoders) > 1:
-        given.append(Join(tuple(f"{encoder}_states" for encoder in encoders), "text", -1))
-    given.append(_told(configs, unet))
+        texts.append(Join(tuple(f"{encoder}_states" for encoder in encoders), "text", -1))
+    pooled = configs.of("text_encoder_2").values.get("projection_dim")
+    return sized_stage(configs, name, unet, (*texts, _told(configs.of(unet).values, pooled)), tasks, zeros=zeros)
+
+
+def sized_stage(
+    configs: Configs,
+    name: str,
+    unet: str,
+    conditions: tuple[Part, ...],
+    tasks: dict[str, tuple[Part, ...]],
+    *,
+    zeros: bool,
+) -> Stage:
+    """A stage whose U-Net is told sizes.
+
+    Args:
+        configs: The model's.
+        name: The stage's name.
+        unet: The U-Net's folder.
+        conditions: What writes ``text``, ``pooled`` and ``sizes``.
+        tasks: What each task begins with.
+        zeros: Whether no negative prompt is zeros, and not an empty text.
+    """
+    given = list(conditions)
     feeds = {"sample": "x", "timestep": "t", "encoder_hidden_states": "text", "text_embeds": "pooled"}
     feeds["time_ids"] = "sizes"
     distilled = configs.of(unet).values.get("time_cond_proj_dim")
@@ -109,10 +132,15 @@ def _stage(
     )
 
 
-def _told(configs: Configs, unet: str) -> Sizes:
+def sizes() -> Sizes:
+    """Original size, crop and the size of the picture."""
+    return Sizes("sizes", _SEEN + _TARGET, defaults={name: _NOT_GIVEN[name] for name in _SEEN + _TARGET})
+
+
+def _told(unet: Mapping[str, Any], pooled: object) -> Sizes:
     """Original size and crop; then the size of the picture, or how well people liked it."""
-    if size_numbers(configs.of(unet).values, configs.of("text_encoder_2").values) == _NUMBERS:
-        return Sizes("sizes", _SEEN + _TARGET, defaults={name: _NOT_GIVEN[name] for name in _SEEN + _TARGET})
+    if size_numbers(unet, pooled) == _NUMBERS:
+        return sizes()
     fields = (*_SEEN, "aesthetic_score")
     # As in diffusers, a crop is told of the prompt and not of the negative one.
     negative = (*_SEEN[:2], 0.0, 0.0, "negative_aesthetic_score")
@@ -120,17 +148,16 @@ def _told(configs: Configs, unet: str) -> Sizes:
     return Sizes("sizes", fields, negative, defaults)
 
 
-def size_numbers(unet: Mapping[str, Any], encoder: Mapping[str, Any]) -> int:
+def size_numbers(unet: Mapping[str, Any], pooled: object) -> int:
     """How many numbers a U-Net is told beside the text: six, or five with an aesthetic score.
 
     Its config says how wide they and the pooled text are together; configs that leave it out are taken for the base's.
 
     Args:
         unet: The U-Net's config.
-        encoder: The second text encoder's.
+        pooled: How wide the pooled text is, as far as the text encoder's config says it.
     """
     together, each = unet.get("projection_class_embeddings_input_dim"), unet.get("addition_time_embed_dim")
-    pooled = encoder.get("projection_dim")
     if not (isinstance(together, int) and isinstance(each, int) and isinstance(pooled, int)):
         return _NUMBERS
     return _NUMBERS_WITH_SCORE if together == _NUMBERS_WITH_SCORE * each + pooled else _NUMBERS
