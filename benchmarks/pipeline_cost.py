@@ -1,6 +1,6 @@
 """What the pipeline costs beyond its graphs: loop overhead, peak memory, cancelling inside a step.
 
-    python benchmarks/pipeline_cost.py BUNDLE [--size 512x512] [--steps 4] [--rounds 3]
+    python benchmarks/pipeline_cost.py BUNDLE [--size 512x512] [--steps 4] [--rounds 3] [--parts memory ...]
 
 - *overhead*: in one process and on one session, our guided steps and bare ``session.run`` calls of the same shapes take
   turns one by one; the overhead is the median of the pairs' ratios, minus one;
@@ -37,7 +37,7 @@ RESIDENCIES: dict[str, dict[str, Any]] = {
     "sparing": {"residency": "sequential", "low_memory": True},
     "sparing, guidance split": {"residency": "sequential", "low_memory": True, "split_guidance": True},
 }
-PROMPT, SEED, GUIDANCE = "a red apple", 0, 5.0
+PROMPT, SEED = "a red apple", 0
 
 
 def overhead(given: argparse.Namespace) -> dict[str, Any]:
@@ -91,7 +91,8 @@ def draw(given: argparse.Namespace) -> None:
     with edgediff.load(given.bundle, **RESIDENCIES[given.child]) as pipeline:
         result = pipeline(PROMPT, **_options(given))
     timings = result.timings
-    print(json.dumps({"hash": _hash(result), "steps_s": timings.steps_s, "decode_s": timings.decode_s}))
+    seconds = {"text_s": timings.text_s, "steps_s": timings.steps_s, "decode_s": timings.decode_s}
+    print(json.dumps({"hash": _hash(result), **seconds}))
 
 
 def cancelling(given: argparse.Namespace) -> dict[str, Any]:
@@ -122,20 +123,21 @@ def cancelling(given: argparse.Namespace) -> dict[str, Any]:
 def memory(given: argparse.Namespace) -> dict[str, Any]:
     """Peaks of a process that draws one picture, and its seconds."""
     measured = {}
-    for residency in RESIDENCIES:
+    for residency in given.residencies:
         run = _draw_in_child(given, residency)
         measured[residency] = {
             "peak_rss_bytes": run.peak_rss,
             "peak_anonymous_bytes": run.peak_anonymous,
             "steps_s": summary(run.output["steps_s"]),
+            "text_s": run.output["text_s"],
             "decode_s": run.output["decode_s"],
         }
     return measured
 
 
 def _draw_in_child(given: argparse.Namespace, residency: str) -> Child:
-    sizes = ["--size", given.size, "--steps", str(given.steps)]
-    return run_child([__file__, given.bundle, *sizes, "--child", residency])
+    words = ["--size", given.size, "--steps", str(given.steps), "--guidance", str(given.guidance)]
+    return run_child([__file__, given.bundle, *words, "--child", residency])
 
 
 PARTS_MEASURED = {"overhead": overhead, "loop": loop_alone, "memory": memory, "cancel": cancelling}
@@ -150,7 +152,7 @@ def _cancel(run: edgediff.Run, asked: list[float]) -> None:
 def _options(given: argparse.Namespace, steps: int | None = None) -> dict[str, Any]:
     width, height = map(int, given.size.split("x"))
     sizes = {"width": width, "height": height}
-    return {"seed": SEED, "guidance": GUIDANCE, "steps": steps or given.steps, "sampler": "euler", **sizes}
+    return {"seed": SEED, "guidance": given.guidance, "steps": steps or given.steps, **sizes}
 
 
 def _feeds(session: Any, given: argparse.Namespace) -> dict[str, Any]:  # noqa: ANN401 - any engine's session
@@ -176,6 +178,8 @@ def main() -> None:
     parser.add_argument("--size", default="512x512")
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--guidance", type=float, default=5.0)
+    parser.add_argument("--residencies", nargs="+", choices=RESIDENCIES, default=list(RESIDENCIES), help="of `memory`")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="others keep their stored result")
     parser.add_argument("--child", choices=RESIDENCIES)
     given = parser.parse_args()
@@ -188,7 +192,7 @@ def main() -> None:
         "machine": machine(),
         "size": given.size,
         "steps": given.steps,
-        "guidance": GUIDANCE,
+        "guidance": given.guidance,
         "rounds": given.rounds,
     }
     for part in given.parts:
