@@ -133,7 +133,7 @@ def _show_error(sentence: str, *, hint: str | None) -> None:
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    click.echo(f"{_painted('warning:', 'yellow')} {message}", err=True)
+    click.echo(f"{_painted('warning:', 'yellow')} {as_options(str(message), group)}", err=True)
 
 
 def _painted(word: str, colour: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
+from edgediff_exporters.advice import advise
 from edgediff_exporters.candidate import Order, make_candidate
 from edgediff_exporters.component_export import export_component
 from edgediff_exporters.measuring import measure_candidate
@@ -94,8 +95,8 @@ def export(
     recommended = opened.recommended(defaults or {})
     scheduler = opened.scheduler(steps=recommended.steps)
     _check_drawable(planned, opened, recommended)
-    target = Path(bundle).absolute()
-    _check_apart(target, opened.source)
+    target = _apart(Path(bundle).absolute(), opened.source)
+    advise(opened, precisions)
     with staged(target, overwrite=overwrite) as folder:
         words = [*_options(format, precision, config, opened.source, defaults), *trials.words()]
         origin = provenance(opened.source, target, folder, words, tools=tools(format, precisions.values()))
@@ -116,15 +117,16 @@ def _check_drawable(planned: Trials, opened: OpenedModel, recommended: Defaults)
     check_trials(planned, opened.recipe, recommended)
 
 
-def _check_apart(target: Path, source: Source) -> None:
-    """Refuse a target that holds the source: to replace it would delete what the bundle is made from."""
+def _apart(target: Path, source: Source) -> Path:
+    """The target, refused where it holds the source: to replace it would delete what the bundle is made from."""
     try:
         place = target.resolve()
     except (OSError, RuntimeError, ValueError):  # no place at all, as `staged` says
-        return
+        return target
     replaced = [path for part in source.replaced.values() for path in (part.root / part.inner, *part.files)]
     if any(path.resolve().is_relative_to(place) for path in (source.folder, *source.files, *replaced)):
         raise TargetError(f"`{target.name}` holds the source itself: expected another place")
+    return target
 
 
 def _described(

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from edgediff import cli
 from edgediff.cli import group
 from edgediff.cli.wording import as_options
 from edgediff_runtimes.errors import BundleNotFoundError, NonFiniteError, OutOfMemoryError, QualityError
@@ -79,6 +80,11 @@ def test_the_command_says_it_its_way(command, bundle, tmp_path):
     assert outcome.err.splitlines()[1] == "hint: make one with `edgediff export SOURCE BUNDLE`"
     outcome = command("run", "a", "-m", bundle, "--execution", "bf16")
     assert outcome.err.splitlines()[1].startswith("hint: `--engine openvino` chooses what it computes in")
+
+
+def test_so_do_its_warnings(capsys):
+    cli._show_warning('with `precision={"text_encoder_3": "w8"}` it takes 4.8 GB')
+    assert capsys.readouterr().err == "warning: with `--precision text_encoder_3=w8` it takes 4.8 GB\n"
 
 
 @pytest.fixture

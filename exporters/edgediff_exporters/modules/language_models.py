@@ -17,6 +17,7 @@ from transformers import (
     Qwen3Config,
     Qwen3Model,
 )
+from transformers.masking_utils import create_masks_for_generate
 
 from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
 
@@ -47,7 +48,8 @@ def decoder_states(
     """
 
     def forward(module: torch.nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Outputs:
-        out = module(input_ids=input_ids, attention_mask=attention_mask, use_cache=False, output_hidden_states=True)
+        masks = _masks(module.config, attention_mask)
+        out = module(input_ids=input_ids, attention_mask=masks, use_cache=False, output_hidden_states=True)
         return tuple(take(out) for take in takes.values())
 
     return ComponentPlan(
@@ -64,6 +66,17 @@ def decoder_states(
         checked={"batch": 3, "sequence": 14},
         rename=without_prefix,
     )
+
+
+def _masks(config: PreTrainedConfig, attention_mask: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What is added to the scores, by the kind of layer, in float32 whatever the model computes in.
+
+    A token that sees nothing weighs all tokens alike, because the least float32 swallows its scores. The least float16
+    would do so only where sums are rounded to float16, and ONNX Runtime computes them in float32.
+    """
+    shaped = torch.empty((*attention_mask.shape, 1), dtype=torch.float32)  # read for its shape and dtype
+    masks: dict[str, torch.Tensor] = create_masks_for_generate(config, shaped, attention_mask, None)
+    return masks
 
 
 def states_after(layers: Sequence[int]) -> dict[str, Callable[[Any], torch.Tensor]]:
