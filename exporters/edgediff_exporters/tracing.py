@@ -155,8 +155,8 @@ class _Flat(torch.nn.Module):
         if self._dtype != torch.float32:
             # A timestep stays float32: half precision cannot tell 999 from 999.5, and the module converts it itself.
             tensors = tuple(
-                tensor.to(self._dtype) if tensor.is_floating_point() and tensor.ndim > 1 else tensor
-                for tensor in tensors
+                tensor.to(self._dtype) if tensor.is_floating_point() and tensor.ndim > 1 and not item.exact else tensor
+                for item, tensor in zip(self._plan.inputs, tensors, strict=True)
             )
         return tuple(output.float() for output in self._plan.forward(self.module, *tensors))
 

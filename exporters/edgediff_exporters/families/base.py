@@ -30,6 +30,7 @@ class GraphInput:
         scale: Floating numbers are drawn from a normal distribution of this deviation, and made positive for
             ``timestep``-like inputs by ``positive``.
         positive: Draw from [0, scale) uniformly instead.
+        exact: It stays float32 where the graph computes in float16: pixels, say, which half precision would round.
         padding: It is a mask over texts, ones and then zeros; ``either``: every second row has the zeros first.
     """
 
@@ -39,6 +40,7 @@ class GraphInput:
     below: int = 0
     scale: float = 1.0
     positive: bool = False
+    exact: bool = False
     padding: Literal["", "right", "either"] = ""
 
     def sizes(self, lengths: Mapping[str, int]) -> tuple[int, ...]:

@@ -58,7 +58,7 @@ def _transformer(config: Config) -> ComponentPlan:
     ]
     told = config.get("use_additional_conditions")
     if told or (told is None and config["sample_size"] == _TOLD_FROM):  # as the module takes it
-        inputs.append(GraphInput("resolution", _FP32, ("batch", 2), scale=_PIXELS, positive=True))
+        inputs.append(GraphInput("resolution", _FP32, ("batch", 2), scale=_PIXELS, positive=True, exact=True))
 
     def forward(module: torch.nn.Module, *tensors: torch.Tensor) -> Outputs:
         hidden, timestep, text, mask, *sizes = tensors

@@ -88,12 +88,13 @@ def sized_unet(role: str, config: Config, *, pooled: int) -> ComponentPlan:
             "which is how a Stable Diffusion XL U-Net is told sizes"
         )
     width = config.get("encoder_hid_dim") or config["cross_attention_dim"]  # a U-Net may project the text itself
+    told = ("batch", size_numbers(config, pooled))
     inputs = [
         GraphInput("sample", _FP32, ("batch", config["in_channels"], "height", "width")),
         GraphInput("timestep", _FP32, (1,), scale=_TRAIN_TIMESTEPS, positive=True),
         GraphInput("encoder_hidden_states", _FP32, ("batch", "sequence", width)),
-        GraphInput("text_embeds", _FP32, ("batch", pooled)),
-        GraphInput("time_ids", _FP32, ("batch", size_numbers(config, pooled)), scale=_PIXELS, positive=True),
+        GraphInput("text_embeds", _FP32, ("batch", pooled), exact=True),  # joined to what is made of the sizes
+        GraphInput("time_ids", _FP32, told, scale=_PIXELS, positive=True, exact=True),
     ]
     if config.get("time_cond_proj_dim"):
         inputs.append(GraphInput("timestep_cond", _FP32, ("batch", config["time_cond_proj_dim"])))
