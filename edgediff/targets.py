@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
 from edgediff_runtimes.errors import EdgediffError, SettingError
@@ -36,6 +38,18 @@ def check_target(setting: str, path: Path, *, suffixes: tuple[str, ...], overwri
         raise EdgediffError(
             f"the file `{path}` is there already: expected a name that is free", hint="`overwrite=True` replaces it"
         )
+
+
+def still_free(path: Path) -> Path:
+    """The file, or one beside it with a number where another has appeared there since ``check_target``, which is told.
+
+    What took long to measure is neither lost nor does it replace anything unasked.
+    """
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+    free = next(name for name in itertools.chain([path], numbered) if not os.path.lexists(name))
+    if free != path:
+        warnings.warn(f"{path} is there by now: the report goes to {free}", stacklevel=2)
+    return free
 
 
 def write_whole(path: Path, text: str) -> None:

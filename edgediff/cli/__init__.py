@@ -105,10 +105,13 @@ def _told(error: Exception, arguments: list[str]) -> bool:
     """Show a known error in a sentence; False for one that is not known."""
     from edgediff_runtimes.errors import EdgediffError
 
-    if isinstance(error, EdgediffError):
+    if isinstance(error, MemoryError):  # of which the library's own hints know no command
+        sentence = f"there is not enough memory: {error}"
+        if isinstance(error, EdgediffError):
+            sentence = error.sentence
+        _show_error(sentence, hint=_what_needs_less(arguments))
+    elif isinstance(error, EdgediffError):
         _show_error(error.sentence, hint=error.hint)
-    elif isinstance(error, MemoryError):
-        _show_error(f"there is not enough memory: {error}", hint=_what_needs_less(arguments))
     elif isinstance(error, OSError) and streams.failed_to_print(error):
         if not isinstance(error, BrokenPipeError):  # who has read enough need not hear of it
             _show_error(f"the output cannot be written: {error.strerror or error}", hint=None)

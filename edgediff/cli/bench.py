@@ -71,7 +71,7 @@ def command(
     targets = {"json": None if json == _STDOUT else json, "html": html, "plot": plot}
     given = {name: path for name, path in targets.items() if path is not None}
     _check_targets(given, overwrite=overwrite)
-    report = _measure(Request(**asked), given, show=_print if json != _STDOUT else _print_json)
+    report = _measure(Request(**asked), given, overwrite=overwrite, show=_print if json != _STDOUT else _print_json)
     if not _tell_verdict(report, Limits(memory=max_memory, psnr_db=min_psnr), err=json == _STDOUT):
         ctx.exit(1)
 
@@ -83,18 +83,22 @@ def _check_targets(targets: dict[str, Path], *, overwrite: bool) -> None:
         check_target(name, path, suffixes=_TARGETS[name], overwrite=overwrite)
 
 
-def _measure(request: Request, targets: dict[str, Path], *, show: Callable[[Report], None]) -> Report:
+def _measure(request: Request, targets: dict[str, Path], *, overwrite: bool, show: Callable[[Report], None]) -> Report:
     """Measure with a progress bar; what there is of a report is written also when an error or a signal ends it."""
     from edgediff.bench.measuring import bench
-    from edgediff.bench.reporting import write_json
     from edgediff.cli.progress import progress
 
     latest: list[Report] = []
+    written: dict[str, Path] = {}
+
+    def write(report: Report, *names: str) -> None:
+        for name in names:
+            if name in targets:
+                written[name] = _write(report, name, written.get(name) or _own(targets[name], overwrite=overwrite))
 
     def keep(report: Report) -> None:
         latest[:] = [report]
-        if "json" in targets:
-            write_json(report, targets["json"])  # at once: not every end of a process can be caught
+        write(report, "json")  # at once: not every end of a process can be caught
 
     try:
         with progress("checking") as display:
@@ -105,20 +109,27 @@ def _measure(request: Request, targets: dict[str, Path], *, show: Callable[[Repo
             return bench(request, on_progress=tell, on_report=keep)
     finally:
         for report in latest:
-            _write_pages(report, targets)
-            show(report)
-            _tell_doubts(report)
-        for path in targets.values() if latest else ():
+            try:
+                write(report, "html", "plot")
+            finally:
+                show(report)
+                _tell_doubts(report)
+        for path in written.values():
             click.echo(f"wrote {path}", err=True)
 
 
-def _write_pages(report: Report, targets: dict[str, Path]) -> None:
-    from edgediff.bench.page import write_page, write_plot
+def _own(path: Path, *, overwrite: bool) -> Path:
+    from edgediff.targets import still_free
 
-    if "html" in targets:
-        write_page(report, targets["html"])
-    if "plot" in targets:
-        write_plot(report, targets["plot"])
+    return path if overwrite else still_free(path)
+
+
+def _write(report: Report, name: str, path: Path) -> Path:
+    from edgediff.bench.page import write_page, write_plot
+    from edgediff.bench.reporting import write_json
+
+    {"json": write_json, "html": write_page, "plot": write_plot}[name](report, path)
+    return path
 
 
 def _print_json(report: Report) -> None:

@@ -88,7 +88,8 @@ class OpenedModel:
     def scheduler(self, *, steps: int) -> dict[str, Any]:
         """Its scheduler's config as the bundle holds it, see ``bundle_scheduler``."""
         shifted = self.recipe.first.schedule.shift is not None
-        return bundle_scheduler(self.source.scheduler(), steps=steps, name=self.source.name, shifted=shifted)
+        config = self.family.scheduler(self.source.configs())
+        return bundle_scheduler(config, steps=steps, name=self.source.name, shifted=shifted)
 
 
 def open_model(

@@ -213,7 +213,7 @@ class OutOfMemoryError(EngineError, MemoryError):
 
     def __init__(self, problem: str, *, work: str | None = None, hint: str | None = None) -> None:
         asked = "" if work is None else f", for {work}"
-        super().__init__(f"{problem}{asked}", hint=hint or "`low_memory=True` needs less, and so do other precisions")
+        super().__init__(f"{problem}{asked}", hint=hint or "a bundle of a smaller precision needs less")
         self.problem = problem
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from edgediff import api
-from edgediff_runtimes.errors import BundleNotFoundError
+from edgediff_runtimes.errors import BundleNotFoundError, OutOfMemoryError
 from edgediff_runtimes.installing import install_line
 
 USAGE = [
@@ -204,14 +204,37 @@ def test_too_little_memory_is_one_sentence(command, bundle, monkeypatch):
     assert lines[1:] == ["hint: less is needed with a smaller --size, fewer --images, --low-memory"]
 
 
-def test_the_hint_at_too_little_memory_is_of_the_command(command, bundle, monkeypatch):
-    def hungry(*_args, **_options):
-        raise MemoryError("Unable to allocate 149. GiB")
+@pytest.mark.parametrize(
+    ("raised", "sentence"),
+    [
+        (MemoryError("Unable to allocate 149. GiB"), "there is not enough memory: Unable to allocate 149. GiB"),
+        (OutOfMemoryError("`unet` failed"), "`unet` failed"),
+        (OutOfMemoryError("`unet` failed", work="a picture", hint="`low_memory=True` needs less"), "for a picture"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("function", "arguments", "hints"),
+    [
+        ("open_bundle", ["inspect"], []),
+        ("verify", ["verify"], []),
+        ("export", ["export", "nowhere"], ["hint: less is needed with a smaller --trial-size"]),
+    ],
+)
+def test_the_hint_at_too_little_memory_is_of_the_command(
+    command, bundle, monkeypatch, raised, sentence, function, arguments, hints
+):
+    """No command is told of an option that it does not have."""
 
-    monkeypatch.setattr(api, "open_bundle", hungry)
-    outcome = command("inspect", bundle)
+    def hungry(*_args, **_options):
+        raise raised
+
+    monkeypatch.setattr(api, function, hungry)
+    outcome = command(*arguments, bundle)
     assert outcome.code == 1
-    assert outcome.err.splitlines() == ["error: there is not enough memory: Unable to allocate 149. GiB"]
+    first, *rest = outcome.err.splitlines()
+    assert first.startswith("error: ")
+    assert sentence in first
+    assert rest == hints
 
 
 def test_debug_shows_the_traceback(process, command, tmp_path):

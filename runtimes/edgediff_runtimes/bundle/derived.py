@@ -56,7 +56,7 @@ def derive_manifest(root: Path) -> Manifest:
         family=family.name,
         recipe=recipe,
         components=components,
-        scheduler=dict(scheduler.values),
+        scheduler=family.scheduler(configs),
         tokenizers=tuple(_derive_tokenizer(root, name) for name in recipe.tokenizers),
         defaults=family.defaults(configs),
         provenance=Provenance(source=root.name),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import final
+from typing import Any, final
 
 from edgediff_runtimes.families.configs import Configs
 from edgediff_runtimes.recipe.defaults import Defaults
@@ -22,6 +22,7 @@ class Family:
         recipe: What is done with its graphs, from a model's configs.
         defaults: What a run uses where the caller says nothing.
         doubts: Why the configs do not tell the steps and guidance among the defaults; None where they do.
+        scheduler: The scheduler's config as the pipeline has it, which may make another one of what was saved with it.
     """
 
     name: str
@@ -29,3 +30,4 @@ class Family:
     recipe: Callable[[Configs], Recipe]
     defaults: Callable[[Configs], Defaults]
     doubts: Callable[[Configs], str | None] = field(default=lambda _: None)
+    scheduler: Callable[[Configs], dict[str, Any]] = field(default=lambda configs: dict(configs.scheduler))

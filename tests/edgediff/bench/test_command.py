@@ -211,6 +211,50 @@ def test_json_to_stdout_stands_alone_there(command, measured, bundle, tmp_path, 
     assert f"wrote {tmp_path / 'r.html'}" in done.err.splitlines()  # beside the verdict, and how busy the machine was
 
 
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("arguments", [(), ("--overwrite",)], ids=["kept", "replaced"])
+def test_a_file_that_appeared_while_it_was_measured(command, measured, bundle, tmp_path, monkeypatch, arguments):
+    """It is not replaced unasked, and the report is not lost: it goes beside it, always to the same file."""
+    report = json.loads((measured / "r.json").read_text("utf-8"))
+    files = {name: tmp_path / f"r.{name}" for name in ("json", "html")}
+
+    def bench(_, **told):
+        for path in files.values():
+            path.write_text("another's")
+        told["on_report"](report)
+        told["on_report"](report)
+        return report
+
+    monkeypatch.setattr("edgediff.bench.measuring.bench", bench)
+    done = command("bench", bundle, "--json", files["json"], "--html", files["html"], *arguments)
+    assert done.code == 0
+    if arguments:
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["r.html", "r.json"]
+        assert json.loads(files["json"].read_text("utf-8")) == report
+        return
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r-2.html", "r-2.json", "r.html", "r.json"]
+    assert {path.read_text("utf-8") for path in files.values()} == {"another's"}
+    assert json.loads((tmp_path / "r-2.json").read_text("utf-8")) == report
+    assert f"warning: {files['json']} is there by now: the report goes to {tmp_path / 'r-2.json'}" in done.err
+    assert f"wrote {tmp_path / 'r-2.html'}" in done.err.splitlines()
+
+
+def test_a_page_that_cannot_be_written_takes_no_measurement_away(command, measured, bundle, tmp_path, monkeypatch):
+    report = json.loads((measured / "r.json").read_text("utf-8"))
+    (tmp_path / "pages").mkdir()
+
+    def bench(_, **told):
+        (tmp_path / "pages").rmdir()
+        told["on_report"](report)
+        return report
+
+    monkeypatch.setattr("edgediff.bench.measuring.bench", bench)
+    done = command("bench", bundle, "--html", tmp_path / "pages" / "r.html")
+    assert done.code == 1
+    assert "r.html` cannot be written" in done.err
+    assert "Its graphs" in done.out
+
+
 def test_several_engines_and_executions(bundle, tmp_path, command, monkeypatch):
     """A loaded graph is found again by the warm load, and neither the user's cache nor another process knows of it."""
     try:

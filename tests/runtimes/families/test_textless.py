@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgediff_runtimes.errors import ManifestError
+from edgediff_runtimes.errors import BundleError, ManifestError
 from edgediff_runtimes.families import Configs, family_of
 from edgediff_runtimes.previews import preview
 
@@ -41,6 +41,21 @@ def test_pixels_are_drawn_in_the_size_of_the_config_or_another_that_can_be_halve
     assert (recipe.tasks, recipe.labels, recipe.first.guidance) == ((task,), None, None)
     assert (recipe.first.space.multiple, recipe.first.space.sized) == (4, True)
     assert not {"prompt", "class_label", "guidance"} & {*recipe.options}
+
+
+def test_the_pipeline_of_ddim_makes_a_ddim_of_any_scheduler():
+    """As diffusers' ``DDIMScheduler.from_config``: shared fields stay. That of DDPM takes what is there."""
+    saved = {"_class_name": "DDPMScheduler", "beta_end": 0.03, "variance_type": "fixed_large", "clip_sample": False}
+    for pipeline, expected in (("DDIMPipeline", "DDIMScheduler"), ("DDPMPipeline", "DDPMScheduler")):
+        configs = Configs({"_class_name": pipeline}, {"unet": UNET}, saved)
+        config = family_of(pipeline).scheduler(configs)
+        assert (config["_class_name"], config["beta_end"], config["clip_sample"]) == (expected, 0.03, False)
+
+
+@pytest.mark.parametrize("pipeline", ["KarrasVePipeline", "PNDMPipeline"])
+def test_other_pipelines_over_pixels_are_refused_by_name(pipeline):
+    with pytest.raises(BundleError, match=rf"the family of `{pipeline}` is unknown: expected one of .*DDIMPipeline"):
+        family_of(pipeline)
 
 
 def test_a_consistency_model_may_have_classes():
