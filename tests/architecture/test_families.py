@@ -53,10 +53,11 @@ CONFIGS["z-image"] = Configs(
 CONFIGS["sana"] = Configs(
     {"_class_name": "SanaPipeline"},
     {
-        "transformer": {"guidance_embeds": True},
+        "transformer": {},
         "vae": {"latent_channels": 32, "encoder_block_out_channels": [1] * 6, "scaling_factor": 0.41407},
     },
 )
+CONFIGS["sana-sprint"] = Configs({"_class_name": "SanaSprintPipeline"}, CONFIGS["sana"].by_name)
 CONFIGS["pixart"] = Configs({"_class_name": "PixArtAlphaPipeline"}, {"transformer": _PATCHED, "vae": _VAE})
 CONFIGS["aura-flow"] = Configs({"_class_name": "AuraFlowPipeline"}, {"transformer": _PATCHED, "vae": _VAE})
 CONFIGS["flux2-klein"] = Configs(

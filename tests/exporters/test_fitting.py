@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from edgediff_exporters.families.sana import latent_sizes
 from edgediff_exporters.opening import open_model
 from edgediff_runtimes.errors import SourceError
 
@@ -29,6 +30,8 @@ SD3 = {
     "pos_embed_max_size": 192,
 }
 PIXART = {"in_channels": 4, "out_channels": 8, "caption_channels": 4096, "patch_size": 2, "sample_size": 128}
+SANA = {"in_channels": 16, "caption_channels": 2304}
+KOLORS = {"in_channels": 16, "out_channels": 16, "encoder_hid_dim": 2048, "cross_attention_dim": 2048}
 ENCODERS = {"text_encoder": CLIP, "text_encoder_2": CLIP}
 
 # pipeline, its transformer, what is changed of it, its other parts, what the sentence says
@@ -49,6 +52,12 @@ MISFITS = [
      "`caption_channels` is 1024: expected 4096, `d_model` of its T5"),
     ("AuraFlowPipeline", SD3, {"in_channels": 4}, {"text_encoder": T5},
      "takes 4 channels and gives 4: expected 16"),
+    ("SanaPipeline", SANA, {"guidance_embeds": True}, {"text_encoder": {"hidden_size": 2304}},
+     "the transformer is that of SANA-Sprint (`guidance_embeds`): expected one of SANA"),
+    ("SanaSprintPipeline", SANA, {}, {"text_encoder": {"hidden_size": 2304}},
+     "the transformer has no `guidance_embeds`: expected them, as SANA-Sprint's has them"),
+    ("KolorsPipeline", {}, {}, {"text_encoder": {"hidden_size": 4096}, "unet": KOLORS},
+     "the U-Net's `encoder_hid_dim` is 2048: expected 4096, `hidden_size` of its text"),
 ]  # fmt: skip
 
 
@@ -66,3 +75,10 @@ def test_what_does_not_fit_is_named(tmp_path, pipeline, transformer, changed, pa
     with pytest.raises(SourceError) as caught:
         open_model(tmp_path, config=None)
     assert sentence in caught.value.sentence
+
+
+@pytest.mark.parametrize("channels", [4, 32, 100])
+def test_sizes_for_sana_s_autoencoder_are_those_where_its_attention_is_linear(channels):
+    for sizes in latent_sizes({"attention_head_dim": channels}):
+        assert sizes["height"] * sizes["width"] > channels
+        assert len({*sizes.values()}) == len(sizes)

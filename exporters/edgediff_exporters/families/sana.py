@@ -5,6 +5,8 @@ Xie et al. 2024, "SANA: Efficient High-Resolution Image Synthesis with Linear Di
 
 from __future__ import annotations
 
+from math import isqrt
+
 import torch
 from diffusers import AutoencoderDC, SanaTransformer2DModel
 
@@ -22,12 +24,22 @@ from edgediff_runtimes.errors import SourceError
 
 _FP32 = torch.float32
 _TRAIN_TIMESTEPS = 1000
+_HEAD_CHANNELS = 32  # of diffusers' AutoencoderDC, for configs that do not say
 
 
-def _check(source: Source) -> None:
+def check_parts(source: Source) -> None:
+    """Whether the components fit each other.
+
+    Raises:
+        SourceError: They do not.
+    """
     check_latents(source)
     text = source.config("text_encoder").get("hidden_size")
     check_text(source, "caption_channels", text, "`hidden_size` of its text")
+
+
+def _check(source: Source) -> None:
+    check_parts(source)
     if source.config("transformer").get("guidance_embeds"):
         raise SourceError("the transformer is that of SANA-Sprint (`guidance_embeds`): expected one of SANA")
 
@@ -47,14 +59,16 @@ ADMITTED = Admitted(
 def plans(source: Source) -> tuple[ComponentPlan, ...]:
     """Text encoder, transformer, decoder."""
     return (
-        decoder_states(
-            "text_encoder",
-            source.config("text_encoder"),
-            build=gemma2,
-            takes={"last_hidden_state": lambda out: out.last_hidden_state},
-        ),
+        text_encoder(source.config("text_encoder")),
         _transformer(source.config("transformer")),
-        _decoder(source.config("vae")),
+        decoder(source.config("vae")),
+    )
+
+
+def text_encoder(config: Config) -> ComponentPlan:
+    """Gemma 2, whose last states are the text."""
+    return decoder_states(
+        "text_encoder", config, build=gemma2, takes={"last_hidden_state": lambda out: out.last_hidden_state}
     )
 
 
@@ -86,7 +100,9 @@ def _network(
     return out
 
 
-def _decoder(config: Config) -> ComponentPlan:
+def decoder(config: Config) -> ComponentPlan:
+    """The decoder of an ``AutoencoderDC``."""
+    traced, checked = latent_sizes(config)
     return ComponentPlan(
         role="vae_decoder",
         origin="vae",
@@ -94,6 +110,16 @@ def _decoder(config: Config) -> ComponentPlan:
         forward=lambda module, latent_sample: module.decode(latent_sample, return_dict=False),
         inputs=(GraphInput("latent_sample", _FP32, ("batch", config["latent_channels"], "height", "width")),),
         outputs=("sample",),
-        traced={"batch": 2, "height": 3, "width": 5},
-        checked={"batch": 3, "height": 4, "width": 2},
+        traced=traced,
+        checked=checked,
     )
+
+
+def latent_sizes(config: Config) -> tuple[dict[str, int], dict[str, int]]:
+    """Sizes of latents to trace an ``AutoencoderDC`` with, and to check it with.
+
+    It attends in time and memory linear in the entries only where these are more than the channels of a head, and the
+    graph is fixed to one of the two: all these sizes have more.
+    """
+    side = isqrt(config.get("attention_head_dim", _HEAD_CHANNELS)) + 1
+    return {"batch": 2, "height": side + 2, "width": side + 4}, {"batch": 3, "height": side + 3, "width": side + 1}

@@ -16,6 +16,7 @@ from edgediff_runtimes.families.lumina2 import LUMINA2
 from edgediff_runtimes.families.pixart import PIXART
 from edgediff_runtimes.families.qwen_image import QWEN_IMAGE
 from edgediff_runtimes.families.sana import SANA
+from edgediff_runtimes.families.sana_sprint import SANA_SPRINT
 from edgediff_runtimes.families.score_sde import SCORE_SDE
 from edgediff_runtimes.families.stable_diffusion import STABLE_DIFFUSION
 from edgediff_runtimes.families.stable_diffusion_3 import STABLE_DIFFUSION_3
@@ -36,6 +37,7 @@ FAMILIES: tuple[Family, ...] = (
     PIXART,
     QWEN_IMAGE,
     SANA,
+    SANA_SPRINT,
     SCORE_SDE,
     STABLE_DIFFUSION,
     STABLE_DIFFUSION_3,

@@ -30,57 +30,63 @@ Please generate only the enhanced description for the prompt below and avoid inc
 evaluations:
 User Prompt: """
 _SAMPLE_SIZE = 32
+# A language model's states of a prompt behind an instruction.
+INSTRUCTED: tuple[Part, ...] = (
+    Tokens(
+        "tokenizer",
+        "ids",
+        length=_TOKENS,
+        mask="seen",
+        template=f"{_INSTRUCTION}{{}}",
+        negative_template="{}",
+        clean="lower",
+        kept="kept",
+        head=_INSTRUCTION,
+    ),
+    Graph("text_encoder", {"input_ids": "ids", "attention_mask": "seen"}, {"last_hidden_state": "states"}),
+    Pick("states", "kept", "text"),
+    Pick("seen", "kept", "mask"),
+)
 
 
 def recipe(configs: Configs) -> Recipe:
     """A language model's states behind an instruction, a transformer over latents and these, one deep autoencoder."""
-    transformer, factor = configs.of("transformer"), _factor(configs)
-    scaling = configs.scaling()[0]
-    given: tuple[Part, ...] = (
-        Tokens(
-            "tokenizer",
-            "ids",
-            length=_TOKENS,
-            mask="seen",
-            template=f"{_INSTRUCTION}{{}}",
-            negative_template="{}",
-            clean="lower",
-            kept="kept",
-            head=_INSTRUCTION,
-        ),
-        Graph("text_encoder", {"input_ids": "ids", "attention_mask": "seen"}, {"last_hidden_state": "states"}),
-        Pick("states", "kept", "text"),
-        Pick("seen", "kept", "mask"),
-    )
+    transformer = configs.of("transformer")
     feeds = {"hidden_states": "x", "encoder_hidden_states": "text", "encoder_attention_mask": "mask"}
     times = transformer.optional_number("timestep_scale")
     feeds["timestep"] = "time"
     stage = Stage(
         name="base",
-        space=Space(configs.channels(), factor=factor),
-        given=given,
+        space=Space(configs.channels(), factor=factor(configs)),
+        given=INSTRUCTED,
         tasks={TASKS[0]: (Noise(),)},
         network=(
             Affine("t_rows", "time", times=1.0 if times is None else times),
             Graph("transformer", feeds, {"out_hidden_states": "prediction"}),
         ),
-        result=(
-            Affine("x", "latents", over=scaling),
-            Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True),
-            Pictures("pixels"),
-        ),
+        result=decoded(configs.scaling()[0]),
         guidance=Guidance(),
     )
     return Recipe((stage,))
 
 
-def defaults(configs: Configs) -> Defaults:
+def decoded(scaling: float) -> tuple[Part, ...]:
+    """Pictures of latents, one at a time; ``scaling`` is what the autoencoder's were multiplied by."""
+    return (
+        Affine("x", "latents", over=scaling),
+        Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True),
+        Pictures("pixels"),
+    )
+
+
+def defaults(configs: Configs, *, steps: int = 20) -> Defaults:
     """The size it was trained at; steps and guidance of diffusers' pipelines."""
-    width, height = configs.trained_size("transformer", default=_SAMPLE_SIZE, factor=_factor(configs))
-    return Defaults(steps=20, guidance=4.5, width=width, height=height)
+    width, height = configs.trained_size("transformer", default=_SAMPLE_SIZE, factor=factor(configs))
+    return Defaults(steps=steps, guidance=4.5, width=width, height=height)
 
 
-def _factor(configs: Configs) -> int:
+def factor(configs: Configs) -> int:
+    """Pixels along one side of an entry of the latents."""
     return configs.vae_factor(blocks="encoder_block_out_channels")
 
 

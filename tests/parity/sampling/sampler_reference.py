@@ -171,6 +171,7 @@ def drive_re_paint(scheduler, case, x, extra):
 
 
 def drive_scm(scheduler, _case, x, extra):
+    x = x * scheduler.config.sigma_data  # as its pipelines do
     for t in scheduler.timesteps[:-1]:
         x = scheduler.step(fake_torch(x, t), t, x, **extra).prev_sample
     return scheduler.timesteps[:-1].numpy(), x.numpy()

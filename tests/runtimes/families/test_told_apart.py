@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from edgediff_runtimes.errors import ManifestError
 from edgediff_runtimes.families import Configs, family_of
 
 VAE = {"latent_channels": 16, "block_out_channels": [1, 1, 1, 1]}
@@ -12,6 +13,8 @@ SD3 = {"sample_size": 128, "patch_size": 2, "pos_embed_max_size": 192, "joint_at
 CLIP = {"num_hidden_layers": 12, "max_position_embeddings": 77}
 PIXART = {"sample_size": 128, "patch_size": 2}
 AURA = {"patch_size": 2, "pos_embed_max_size": 4096}
+
+SANA_VAE = {"latent_channels": 32, "encoder_block_out_channels": [1] * 6, "scaling_factor": 0.41407}
 
 # pipeline, the transformer's config; steps, guidance and pixels that the bundle recommends
 MODELS = [
@@ -75,3 +78,22 @@ def test_the_pixart_for_large_pictures_is_told_their_size(pipeline, transformer,
 def test_a_picture_is_no_larger_than_the_table_of_positions():
     recipe = family_of("StableDiffusion3Pipeline").recipe(configs("StableDiffusion3Pipeline", SD3))
     assert (recipe.first.space.multiple, recipe.first.space.largest) == (16, 3072)
+
+
+def sprint(**scheduler):
+    configs = Configs({"_class_name": "SanaSprintPipeline"}, {"transformer": {}, "vae": SANA_VAE}, scheduler)
+    return family_of("SanaSprintPipeline"), configs
+
+
+def test_sana_sprint_needs_fewer_steps_and_no_second_call():
+    family, configs = sprint()
+    sana = family_of("SanaPipeline")
+    assert [one.defaults(configs).steps for one in (sana, family)] == [20, 2]
+    assert [one.recipe(configs).first.guidance is None for one in (sana, family)] == [False, True]
+
+
+@pytest.mark.parametrize("data", [0, float("nan"), 1e9, "half"])
+def test_an_odd_deviation_of_the_data_is_refused(data):
+    family, configs = sprint(sigma_data=data)
+    with pytest.raises(ManifestError, match="sigma_data"):
+        family.recipe(configs)

@@ -44,7 +44,13 @@ def _build(settings: Settings) -> Sampler:
     def level(t: np.float32) -> Level:
         return Level(t, math.cos(float(t)), math.sin(float(t)) * data, 1.0, math.tan(float(t)))
 
-    return Sampler(chain([level(t) for t in times]), Renoise(), TrigFlow(data))
+    return Sampler(
+        chain([level(t) for t in times]),
+        Renoise(),
+        TrigFlow(data),
+        init_noise_sigma=data,  # diffusers' scheduler says 1, and its pipelines multiply by this
+        fractional_strength=True,
+    )
 
 
 _FIELDS: dict[str, Any] = {"num_train_timesteps": 1000, "prediction_type": "trigflow", "sigma_data": 0.5}
