@@ -2,7 +2,8 @@
 
     python benchmarks/interoperability/run.py CACHE PIPELINE [--steps 4] [--guidance 1] [--precisions fp32 w8 int8]
 
-CACHE is what ``benchmarks/peers/environments.py`` filled, PIPELINE a diffusers directory. edgediff exports it in both
+CACHE is what ``benchmarks/peers/environments.py`` filled, PIPELINE a diffusers directory (``models.py`` beside this
+file writes tiny ones). edgediff exports it in both
 formats and each precision, optimum-onnx and optimum-intel export it as they do. Every directory is then drawn from by
 ``edgediff run`` and by each program that reads its format, in that program's own environment: the same prompt, seed,
 steps, guidance and size, the sampler that the directory itself names, and the same noise. Pictures are compared with
@@ -29,7 +30,7 @@ from PIL import Image
 
 sys.path.extend([str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "peers")])
 from driving import PROMPT, SEED
-from environments import convert, driver_of, python_of, versions
+from environments import conversion, driver_of, python_of, versions
 from harness import machine, store
 from released_names import release
 from table import table
@@ -62,7 +63,9 @@ class Task:
         work: Place of directories and pictures.
         width: Pixels.
         height: Pixels.
-        drawing: ``steps`` and ``guidance``.
+        drawing: ``steps``, and ``guidance`` where it is given.
+        told: What edgediff's bundle knows and others want to be told: ``tokens``, the length of a prompt.
+        kept: Directories of an earlier run are drawn from again.
         threads: Of every program.
     """
 
@@ -71,6 +74,8 @@ class Task:
     width: int
     height: int
     drawing: dict[str, float]
+    told: dict[str, int]
+    kept: bool
     threads: int
 
     def picture(self, *words: str) -> Path:
@@ -125,8 +130,8 @@ def drawn_by(program: str, task: Task, name: str, folder: Path) -> Path:
         "threads": task.threads,
         "dtype": "float32",
         "precision": "f32",
-        "first": task.drawing,
-        "measured": task.drawing,
+        "first": task.drawing | task.told,
+        "measured": task.drawing | task.told,
     }
     driving = Path(__file__).parents[1] / "peers" / "driving.py"
     finished([str(python_of(task.cache, program)), str(driving), json.dumps(job)])
@@ -140,24 +145,34 @@ def compared(one: Path, other: Path) -> dict[str, float]:
     return {"psnr_db": psnr_db(a, b), "ssim": ssim(a, b), "largest_difference": largest}
 
 
-def directories(task: Task, pipeline: Path, precisions: list[str]) -> dict[str, tuple[str, Path]]:
-    """Export everything: the directory's name -> (its format, its place)."""
-    found = {}
+def directories(task: Task, pipeline: Path, precisions: list[str]) -> dict[str, tuple[str, Path | str]]:
+    """Export everything: the directory's name -> (its format, its place, or why there is none)."""
+    found: dict[str, tuple[str, Path | str]] = {}
     for format_ in READERS:
         for precision in precisions:
             name = f"edgediff-{format_}-{precision}"
             folder = task.work / name
             defaults = {"width": task.width, "height": task.height, **task.drawing}
+            found[name] = (format_, folder)
+            if task.kept and folder.exists():
+                continue
             # What a bundle loses against fp32 is measured elsewhere; fp32 in ONNX refuses to be measured at all.
             trials = {} if (format_, precision) == ("onnx", "fp32") else {"evaluation_pictures": 0}
             edgediff.export(pipeline, folder, format=format_, precision=precision, defaults=defaults, **trials)
-            found[name] = (format_, folder)
             print(f"exported {name}", flush=True)
     for program, format_ in EXPORTERS.items():
         folder = task.work / program
-        convert(task.cache, program, task.work / "pipeline", folder)
-        found[program] = (format_, folder)
-        print(f"exported by {program}", flush=True)
+        if task.kept and folder.exists():
+            found[program] = (format_, folder)
+            continue
+        try:
+            finished(conversion(task.cache, program, task.work / "pipeline", folder))
+        except RefusedError as error:
+            found[program] = (format_, str(error))
+            print(f"not exported by {program}: {error}", flush=True)
+        else:
+            found[program] = (format_, folder)
+            print(f"exported by {program}", flush=True)
     return found
 
 
@@ -182,13 +197,14 @@ def attempted(draw: Callable[[], Path], **others: Path | None) -> tuple[Path | N
     return picture, {f"to_{name}": compared(picture, other) for name, other in others.items() if other is not None}
 
 
-def prepare(task: Task, pipeline: Path, precisions: list[str]) -> dict[str, tuple[str, Path]]:
+def prepare(task: Task, pipeline: Path, precisions: list[str]) -> dict[str, tuple[str, Path | str]]:
     """A fresh place with everything that the programs read."""
-    shutil.rmtree(task.work, ignore_errors=True)
+    for old in ("pictures", "pipeline") if task.kept else ("",):
+        shutil.rmtree(task.work / old, ignore_errors=True)
     (task.work / "pictures").mkdir(parents=True)
     release(pipeline, task.work / "pipeline")
     found = directories(task, pipeline, precisions)
-    space = Bundle.open(found[f"edgediff-onnx-{precisions[0]}"][1]).manifest.recipe.first.space
+    space = Bundle.open(task.work / f"edgediff-onnx-{precisions[0]}").manifest.recipe.first.space
     shape = (1, space.channels, task.height // space.factor, task.width // space.factor)
     rng = noise_source(SEED, "torch-cpu")  # the first draw is where a picture starts, the others are a sampler's
     np.save(
@@ -205,24 +221,31 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", default=["fp32", "w8", "int8"])
     parser.add_argument("--size", default="64x64")
     parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--guidance", type=float, default=1.0)
+    parser.add_argument("--guidance", type=float, help="for models that take it")
+    parser.add_argument("--tokens", type=int, help="length of a prompt, for pipelines that take it")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--kept", action="store_true", help="draw from directories of an earlier run")
     given = parser.parse_args()
     cache, pipeline = given.cache.absolute(), given.pipeline.resolve()
     width, height = map(int, given.size.split("x"))
-    drawing = {"steps": given.steps, "guidance": given.guidance}
-    task = Task(cache, cache / "interoperability" / pipeline.name, width, height, drawing, given.threads)
+    drawing = _given(steps=given.steps, guidance=given.guidance)
+    told = _given(tokens=given.tokens)
+    work = cache / "interoperability" / pipeline.name
+    task = Task(cache, work, width, height, drawing, told, given.kept, given.threads)
     report: dict[str, Any] = {
         "command": " ".join(["python", "benchmarks/interoperability/run.py", "CACHE", *_words(given)]),
         "machine": machine(),
-        "settings": {"prompt": PROMPT, "seed": SEED, "size": given.size, "threads": given.threads, **drawing},
+        "settings": {"prompt": PROMPT, "seed": SEED, "size": given.size, "threads": given.threads, **drawing, **told},
         "packages": {name: versions(cache, name) for name in (REFERENCE, "openvino-genai", *EXPORTERS)},
         "rows": {},
     }
     found = prepare(task, pipeline, given.precisions)
     reference = drawn_by(REFERENCE, task, "pipeline", task.work / "pipeline")
     for name, (format_, folder) in found.items():
-        report["rows"][name] = row(task, name, format_, folder, reference)
+        if isinstance(folder, str):
+            report["rows"][name] = {"format": format_, "exported": {"refused": folder}}
+        else:
+            report["rows"][name] = row(task, name, format_, folder, reference)
         path = store(f"interoperability-{pipeline.name}", report)
         print("\n".join(table({name: report["rows"][name]}).splitlines()[2:]), flush=True)
     print(f"\n{table(report['rows'])}\n\n{path}")
@@ -233,8 +256,13 @@ def _words(given: argparse.Namespace) -> list[str]:
     root = Path(__file__).parents[2]
     pipeline = given.pipeline.absolute()
     place = str(pipeline.relative_to(root)) if pipeline.is_relative_to(root) else pipeline.name
-    options = {"--size": given.size, "--steps": given.steps, "--guidance": given.guidance}
-    return [place, *(str(word) for pair in options.items() for word in pair), "--precisions", *given.precisions]
+    options = _given(size=given.size, steps=given.steps, guidance=given.guidance, tokens=given.tokens)
+    words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+    return [place, *words, "--precisions", *given.precisions]
+
+
+def _given(**options: Any) -> dict[str, Any]:  # noqa: ANN401 - what argparse found
+    return {name: value for name, value in options.items() if value is not None}
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from optimum.onnxruntime import ORTStableDiffusionPipeline
+from optimum.onnxruntime import ORTPipelineForText2Image
 
 if __name__ == "__main__":
     pipeline, _, target = sys.argv[1:]
-    ORTStableDiffusionPipeline.from_pretrained(pipeline, export=True).save_pretrained(target)
+    ORTPipelineForText2Image.from_pretrained(pipeline, export=True).save_pretrained(target)

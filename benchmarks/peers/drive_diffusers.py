@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
 import transformers
-from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
-from driving import PROMPT, SEED, Picture
+from diffusers import DiffusionPipeline, EulerDiscreteScheduler
+from driving import PROMPT, SEED, Picture, named
 
 VERSIONS = {"torch": torch.__version__, "diffusers": diffusers.__version__, "transformers": transformers.__version__}
 
@@ -20,15 +22,26 @@ def load(job: dict[str, Any]) -> Callable[..., Picture]:
     """The pipeline in the job's dtype; bfloat16 in the memory format that suits it."""
     torch.set_num_threads(job["threads"])
     dtype = getattr(torch, job["dtype"])
-    pipeline = StableDiffusionPipeline.from_pretrained(job["pipeline"], torch_dtype=dtype)
+    pipeline = DiffusionPipeline.from_pretrained(job["pipeline"], torch_dtype=dtype, **missing(job["pipeline"]))
     set_sampler(pipeline, job)
     pipeline.set_progress_bar_config(disable=True)
     if dtype is torch.bfloat16:
-        pipeline.unet.to(memory_format=torch.channels_last)
+        network_of(pipeline).to(memory_format=torch.channels_last)
         pipeline.vae.to(memory_format=torch.channels_last)
     network: list[float] = []
-    _time_calls(pipeline.unet, network)
+    _time_calls(network_of(pipeline), network)
     return partial(draw, pipeline, network)
+
+
+def missing(folder: str) -> dict[str, None]:
+    """The components that a model leaves out, such as T5 of Stable Diffusion 3: diffusers wants to be told of them."""
+    index = json.loads(Path(folder, "model_index.json").read_text(encoding="utf-8"))
+    return {name: None for name, value in index.items() if value == [None, None]}
+
+
+def network_of(pipeline: Any) -> Any:  # noqa: ANN401 - as for draw
+    """What a step computes: a U-Net or a transformer."""
+    return getattr(pipeline, "unet", None) or pipeline.transformer
 
 
 def set_sampler(pipeline: Any, job: dict[str, Any]) -> None:  # noqa: ANN401 - as for draw
@@ -37,15 +50,7 @@ def set_sampler(pipeline: Any, job: dict[str, Any]) -> None:  # noqa: ANN401 - a
         pipeline.scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config)
 
 
-def draw(
-    pipeline: Any,  # noqa: ANN401 - diffusers' and optimum's pipelines alike
-    network: list[float],
-    *,
-    width: int,
-    height: int,
-    steps: int,
-    guidance: float,
-) -> Picture:
+def draw(pipeline: Any, network: list[float], **told: float) -> Picture:  # noqa: ANN401 - diffusers' and optimum's alike
     """Draw with a pipeline that has diffusers' call."""
     network.clear()
     ends: list[float] = []
@@ -55,13 +60,10 @@ def draw(
         return values
 
     result = pipeline(
-        PROMPT,
-        width=width,
-        height=height,
-        num_inference_steps=steps,
-        guidance_scale=guidance,
+        prompt=PROMPT,
         generator=torch.Generator("cpu").manual_seed(SEED),
         callback_on_step_end=step_ended,
+        **named(told),
     )
     return Picture(ends, list(network), result.images[0].save)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 import openvino_genai as genai
-from driving import PROMPT, Picture
+from driving import PROMPT, Picture, named
 from PIL import Image
 
 VERSIONS = {name: version(name) for name in ("openvino-genai", "openvino", "numpy")}
@@ -46,7 +46,7 @@ def load(job: dict[str, Any]) -> Callable[..., Picture]:
     return partial(_draw, pipeline, np.load(job["noise"]))
 
 
-def _draw(pipeline: Any, noise: np.ndarray, *, width: int, height: int, steps: int, guidance: float) -> Picture:  # noqa: ANN401 - a class without types
+def _draw(pipeline: Any, noise: np.ndarray, **told: float) -> Picture:  # noqa: ANN401 - a class without types
     ends: list[float] = []
 
     def step_ended(_: int, __: int, ___: ov.Tensor) -> bool:
@@ -55,12 +55,9 @@ def _draw(pipeline: Any, noise: np.ndarray, *, width: int, height: int, steps: i
 
     result = pipeline.generate(
         PROMPT,
-        width=width,
-        height=height,
-        num_inference_steps=steps,
-        guidance_scale=guidance,
         generator=_Noise(noise),
         callback=step_ended,
+        **named(told),
     )
     durations = pipeline.get_performance_metrics().raw_metrics.unet_inference_durations
     picture = Image.fromarray(np.array(result.data[0]))

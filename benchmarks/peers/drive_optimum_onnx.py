@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import onnxruntime
-from drive_diffusers import draw, set_sampler
+from drive_diffusers import draw, network_of, set_sampler
 from driving import Picture
 from optimum.onnxruntime import ORTDiffusionPipeline
 
@@ -24,7 +24,8 @@ def load(job: dict[str, Any]) -> Callable[..., Picture]:
     set_sampler(pipeline, job)
     pipeline.set_progress_bar_config(disable=True)
     network: list[float] = []
-    _time_calls(pipeline.unet.session, network, pipeline.unet)
+    drawing = network_of(pipeline)
+    _time_calls(drawing.session, network, drawing)
     return partial(draw, pipeline, network)
 
 

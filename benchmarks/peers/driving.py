@@ -15,6 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SEED, PROMPT = 0, "a red apple"
+# What diffusers, the optimums and OpenVINO GenAI call what is told of a picture.
+_NAMES = {
+    "width": "width",
+    "height": "height",
+    "steps": "num_inference_steps",
+    "guidance": "guidance_scale",
+    "tokens": "max_sequence_length",
+}
 
 
 @dataclass
@@ -30,6 +38,11 @@ class Picture:
     ends: list[float] = field(default_factory=list)
     network_s: list[float] = field(default_factory=list)
     save: Callable[[str], Any] | None = None
+
+
+def named(told: dict[str, float]) -> dict[str, float]:
+    """What is told of a picture, as these programs call it."""
+    return {_NAMES[name]: value for name, value in told.items()}
 
 
 def draw(drawer: Callable[..., Picture], job: dict[str, Any], which: str) -> dict[str, Any]:

@@ -113,8 +113,8 @@ def prepared(cache: Path, pipeline: Path) -> dict[str, Path]:
     return {name: cache / "models" / pipeline.name / name for name in ("pipeline", "optimum-onnx", "openvino-genai")}
 
 
-def convert(cache: Path, environment: str, pipeline: Path, target: Path, *, bundle: Path | None = None) -> None:
-    """Make what a peer reads, in its environment.
+def conversion(cache: Path, environment: str, pipeline: Path, target: Path, *, bundle: Path | None = None) -> list[str]:
+    """The command that makes what a peer reads, in its environment.
 
     Args:
         cache: Where the environments are.
@@ -124,7 +124,7 @@ def convert(cache: Path, environment: str, pipeline: Path, target: Path, *, bund
         bundle: edgediff's bundle of the pipeline, for a peer whose graphs are made of ours.
     """
     script = Path(__file__).with_name(f"convert_{environment.replace('-', '_')}.py")
-    subprocess.run([*map(str, (python_of(cache, environment), script, pipeline, bundle, target))], check=True)
+    return [*map(str, (python_of(cache, environment), script, pipeline, bundle, target))]
 
 
 def prepare(cache: Path, pipeline: Path, bundle: Path) -> None:
@@ -134,7 +134,7 @@ def prepare(cache: Path, pipeline: Path, bundle: Path) -> None:
     release(pipeline, targets["pipeline"])
     for name, target in targets.items():
         if name != "pipeline" and python_of(cache, name).exists():
-            convert(cache, name, targets["pipeline"], target, bundle=bundle)
+            subprocess.run(conversion(cache, name, targets["pipeline"], target, bundle=bundle), check=True)
 
 
 def main() -> None:

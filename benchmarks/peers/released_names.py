@@ -12,7 +12,7 @@ import shutil
 import struct
 from pathlib import Path
 
-_PREFIX = "text_model."
+_PREFIX, _RENAMED = "text_model.", "CLIPTextModel"
 _LENGTH = struct.Struct("<Q")  # a safetensors file: the header's length, the header as JSON, the tensors
 
 
@@ -22,10 +22,15 @@ def release(pipeline: Path, target: Path) -> None:
         for file in (Path(folder, name) for name in names):
             place = target / file.relative_to(pipeline)
             place.parent.mkdir(parents=True, exist_ok=True)
-            if file.parent.name == "text_encoder" and file.suffix == ".safetensors":
+            if file.suffix == ".safetensors" and _lacks_prefix(file.with_name("config.json")):
                 _rename(file, place)
             else:
                 place.symlink_to(file)
+
+
+def _lacks_prefix(config: Path) -> bool:
+    """Whether it is the config of a CLIP text encoder without a projection; one with it has kept its names."""
+    return config.is_file() and json.loads(config.read_text(encoding="utf-8")).get("architectures") == [_RENAMED]
 
 
 def _rename(source: Path, target: Path) -> None:

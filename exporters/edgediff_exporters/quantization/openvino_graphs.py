@@ -38,8 +38,8 @@ class OpenVinoQuantiser:
         return quantisable(read_graph(graph, halve=False))
 
     def inputs(self, given: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
-        """See ``Quantiser.inputs``: whole numbers, the time step among them, of 64 bits."""
-        return tuple(widened(spec) for spec in given)
+        """See ``Quantiser.inputs``: whole numbers, a U-Net's time step among them, of 64 bits."""
+        return widened(given)
 
     def count(self, graph: Path) -> dict[str, OperatorCount]:
         """See ``Quantiser.count``."""

@@ -1,8 +1,9 @@
 """A graph of ours as OpenVINO's model: read from ONNX, changed so that others can open it, and written.
 
 1. It is simplified as OpenVINO's own converter does it: constants are folded, attention, norms and activations fused.
-2. Whole numbers that a graph takes are 64 bits wide, and the time step is one of them, as optimum's exporters and
-   OpenVINO GenAI have it; the graph converts. Our own engine feeds time steps between two whole numbers all the same.
+2. Whole numbers that a graph takes are 64 bits wide, and the time step of a U-Net is one of them, as optimum's
+   exporters and OpenVINO GenAI have it; the graph converts. Our own engine feeds time steps between two whole numbers
+   all the same. Transformers, whose time steps may be below one, are fed floats by all.
 3. The weights of products are stored with their output channels first. That is how OpenVINO computes with them, so they
    are not turned round in memory at every load.
 4. Names that OpenVINO made up count what else the process did; they become such that count the graph's own operations,
@@ -12,7 +13,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +28,7 @@ from edgediff_runtimes.tensors import TensorSpec
 
 GRAPH_NAME = "openvino_model.xml"
 WEIGHTS_NAME = "openvino_model.bin"
-_TIME = "timestep"
+_SAMPLE, _TIME = "sample", "timestep"  # what a U-Net takes; a transformer's sample is called `hidden_states`
 _MATRIX = 2  # axes
 
 
@@ -75,16 +76,25 @@ def write_model(model: ov.Model, folder: Path, *, precision: str) -> tuple[Writt
     return tuple(WrittenFile(path.name, path.stat().st_size, sha256_of(path)) for path in paths)
 
 
-def widened(spec: TensorSpec) -> TensorSpec:
-    """What an input is in a written graph."""
-    return replace(spec, dtype="int64") if spec.dtype == "int32" or spec.name == _TIME else spec
+def widened(specs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
+    """What the inputs of a graph are in the file that is written."""
+    whole = _whole_floats({spec.name for spec in specs})
+    return tuple(
+        replace(spec, dtype="int64") if spec.dtype == "int32" or spec.name in whole else spec for spec in specs
+    )
+
+
+def _whole_floats(names: Collection[str]) -> tuple[str, ...]:
+    """The floats among a graph's inputs that others feed as whole numbers."""
+    return (_TIME,) if _SAMPLE in names else ()
 
 
 def _widen_inputs(model: ov.Model) -> None:
     """Rule 2."""
+    whole = _whole_floats({node.get_friendly_name() for node in model.get_parameters()})
     for old in model.get_parameters():
         kind = old.get_element_type()
-        if kind != ov.Type.i32 and old.get_friendly_name() != _TIME:
+        if kind != ov.Type.i32 and old.get_friendly_name() not in whole:
             continue
         new = ov.opset13.parameter(old.get_partial_shape(), ov.Type.i64, name=old.get_friendly_name())
         new.output(0).get_tensor().set_names(old.output(0).get_tensor().get_names())

@@ -5,6 +5,7 @@ import logging
 import sys
 
 import numpy as np
+import onnx
 import pytest
 
 pytest.importorskip("nncf")
@@ -214,6 +215,23 @@ def test_inputs_are_those_of_the_file():
         ("input_ids", "int64", ("batch",)),
     ]
     assert quantiser_for("onnx").inputs(given) == tuple(given)
+
+
+@pytest.mark.parametrize(("sample", "kind"), [("sample", "int64"), ("hidden_states", "float32")])
+def test_the_time_step_of_a_unet_is_whole_and_that_of_a_transformer_is_not(tmp_path, sample, kind):
+    from edgediff_runtimes.engines.openvino.library import ov  # noqa: PLC0415 - as all imports of it
+
+    given = [TensorSpec(sample, "float32", (1, 4)), TensorSpec("timestep", "float32", (1,))]
+    inputs = [onnx.helper.make_tensor_value_info(spec.name, onnx.TensorProto.FLOAT, spec.shape) for spec in given]
+    result = onnx.helper.make_tensor_value_info("result", onnx.TensorProto.FLOAT, (1, 4))
+    node = onnx.helper.make_node("Add", [sample, "timestep"], ["result"])
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "graph", inputs, [result]), ir_version=10)
+    onnx.save(model, tmp_path / "model.onnx")
+    quantiser = quantiser_for("openvino")
+    quantiser.quantise(tmp_path / "model.onnx", tmp_path, precision="fp32", feeds=None)
+    written = ov.Core().read_model(tmp_path / "openvino_model.xml")
+    assert [port.get_element_type().to_dtype().name for port in written.inputs] == ["float32", kind]
+    assert [spec.dtype for spec in quantiser.inputs(given)] == ["float32", kind]
 
 
 def test_weights_are_read_from_beside_a_graph(made, held_out):
