@@ -19,6 +19,7 @@ import onnx_ir as ir
 import torch
 from accelerate import init_empty_weights
 from torch._subclasses.fake_tensor import FakeTensorMode  # its only home; torch.export documents it
+from torch.fx.experimental import proxy_tensor
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
@@ -125,6 +126,8 @@ def trace(plan: ComponentPlan, config: Config, *, dtype: torch.dtype) -> Traced:
             optimize=False,  # folding would ask fake tensors for their values; our own passes run later
             verbose=False,
         )
+    # Kept until the next export otherwise, and with it the whole captured graph.
+    proxy_tensor._FAKE_TENSOR_ID_TO_PROXY_MAP_FOR_EXPORT.clear()  # noqa: SLF001 - nothing else empties it
     # A tensor that a module makes of numbers while it runs.
     made = {name.removeprefix(_PREFIX): value for name, value in captured.constants.items()}
     constants = {**{name: value for name, value in made.items() if isinstance(value, torch.Tensor)}, **constants}

@@ -50,9 +50,10 @@ def one_node(op, place, shape, other_shape, attributes):
     return ir.Model(graph, ir_version=10), matrix
 
 
-def computed(model, x, entry):
+def computed(model, x, entries):
     options = ort.SessionOptions()
-    options.add_session_config_entry(*entry)
+    for entry in entries:
+        options.add_session_config_entry(*entry)
     model_bytes = ir.to_proto(model).SerializeToString()
     return ort.InferenceSession(model_bytes, options, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
 
@@ -66,7 +67,7 @@ def test_each_output_channel_has_its_own_scale(case):
     for storage in ("as computed", "int8"):
         model, matrix = one_node(op, place, shape, other_shape, attributes)
         attach_stored(model, matrix, values, storage)
-        results[storage] = [computed(model, x, entry) for entry in (_INT8_KEPT, _INT8_WIDENED)]
+        results[storage] = [computed(model, x, entries) for entries in (_INT8_KEPT, _INT8_WIDENED)]
     stored = {value.name: value.const_value for value in model.graph.initializers.values()}
     assert {name: tensor.dtype.name for name, tensor in stored.items()} == {
         "matrix.int8": "INT8",
