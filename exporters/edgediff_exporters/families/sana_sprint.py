@@ -49,7 +49,7 @@ def _transformer(config: Config) -> ComponentPlan:
         build=SanaTransformer2DModel.from_config,
         forward=_velocity,
         inputs=(
-            GraphInput("hidden_states", _FP32, ("batch", config["in_channels"], "height", "width")),
+            GraphInput("hidden_states", _FP32, ("batch", config["in_channels"], "height", "width"), exact=True),
             GraphInput("encoder_hidden_states", _FP32, ("batch", "sequence", config["caption_channels"])),
             GraphInput("trigflow_timestep", _FP32, ("batch",), scale=_LATEST, positive=True),
             GraphInput("encoder_attention_mask", torch.int64, ("batch", "sequence"), padding="right"),
@@ -69,14 +69,17 @@ def _velocity(
     mask: torch.Tensor,
     guidance: torch.Tensor,
 ) -> Outputs:
-    """From the circle that the sampler goes on to the line that the network was trained on, and back (section 3.1)."""
+    """From the circle that the sampler goes on to the line that the network was trained on, and back (section 3.1).
+
+    In float32 whatever the network computes in, as in diffusers.
+    """
     sine, cosine = angle.sin(), angle.cos()
     time = sine / (cosine + sine)
     wide = time[:, None, None, None]
     length = (wide**2 + (1 - wide) ** 2).sqrt()
     scaled = sample * length
     (flow,) = module(
-        scaled,
+        scaled.to(text.dtype),
         encoder_hidden_states=text,
         timestep=time,
         guidance=guidance,
