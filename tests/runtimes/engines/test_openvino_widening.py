@@ -1,4 +1,4 @@
-"""Graphs that take whole time steps take any in our OpenVINO engine."""
+"""Graphs that take whole time steps take any in our OpenVINO engine; two outputs may be one tensor."""
 
 from __future__ import annotations
 
@@ -61,3 +61,24 @@ def test_an_exact_whole_step_is_what_it_was(openvino, graph):
     with openvino.load(Graph("unet", graph, "openvino"), device="auto", options=EngineOptions()) as session:
         got = session.run({**feeds, "timestep": np.array([981], np.float32)})["result"]
     np.testing.assert_array_equal(got, expected)
+
+
+def test_two_outputs_that_are_one_tensor(openvino, tmp_path):
+    from edgediff_runtimes.engines.openvino.library import ov  # noqa: PLC0415 - as above
+
+    op = ov.opset13
+    x = op.parameter([-1, 3], ov.Type.f32, name="x")
+    x.output(0).get_tensor().set_names({"x"})
+    twice = op.add(x, x)
+    twice.output(0).get_tensor().set_names({"last", "hidden.2"})
+    half = op.multiply(x, op.constant(np.float32(0.5)))
+    half.output(0).get_tensor().set_names({"half"})
+    model = ov.Model([op.result(twice), op.result(half), op.result(twice)], [x], "text_encoder")
+    ov.save_model(model, tmp_path / "openvino_model.xml", compress_to_fp16=False)
+    row = np.arange(3, dtype=np.float32)[None]
+    graph = Graph("text_encoder", tmp_path / "openvino_model.xml", "openvino", ())
+    with openvino.load(graph, device="cpu", options=EngineOptions(execution="f32")) as session:
+        given = session.run({"x": row})
+    np.testing.assert_array_equal(given.pop("half"), row / 2)
+    (whole,) = given.values()
+    np.testing.assert_array_equal(whole, row * 2)

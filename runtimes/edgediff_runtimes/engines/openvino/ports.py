@@ -20,9 +20,17 @@ def specs_of(ports: Iterable[Any], declared: Sequence[TensorSpec]) -> dict[str, 
         declared: What the manifest says of them; it knows which of a port's several names is meant, and the names of
             the axes, which OpenVINO does not keep. Empty where it was derived.
     """
+    return {spec.name: spec for spec in _specs(ports, declared)}
+
+
+def names_of(ports: Iterable[Any], declared: Sequence[TensorSpec]) -> tuple[str, ...]:
+    """The name of each port, in the model's order; outputs that are one tensor may have one name, see ``specs_of``."""
+    return tuple(spec.name for spec in _specs(ports, declared))
+
+
+def _specs(ports: Iterable[Any], declared: Sequence[TensorSpec]) -> list[TensorSpec]:
     by_name = {spec.name: spec for spec in declared}
-    specs = [_spec(port, index, by_name) for index, port in enumerate(ports)]
-    return {spec.name: spec for spec in specs}
+    return [_spec(port, index, by_name) for index, port in enumerate(ports)]
 
 
 def _spec(port: Any, index: int, declared: Mapping[str, TensorSpec]) -> TensorSpec:  # noqa: ANN401 - one of four classes

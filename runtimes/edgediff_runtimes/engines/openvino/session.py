@@ -15,7 +15,7 @@ from edgediff_runtimes.engines.forking import HomeProcess, keep_in_forks
 from edgediff_runtimes.engines.openvino.compiling import Compiler, Shapes
 from edgediff_runtimes.engines.openvino.failures import failure
 from edgediff_runtimes.engines.openvino.library import ov
-from edgediff_runtimes.engines.openvino.ports import specs_of, tensors_of
+from edgediff_runtimes.engines.openvino.ports import names_of, specs_of, tensors_of
 from edgediff_runtimes.errors import Cancelled, EngineError
 from edgediff_runtimes.tensors import Array
 
@@ -43,6 +43,7 @@ class OpenVinoSession(Session):
         first = compiler.read() if self._static else self._model(None).compiled
         self.inputs = specs_of(first.inputs, graph.inputs)
         self.outputs = specs_of(first.outputs, graph.outputs)
+        self._results = names_of(first.outputs, graph.outputs)
         self.execution = compiler.execution if self._static else compiler.computed_in(first)
         self.threads = None if self._static else compiler.threads(first)
 
@@ -60,7 +61,7 @@ class OpenVinoSession(Session):
             token.check()
             results = model.run(tensors, shapes, token, self._role, release=self._low_memory)
             if results is not None:
-                return dict(zip(self.outputs, results, strict=True))
+                return dict(zip(self._results, results, strict=True))
 
     def close(self) -> None:
         """Free the graph; a run that is under way keeps it until it is done."""
