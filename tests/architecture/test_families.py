@@ -59,6 +59,7 @@ CONFIGS["sana"] = Configs(
 )
 CONFIGS["sana-sprint"] = Configs({"_class_name": "SanaSprintPipeline"}, CONFIGS["sana"].by_name)
 CONFIGS["pixart"] = Configs({"_class_name": "PixArtAlphaPipeline"}, {"transformer": _PATCHED, "vae": _VAE})
+CONFIGS["hunyuan-dit"] = Configs({"_class_name": "HunyuanDiTPipeline"}, {"transformer": _PATCHED, "vae": _VAE})
 CONFIGS["aura-flow"] = Configs({"_class_name": "AuraFlowPipeline"}, {"transformer": _PATCHED, "vae": _VAE})
 CONFIGS["flux2-klein"] = Configs(
     {"_class_name": "Flux2KleinPipeline", "is_distilled": False},

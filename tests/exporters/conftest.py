@@ -23,6 +23,7 @@ import onnx_ir as ir  # noqa: E402 - after the skip
 from diffusers import AutoencoderKL, DDIMScheduler, LCMScheduler, UNet2DConditionModel  # noqa: E402 - after the skip
 from tokenizers import pre_tokenizers  # noqa: E402 - after the skip
 from transformers import (  # noqa: E402 - after the skip
+    BertTokenizer,
     CLIPTextConfig,
     CLIPTextModel,
     GemmaTokenizer,
@@ -59,6 +60,7 @@ def write_tokenizer(folder, kind="clip"):
     """A small tokenizer of the kind asked for, and the size of its vocabulary."""
     folder.mkdir(parents=True)
     makers = {
+        "bert": _write_bert,
         "chatglm": _write_chatglm,
         "clip": _write_clip,
         "gemma": _write_gemma,
@@ -67,6 +69,11 @@ def write_tokenizer(folder, kind="clip"):
         "t5": _write_t5,
     }
     return makers[kind](folder)
+
+
+def _write_bert(folder):
+    shutil.copytree(TEXT / "bert", folder, dirs_exist_ok=True)
+    return len(BertTokenizer.from_pretrained(folder))
 
 
 def _write_chatglm(folder):

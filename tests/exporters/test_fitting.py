@@ -32,6 +32,8 @@ SD3 = {
 PIXART = {"in_channels": 4, "out_channels": 8, "caption_channels": 4096, "patch_size": 2, "sample_size": 128}
 SANA = {"in_channels": 16, "caption_channels": 2304}
 KOLORS = {"in_channels": 16, "out_channels": 16, "encoder_hid_dim": 2048, "cross_attention_dim": 2048}
+BERT = {"hidden_size": 1024, "max_position_embeddings": 77}
+HUNYUAN = {"in_channels": 16, "cross_attention_dim": 1024, "cross_attention_dim_t5": 4096, "patch_size": 2}
 ENCODERS = {"text_encoder": CLIP, "text_encoder_2": CLIP}
 
 # pipeline, its transformer, what is changed of it, its other parts, what the sentence says
@@ -50,6 +52,10 @@ MISFITS = [
      "`joint_attention_dim` is 2048: expected 4096, `d_model` of its T5"),
     ("PixArtSigmaPipeline", PIXART, {"caption_channels": 1024}, {"text_encoder": T5, "vae": {"latent_channels": 4}},
      "`caption_channels` is 1024: expected 4096, `d_model` of its T5"),
+    ("HunyuanDiTPipeline", HUNYUAN, {"cross_attention_dim": 768}, {"text_encoder": BERT, "text_encoder_2": T5},
+     "`cross_attention_dim` is 768: expected 1024, `hidden_size` of its BERT"),
+    ("HunyuanDiTPipeline", HUNYUAN, {"cross_attention_dim_t5": 2048}, {"text_encoder": BERT, "text_encoder_2": T5},
+     "`cross_attention_dim_t5` is 2048: expected 4096, `d_model` of its T5"),
     ("AuraFlowPipeline", SD3, {"in_channels": 4}, {"text_encoder": T5},
      "takes 4 channels and gives 4: expected 16"),
     ("SanaPipeline", SANA, {"guidance_embeds": True}, {"text_encoder": {"hidden_size": 2304}},

@@ -1,9 +1,11 @@
-"""CLIP's text encoders, plain and with a projection, and T5's encoders."""
+"""CLIP's text encoders, plain and with a projection, T5's encoders, and BERT's."""
 
 from __future__ import annotations
 
 import torch
 from transformers import (
+    BertConfig,
+    BertModel,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
@@ -16,6 +18,8 @@ from transformers import (
 from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
 
 T5_TOKENIZERS = ("T5Tokenizer", "T5TokenizerFast")
+BERT_TOKENIZERS = ("BertTokenizer", "BertTokenizerFast")
+BERT_LEFTOVERS = {r"^pooler\.": "the pooled text, which is not used", r"^embeddings\.position_ids$": "a constant"}
 
 
 def clip_last(role: str, config: Config) -> ComponentPlan:
@@ -121,3 +125,30 @@ def _build_t5(config: Config) -> torch.nn.Module:
 
 def _rename_t5(name: str) -> str:
     return "embed_tokens.weight" if name == "shared.weight" else name.removeprefix("encoder.")
+
+
+def bert_encoder(role: str, config: Config) -> ComponentPlan:
+    """A BERT that gives its last states.
+
+    Args:
+        role: Its directory, in the source and in the bundle.
+        config: Its config.
+    """
+    inputs = (
+        GraphInput("input_ids", torch.int64, ("batch", "sequence"), below=config["vocab_size"]),
+        GraphInput("attention_mask", torch.int64, ("batch", "sequence"), padding="right"),
+    )
+
+    def forward(module: torch.nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Outputs:
+        return (module(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state,)
+
+    return ComponentPlan(
+        role=role,
+        origin=role,
+        build=lambda config: BertModel(BertConfig.from_dict(config), add_pooling_layer=False),
+        forward=forward,
+        inputs=inputs,
+        outputs=("last_hidden_state",),
+        traced={"batch": 2, "sequence": 9},
+        checked={"batch": 3, "sequence": 20},
+    )

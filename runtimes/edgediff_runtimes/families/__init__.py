@@ -11,6 +11,7 @@ from edgediff_runtimes.families.ddpm import DDPM
 from edgediff_runtimes.families.dit import DIT
 from edgediff_runtimes.families.flux import FLUX
 from edgediff_runtimes.families.flux2_klein import FLUX2_KLEIN
+from edgediff_runtimes.families.hunyuan_dit import HUNYUAN_DIT
 from edgediff_runtimes.families.kolors import KOLORS
 from edgediff_runtimes.families.lumina2 import LUMINA2
 from edgediff_runtimes.families.pixart import PIXART
@@ -32,6 +33,7 @@ FAMILIES: tuple[Family, ...] = (
     DIT,
     FLUX,
     FLUX2_KLEIN,
+    HUNYUAN_DIT,
     KOLORS,
     LUMINA2,
     PIXART,

@@ -6,15 +6,27 @@ import numpy as np
 
 from edgediff_runtimes.parts.values import Context, Value
 from edgediff_runtimes.recipe.declarations import GridIds, TextIds
+from edgediff_runtimes.tensors import Floats
 
 
 def grid_ids(part: GridIds, context: Context) -> dict[str, Value]:
     """Row and column of every token of a picture."""
     rows, columns = (-(-side // part.pixels) for side in (context.settings.height, context.settings.width))
     ids = np.zeros((rows, columns, part.axes), np.float32)
-    ids[..., part.row] = np.arange(rows)[:, None]
-    ids[..., part.row + 1] = np.arange(columns)
+    longer = None if part.within is None else max(rows, columns)
+    ids[..., part.row] = _places(rows, longer, part.within)[:, None]
+    ids[..., part.row + 1] = _places(columns, longer, part.within)
     return {part.to: Value(ids.reshape(-1, part.axes))}
+
+
+def _places(count: int, longer: int | None, within: int | None) -> Floats:
+    """Places along one side of ``count`` tokens, of a picture of ``longer`` along its longer one."""
+    if longer is None or within is None:
+        return np.arange(count, dtype=np.float32)
+    length = round(within / longer * count)
+    first = round((within - length) / 2)
+    # As diffusers has it: the end is brought nearer as if places began at zero.
+    return np.linspace(first, (first + length) * (count - 1) / count, count).astype(np.float32)
 
 
 def text_ids(part: TextIds, context: Context) -> dict[str, Value]:

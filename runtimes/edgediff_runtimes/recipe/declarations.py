@@ -150,6 +150,8 @@ class GridIds(Part):
         axes: Numbers per token; those that are neither row nor column are zero.
         pixels: Pixels along one side of a token.
         row: The axis of the row; the column's is the next.
+        within: Rows and columns are scaled so that the picture fits into the middle of a square with sides of so many
+            (Li et al. 2024, "Hunyuan-DiT", section 2.1, as diffusers counts); None: they are counted from zero.
     """
 
     ALWAYS: ClassVar = ("width", "height")
@@ -157,6 +159,7 @@ class GridIds(Part):
     axes: int
     pixels: int
     row: int = 1
+    within: int | None = None
 
 
 @final

@@ -26,6 +26,7 @@ _BOUNDS: dict[str, Bound] = {
     "dim": CHANNELS,
     "axes": AXIS,
     "pixels": SIDE,
+    "within": SIDE,
     "patch": FACTOR,
     "norm_patch": FACTOR,
     "below": LABELS,

@@ -118,8 +118,9 @@ def _of_one_file(values: Mapping[str, Any]) -> _Files:
 def _of_sentencepiece(directory: Path, marks: Mapping[str, str]) -> _Files:
     """The pieces, and behind them T5's sentinels, the last first."""
     found = read_pieces(directory, "spiece.model")
-    if found.algorithm != UNIGRAM or found.byte_fallback or not found.dummy_prefix or not found.squeezes_spaces:
-        raise ValueError("`spiece.model` is not of T5's kind: expected a unigram model without fallback to bytes")
+    # mT5's says that characters without a piece become their bytes; transformers 5 does not do it, nor do we.
+    if found.algorithm != UNIGRAM or not found.dummy_prefix or not found.squeezes_spaces:
+        raise ValueError("`spiece.model` is not of T5's kind: expected a unigram model that squeezes spaces")
     count = read_config(directory, CONFIG).get("extra_ids", _EXTRA_IDS)
     if type(count) is not int or not 0 <= count <= _MOST_EXTRA_IDS:
         raise ValueError(f"`extra_ids` is {quoted(count)}: expected a whole number up to {_MOST_EXTRA_IDS}")

@@ -24,6 +24,7 @@ MODELS = [
     ("StableDiffusion3Pipeline", {**SD3, "dual_attention_layers": [0, 1]}, (40, 4.5, 1024)),
     ("StableDiffusion3Pipeline", {**SD3, "num_layers": 38}, (28, 3.5, 1024)),
     ("PixArtAlphaPipeline", {**PIXART, "sample_size": 64}, (20, 4.5, 512)),
+    ("HunyuanDiTPipeline", PIXART, (50, 5.0, 1024)),
     ("AuraFlowPipeline", AURA, (50, 3.5, 1024)),
     ("AuraFlowPipeline", {**AURA, "pos_embed_max_size": 1024}, (50, 3.5, 512)),
 ]
@@ -73,6 +74,13 @@ def test_only_flux_dev_is_told_its_guidance():
 def test_the_pixart_for_large_pictures_is_told_their_size(pipeline, transformer, told):
     recipe = family_of(pipeline).recipe(configs(pipeline, transformer))
     assert ("resolution" in fed(recipe)) is told
+
+
+@pytest.mark.parametrize(("config", "told"), [({}, True), ({"use_style_cond_and_image_meta_size": False}, False)])
+def test_the_hunyuan_dits_before_1_2_are_told_sizes(config, told):
+    recipe = family_of("HunyuanDiTPipeline").recipe(configs("HunyuanDiTPipeline", {**PIXART, **config}))
+    assert ("image_meta_size" in fed(recipe)) is told
+    assert ("original_width" in recipe.options) is told
 
 
 def test_a_picture_is_no_larger_than_the_table_of_positions():

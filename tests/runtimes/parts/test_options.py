@@ -61,6 +61,16 @@ def test_grid_and_text_ids(context):
     assert made.values["grid"].rows is None
 
 
+def test_a_grid_within_a_square(context):
+    made = context()
+    run_part(GridIds("grid", 2, pixels=8, row=0, within=32), made)
+    grid = made.array("grid").reshape(6, 5, 2)
+    # of 48 pixels by 40: the six rows fill 32 places, the five columns 27 from the second on
+    np.testing.assert_allclose(grid[:, 0, 0], np.linspace(0, 32 * 5 / 6, 6), rtol=1e-6)
+    np.testing.assert_allclose(grid[0, :, 1], [2, 7.3, 12.6, 17.9, 23.2], rtol=1e-6)
+    assert (grid == grid[:1] * [0, 1] + grid[:, :1] * [1, 0]).all()
+
+
 def test_patches_and_back(context):
     x = np.arange(2 * 3 * 4 * 6, dtype=np.float32).reshape(2, 3, 4, 6)
     made = context(values={"x": Value(x, "pictures")}, space=Space(3))

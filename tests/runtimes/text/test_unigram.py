@@ -17,6 +17,17 @@ def test_ids_and_masks_from_sentencepiece_are_those_of_transformers(golden, enco
     check(encode(golden / "text" / "t5", "unigram", expected[0]), "t5")
 
 
+def test_a_sentencepiece_file_that_falls_back_to_bytes_is_read_as_transformers_reads_it(
+    copied, encode, expected, check
+):
+    """As mT5's: the setting is field 35 of message 2, and messages of one number are one message."""
+    folder = copied("t5")
+    with (folder / "spiece.model").open("ab") as file:
+        file.write(bytes([2 << 3 | 2, 3, 35 << 3 & 127 | 128, 35 >> 4, 1]))
+    assert read_pieces(folder, "spiece.model").byte_fallback
+    check(encode(folder, "unigram", expected[0]), "t5")
+
+
 @pytest.mark.parametrize("form", ["4.20", "4.48", "5.23"])
 def test_ids_from_one_file_are_the_same(tmp_path, encode, expected, check, t5_json, form):
     (tmp_path / "tokenizer.json").write_text(json.dumps(t5_json(form)))
