@@ -29,8 +29,11 @@ _SEED = 0
 
 
 def can_preview(stage: Stage) -> bool:
-    """Whether a map can be fitted: one graph makes pictures of samples, and there is no map yet."""
-    return stage.space.preview is None and isinstance(stage.result[-1], Pictures) and len([*_graphs(stage)]) == 1
+    """Whether a map can be fitted: one graph makes pictures of samples alone, and there is no map yet."""
+    written = {name for part in stage.result for name in part.writes}
+    read = {name for part in stage.result for name in part.reads}
+    one = len([*_graphs(stage)]) == 1 and read - written == {"x"}
+    return one and stage.space.preview is None and isinstance(stage.result[-1], Pictures)
 
 
 def result_graph(stage: Stage) -> Graph:
@@ -72,6 +75,7 @@ def _colours(decoder: Session, sample: Floats, stage: Stage) -> Floats:
     settings = Settings((), (), 1, _SEED, NOISE_KINDS[0], None, None, 0.0, None, width=side, height=side)
     component = Loaded(result_graph(stage).role, decoder)
     context = Context(
+        stage=stage.name,
         settings=settings,
         space=stage.space,
         pictures={},

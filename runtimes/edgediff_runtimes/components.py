@@ -26,9 +26,6 @@ from edgediff_runtimes.installing import install_line
 from edgediff_runtimes.placement import Placement, Residency
 from edgediff_runtimes.tensors import Array, TensorSpec
 
-# What optimum-intel calls the output of a transformer; optimum-onnx, and we, have the name on the left.
-_OTHERWISE = {"out_hidden_states": "out_sample"}
-
 
 @final
 @dataclass(slots=True)
@@ -132,10 +129,11 @@ class Loaded:
         given = session.run(
             {name: _fitted(array, session.inputs[name]) for name, array in feeds.items()}, cancel=cancel
         )
-        found = {name: name if name in given else _OTHERWISE.get(name) for name in outputs}
-        if missing := [name for name, there in found.items() if there not in given]:
+        if len(outputs) == len(given) == 1:  # programs that export call one and the same output otherwise
+            return dict(zip(outputs, given.values(), strict=True))
+        if missing := [name for name in outputs if name not in given]:
             raise EngineError(f"the graph of `{self.role}` gives {', '.join(sorted(given))}: expected `{missing[0]}`")
-        return {name: given[there] for name, there in found.items() if there is not None}
+        return {name: given[name] for name in outputs}
 
 
 @final

@@ -15,7 +15,7 @@ from edgediff_runtimes.noise import noise_source
 from edgediff_runtimes.recipe import Guidance, Recipe
 from edgediff_runtimes.recipe.declarations import Sinusoid
 from edgediff_runtimes.settings import Options, Settings
-from edgediff_runtimes.settings.resolve import options_of, resolve_settings
+from edgediff_runtimes.settings.resolve import options_of, resolve_settings, settings_of
 
 HUGE = 10**400
 
@@ -256,6 +256,36 @@ def test_a_negative_prompt_wants_the_scale_that_it_is_weighed_with(manifest):
     assert caught.value.hint == "raise `true_guidance`"
     settings = resolve_settings(recipe, manifest.defaults, "a cat", {**dull, "true_guidance": 4}, image_size=None)
     assert (settings.guided, settings.negative_prompts, settings.option("true_guidance")) == (True, ("dull",), 4)
+
+
+@pytest.mark.parametrize("scale", ["guidance", "true_guidance"])
+def test_a_scale_without_the_negative_prompt_that_it_needs_is_refused(manifest, scale):
+    recipe = changed(manifest, guidance=Guidance(scale, negative=True))
+    for value, sentence in ((4, "expected at most 1, because without a negative prompt"), ("x", "expected a finite")):
+        with pytest.raises(SettingError, match=sentence):
+            resolve_settings(recipe, manifest.defaults, "a cat", {scale: value}, image_size=None)
+    settings = resolve_settings(recipe, manifest.defaults, "a cat", {scale: 1}, image_size=None)
+    assert not settings.guided
+    settings = resolve_settings(recipe, manifest.defaults, "a cat", {}, image_size=None)
+    prompt, again = options_of(settings.of_image(0))
+    assert resolve_settings(recipe, manifest.defaults, prompt, again, image_size=None) == settings
+
+
+@pytest.mark.parametrize(
+    ("guidance", "guided", "negatives"),
+    [
+        (None, False, ()),
+        (Guidance(), True, ("",)),
+        (Guidance(above=9.0), False, ()),
+        (Guidance("true_guidance"), False, ()),
+        (Guidance(negative=True), False, ()),
+    ],
+)
+def test_a_later_stage_has_the_guidance_that_it_says(manifest, guidance, guided, negatives):
+    settings = resolve_settings(manifest.recipe, manifest.defaults, "a cat", {"guidance": 5}, image_size=None)
+    first = dataclasses.replace(settings, negative_prompts=())
+    later = settings_of(dataclasses.replace(manifest.recipe.first, guidance=guidance), first)
+    assert (later.guided, later.negative_prompts) == (guided, negatives)
 
 
 def test_options_and_settings_speak_of_the_same_things():

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgediff_runtimes.parts import arrays, graph, options, patches, pictures, positions, tokens
+from edgediff_runtimes.parts.fitting import fitting
 from edgediff_runtimes.parts.values import Context, Value
 from edgediff_runtimes.recipe import declarations as declared
 from edgediff_runtimes.recipe.part import Part
@@ -35,5 +36,15 @@ WORK: dict[type[Part], Callable[[Any, Context], dict[str, Value]]] = {
 
 
 def run_part(part: Part, context: Context) -> None:
-    """Do the work of a part: its values go into the context."""
-    context.values.update(WORK[type(part)](part, context))
+    """Do the work of a part: its values go into the context.
+
+    Raises:
+        RecipeError: What the part is given does not suit it.
+        EdgediffError: A graph fails, an option cannot be applied, or the run was cancelled.
+    """
+    work = WORK[type(part)]
+    if isinstance(part, declared.Graph):
+        context.values.update(work(part, context))
+        return
+    with fitting(context.stage, type(part).__name__.lower()):
+        context.values.update(work(part, context))

@@ -37,6 +37,7 @@ class Context:
     """What the parts of a stage share while it runs.
 
     Attributes:
+        stage: The stage's name.
         settings: Of the run.
         space: Of the stage.
         pictures: What the caller gave, by option.
@@ -49,6 +50,7 @@ class Context:
         images: What the last part of the result made.
     """
 
+    stage: str
     settings: Settings
     space: Space
     pictures: Mapping[str, Image.Image]

@@ -40,7 +40,12 @@ class Part(ABC):  # noqa: B024 - what the leaves differ in is their fields
     @property
     def options(self) -> tuple[str, ...]:
         """Options of a call that it reads."""
-        return tuple(dict.fromkeys([*self._names("option"), *self.ALWAYS]))
+        return tuple(dict.fromkeys([*self.chosen, *self.ALWAYS]))
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Those of them that its fields name."""
+        return tuple(dict.fromkeys(self._names("option")))
 
     def _names(self, wire: str) -> Iterator[str]:
         for field in dataclasses.fields(self):

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from edgediff_runtimes.errors import RecipeError
-from edgediff_runtimes.recipe.declarations import Affine, Graph, Pictures, Tokens
+from edgediff_runtimes.recipe.declarations import Affine, Choice, Graph, Picture, Pictures, Tokens
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Recipe, Stage
 from edgediff_runtimes.untrusted.bounds import SCALES, scales
 
 _NETWORK_READS = ("x", "t", "t_rows")
 _RESULTS = (Pictures,)
+_PHASES = ("given", "network", "result")  # the names of those that are no task
+# Options that a caller can give and a recipe may read: numbers, and labels.
+NUMBERS = (
+    *("guidance", "true_guidance", "width", "height", "original_width", "original_height", "crop_left", "crop_top"),
+    *("target_width", "target_height", "aesthetic_score", "negative_aesthetic_score", "refiner_start"),
+)
+LABELS = ("class_label",)
+PICTURES = ("image",)
+_LARGEST = 3.4e38  # of float32
 
 # Names of what a component's graph takes and of what it gives; empty where the bundle does not say.
 Faces = Mapping[str, tuple[Collection[str], Collection[str]]]
@@ -29,14 +38,36 @@ def check_wires(recipe: Recipe, faces: Faces, tokenizers: Collection[str]) -> No
         RecipeError: A wire is broken; the sentence names the stage, the part and the name.
     """
     for index, stage in enumerate(recipe.stages):
-        if not stage.tasks:
-            raise RecipeError(stage.name, "tasks", "has none", "at least one task")
-        if lost := [task for task in recipe.tasks if task not in stage.tasks]:
-            raise RecipeError(stage.name, "tasks", f"has no `{lost[0]}`", "the tasks of the first stage")
-        _check_names(stage, earlier=frozenset(f"stage:{other.name}" for other in recipe.stages[:index]))
+        earlier = recipe.stages[:index]
+        if stage.name in [other.name for other in earlier]:
+            raise RecipeError(stage.name, "name", "stands there twice", "a name of its own")
+        _check_tasks(stage, recipe)
+        _check_sizes(stage, recipe.first)
+        _check_names(stage, earlier=frozenset(f"stage:{other.name}" for other in earlier))
+        _check_options(stage)
         for phase, parts in stage.phases.items():
             for part in parts:
                 _check_part(stage, phase, part, faces, tokenizers)
+    if all(stage.schedule.since is not None for stage in recipe.stages):
+        raise RecipeError(recipe.first.name, "schedule", "may be left out", "a stage without `since`")
+
+
+def _check_tasks(stage: Stage, recipe: Recipe) -> None:
+    if not stage.tasks:
+        raise RecipeError(stage.name, "tasks", "has none", "at least one task")
+    if wrong := [task for task in stage.tasks if task in _PHASES]:
+        raise RecipeError(stage.name, "tasks", f"has one called `{wrong[0]}`", f"names other than {', '.join(_PHASES)}")
+    if lost := [task for task in recipe.tasks if task not in stage.tasks]:
+        raise RecipeError(stage.name, "tasks", f"has no `{lost[0]}`", "the tasks of the first stage")
+
+
+def _check_sizes(stage: Stage, first: Stage) -> None:
+    """What suits the first stage, which a caller's sizes are held against, must suit the others."""
+    steps = [one.space.multiple or one.space.factor for one in (first, stage)]
+    if steps[0] % steps[1]:
+        raise RecipeError(stage.name, "space", f"has sizes in multiples of {steps[1]}", f"a divisor of {steps[0]}")
+    if stage.space.largest is not None and (first.space.largest or stage.space.largest + 1) > stage.space.largest:
+        raise RecipeError(stage.name, "space", f"has sizes up to {stage.space.largest}", "those of the first stage")
 
 
 def _check_names(stage: Stage, *, earlier: frozenset[str]) -> None:
@@ -48,10 +79,15 @@ def _check_names(stage: Stage, *, earlier: frozenset[str]) -> None:
         network = _follow(stage, "network", stage.network, written | {*_NETWORK_READS})
         if "prediction" not in network:
             raise RecipeError(stage.name, "network", "writes no `prediction`", "it from one of its parts")
+    if not any(isinstance(part, Graph) for part in stage.network):
+        raise RecipeError(stage.name, "network", "computes no graph", "at least one")
     _follow(stage, "result", stage.result, given | {"x"})
-    if not stage.result or not isinstance(stage.result[-1], _RESULTS):
+    ends = [part for parts in stage.phases.values() for part in parts if isinstance(part, _RESULTS)]
+    if len(ends) != 1 or stage.result[-1:] != (*ends,):
         kinds = ", ".join(kind.__name__.lower() for kind in _RESULTS)
-        raise RecipeError(stage.name, "result", "ends in nothing that a caller can take", f"one of {kinds}")
+        raise RecipeError(
+            stage.name, "result", "ends in nothing that a caller can take", f"one of {kinds}, and only there"
+        )
     if lost := [name for name in (stage.guidance.zeros if stage.guidance else ()) if name not in given]:
         raise RecipeError(stage.name, "guidance", f"names `{lost[0]}`, which nothing writes", "a given value")
 
@@ -66,9 +102,46 @@ def _follow(stage: Stage, phase: str, parts: tuple[Part, ...], known: frozenset[
     return known
 
 
+def _check_options(stage: Stage) -> None:
+    """Refuse what no caller can give: such a part could never be told its number."""
+    read: list[tuple[str, str, tuple[str, ...]]] = [("schedule", name, NUMBERS) for name in stage.schedule.options]
+    if stage.guidance is not None:
+        read.append(("guidance", stage.guidance.scale, NUMBERS))
+    for phase, parts in stage.phases.items():
+        for part in parts:
+            if isinstance(part, Picture):
+                read.append((phase, part.choice, PICTURES if phase in stage.tasks else ()))
+                continue
+            if isinstance(part, Choice) and part.below is not None:
+                read.append((phase, part.choice, LABELS))
+                continue
+            fallbacks = [name for name in getattr(part, "defaults", {}).values() if isinstance(name, str)]
+            read += [(phase, name, NUMBERS) for name in (*part.chosen, *fallbacks)]
+    for phase, name, known in read:
+        if name not in known:
+            raise RecipeError(stage.name, phase, f"reads the option `{name}`", f"one of {', '.join(known) or 'none'}")
+
+
+def _check_choice(stage: Stage, phase: str, part: Choice) -> None:
+    """Refuse labels that there are not, which a graph would look up, and numbers beyond float32."""
+    for number in (part.default, part.null, *part.names.values()):
+        if number is None:
+            continue
+        if part.below is None:
+            fits, expected = abs(number * part.scale) <= _LARGEST, "a number that float32 holds"
+        else:
+            # The unguided branch's label is often the one behind the last class.
+            fits = number in range(part.below + (number is part.null))
+            expected = f"a whole number from 0 and below {part.below}"
+        if not fits:
+            raise RecipeError(stage.name, phase, f"has {number:g} for `{part.choice}`", expected)
+
+
 def _check_part(stage: Stage, phase: str, part: Part, faces: Faces, tokenizers: Collection[str]) -> None:
     if isinstance(part, Tokens) and part.tokenizer not in tokenizers:
         raise RecipeError(stage.name, phase, f"reads the tokenizer `{part.tokenizer}`", "it in the bundle")
+    if isinstance(part, Choice):
+        _check_choice(stage, phase, part)
     if isinstance(part, Affine):
         for number in part.over if isinstance(part.over, tuple) else (part.over,):
             if not scales(number):

@@ -8,7 +8,9 @@ from typing import final
 
 import numpy as np
 
+from edgediff_runtimes.errors import RecipeError
 from edgediff_runtimes.parts import Context, Value, run_part
+from edgediff_runtimes.parts.fitting import fitting
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Guidance
 from edgediff_runtimes.sampling import PredictionPair
@@ -100,7 +102,8 @@ class Guided:
             pair = both[: len(x)], both[len(x) :]
         channels = x.shape[1]
         predictions = [prediction[:, :channels] for prediction in pair]
-        guided = combine(*predictions, scale=self.scale, rescale=self.rescale, guidance=self.guidance)
+        with fitting(self.context.stage, "guidance"):
+            guided = combine(*predictions, scale=self.scale, rescale=self.rescale, guidance=self.guidance)
         if pair[1].shape[1] > channels:
             guided = np.concatenate([guided, pair[1][:, channels:]], axis=1)
         return PredictionPair(guided, pair[0]) if self.with_unguided else guided
@@ -114,7 +117,12 @@ class Guided:
         }
         for part in self.parts:
             run_part(part, self.context)
-        return self.context.array("prediction").astype(np.float32, copy=False)
+        prediction = self.context.array("prediction")
+        fits = prediction.ndim == x.ndim and prediction.shape[1] >= x.shape[1]
+        if not fits or (len(prediction), *prediction.shape[2:]) != (len(x), *x.shape[2:]):
+            problem = f"predicts {list(prediction.shape)}"
+            raise RecipeError(self.context.stage, "network", problem, f"{list(x.shape)}, as what it is asked about")
+        return prediction.astype(np.float32, copy=False)
 
 
 def _one_behind_the_other(first: Mapping[str, Value], second: Mapping[str, Value]) -> dict[str, Value]:

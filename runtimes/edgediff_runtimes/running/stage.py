@@ -16,6 +16,7 @@ from PIL import Image
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.components import Components, Computed, Loaded
+from edgediff_runtimes.errors import RecipeError
 from edgediff_runtimes.noise import NoiseSource
 from edgediff_runtimes.parts import Context, Value, run_part
 from edgediff_runtimes.parts.values import branches
@@ -50,6 +51,7 @@ class StageRun:
         cancel: Ends the run, also inside a graph.
         timings: Filled phase by phase.
         computed: How each component was computed, by role; filled phase by phase.
+        kept: Values of ``given`` with a row per picture, for the result.
     """
 
     stage: Stage
@@ -63,6 +65,7 @@ class StageRun:
     cancel: CancelToken = field(default_factory=CancelToken)
     timings: Timings = field(default_factory=Timings)
     computed: dict[str, Computed] = field(default_factory=dict)
+    kept: dict[str, Value] = field(default_factory=dict)
 
     def steps(self, before: Mapping[str, Value]) -> Iterator[Step]:
         """Conditions and start, then one ``Step`` after another; the last one's latents are the result.
@@ -74,12 +77,15 @@ class StageRun:
         loaded: dict[str, Loaded] = {}
         context = self._context(loaded)
         context.values.update(before)
-        for phase, parts in (("text_s", self.stage.given), ("encode_s", self.stage.tasks[self.settings.task])):
-            with self._timed(phase):
-                self._run(parts, context, loaded)
-        begin = {name: context.array(name) for name in _BEGINNINGS if name in context.values}
+        with self._timed("text_s"):
+            self._run(self.stage.given, context, loaded)
+        given = {*context.values}
+        with self._timed("encode_s"):
+            self._run(self.stage.tasks[self.settings.task], context, loaded)
+        begin = {name: self._beginning(name, context) for name in _BEGINNINGS if name in context.values}
         guidance = self.stage.guidance or PLAIN
         conditions = branches(context.values, self.settings, guidance.zeros)
+        self.kept = {name: value for name, value in conditions[0].items() if name in given}
         with ExitStack() as held:
             for part in self.stage.network:
                 if isinstance(part, Graph):
@@ -100,10 +106,23 @@ class StageRun:
         """What the final sample becomes."""
         loaded: dict[str, Loaded] = {}
         context = self._context(loaded)
-        context.values["x"] = Value(latents, "pictures")
+        context.values = {**self.kept, "x": Value(latents, "pictures")}
         with self._timed("decode_s"):
             self._run(self.stage.result, context, loaded)
         return context.images
+
+    def _beginning(self, name: str, context: Context) -> Floats:
+        """What the sampler begins with, in the shape that the stage says."""
+        array: Floats = context.array(name)
+        shape = self.stage.space.shape(width=self.settings.width, height=self.settings.height)
+        if array.shape[1:] != shape:
+            raise RecipeError(
+                self.stage.name,
+                self.settings.task,
+                f"makes `{name}` shaped {list(array.shape[1:])}",
+                f"{list(shape)}, as its space says",
+            )
+        return array
 
     def _sample(self, network: Guided, context: Context, begin: dict[str, Floats]) -> Iterator[Step]:
         context.step = 0
@@ -127,6 +146,7 @@ class StageRun:
 
     def _context(self, loaded: Mapping[str, Loaded]) -> Context:
         return Context(
+            stage=self.stage.name,
             settings=self.settings,
             space=self.stage.space,
             pictures=self.pictures,

@@ -89,6 +89,8 @@ def resolve_settings(
     if "guidance" in recipe.options:
         guidance = checks.number("guidance", _or(options.get("guidance"), defaults.guidance))
     guided = _is_guided(stage.guidance, options, guidance)
+    if stage.guidance is not None and stage.guidance.negative and stage.guidance.scale == "guidance" and not guided:
+        guidance = None  # nothing is scaled, so that there is nothing to repeat
     sampler_options = checks.sampler_options(_or(options.get("sampler_options"), {}))
     width, height = checks.size(stage.space, defaults, options, image_size)
     images = checks.at_least_one("images", _or(options.get("images"), 1), IMAGES)
@@ -117,16 +119,21 @@ def resolve_settings(
 
 
 def settings_of(stage: Stage, settings: Settings) -> Settings:
-    """The settings of a later stage: with empty negative prompts, where it asks for some and the first stage does not.
+    """The settings of a later stage, whose guidance may be another than the first's, or none.
 
     Args:
         stage: The stage.
         settings: Of the run.
     """
-    if not settings.guided or settings.negative_prompts or stage.guidance is None:
-        return settings
-    negatives = checks.negatives(stage.guidance, None, settings.prompts, guided=True)
-    return replace(settings, negative_prompts=negatives)
+    guidance = stage.guidance
+    if guidance is None or (guidance.negative and not settings.negative_prompts):
+        return replace(settings, guided=False, negative_prompts=())
+    scale = settings.guidance if guidance.scale == "guidance" else settings.choices.get(guidance.scale)
+    if scale is None or scale <= guidance.above:
+        return replace(settings, guided=False, negative_prompts=())
+    # Empty ones, where it asks for some and the first stage does not.
+    negatives = settings.negative_prompts or checks.negatives(guidance, None, settings.prompts, guided=True)
+    return replace(settings, guided=True, negative_prompts=negatives)
 
 
 def _or(value: Any, default: Any) -> Any:  # noqa: ANN401 - either's type
@@ -155,12 +162,22 @@ def _check_known(recipe: Recipe, options: Options) -> None:
 
 def _is_guided(guidance: Guidance | None, options: Options, scale: float | None) -> bool:
     """Whether the network is asked twice."""
-    if guidance is None or (guidance.negative and options.get("negative_prompt") is None):
+    if guidance is None:
         return False
-    if guidance.scale == "guidance":
-        return scale is not None and scale > guidance.above
-    given = options.get(guidance.scale)
-    return given is not None and checks.number(guidance.scale, cast("float", given)) > guidance.above
+    given = cast("float | None", options.get(guidance.scale))
+    if guidance.scale != "guidance":
+        scale = None if given is None else checks.number(guidance.scale, given)
+    guided = scale is not None and scale > guidance.above
+    if guided and guidance.negative and options.get("negative_prompt") is None:
+        if given is None:
+            return False
+        raise SettingError(
+            guidance.scale,
+            got=given,
+            expected=f"at most {guidance.above:g}, because without a negative prompt it has no effect",
+            hint="give `negative_prompt`, which may be empty",
+        )
+    return guided
 
 
 def _choices(recipe: Recipe, options: Options, settings: Settings) -> dict[str, Any]:
@@ -169,8 +186,9 @@ def _choices(recipe: Recipe, options: Options, settings: Settings) -> dict[str, 
     own = {field.name for field in fields(Settings)}
     asked: Mapping[str, Any] = cast("Mapping[str, Any]", options)
     for stage in recipe.stages:
-        if stage.guidance is not None and stage.guidance.scale not in own and settings.guided:
-            chosen[stage.guidance.scale] = asked[stage.guidance.scale]
+        scale = None if stage.guidance is None else asked.get(stage.guidance.scale)
+        if stage.guidance is not None and stage.guidance.scale not in own and scale is not None:
+            chosen[stage.guidance.scale] = checks.number(stage.guidance.scale, scale)
         for option in stage.schedule.options:
             chosen[option] = checks.share(option, _or(asked.get(option), stage.schedule.share))
         for parts in stage.phases.values():

@@ -11,7 +11,7 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 NAME = "qwen-image"
 PROMPTS = ["a red apple", "a fox face, sitting in the snow", "a sailboat"]
 # guidance, negative prompt, batch, size: without a negative prompt the network is asked once
-PLANS = [(4.0, None, 1, (32, 32)), (4.0, "", 3, (48, 40)), (4.0, "dull", 1, (48, 40))]
+PLANS = [(1.0, None, 1, (32, 32)), (4.0, "", 3, (48, 40)), (4.0, "dull", 1, (48, 40))]
 _TEXT = {
     "hidden_size": 16,
     "intermediate_size": 24,

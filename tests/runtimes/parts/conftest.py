@@ -41,6 +41,7 @@ def context(tmp_path):
             return Loaded(role, engine.load(graph, device="auto", options=EngineOptions()))
 
         return Context(
+            stage="base",
             settings=settings,
             space=space or Space(4, factor=8),
             pictures=pictures or {},

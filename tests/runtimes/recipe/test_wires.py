@@ -10,9 +10,11 @@ import pytest
 from edgediff_runtimes.bundle import Bundle, Manifest
 from edgediff_runtimes.errors import RecipeError
 from edgediff_runtimes.fields import Fields
-from edgediff_runtimes.recipe import Recipe
+from edgediff_runtimes.recipe import Recipe, wires
+from edgediff_runtimes.settings import Options
 
 STAGE = ("stages", 0)
+LABEL = {"part": "choice", "choice": "class_label", "to": "y", "below": 3}
 BROKEN = [
     # (what is changed, the new value, what the sentence says)
     (("given", 0, "ids"), "words", "(given) reads `ids`, which nothing writes before"),
@@ -28,6 +30,20 @@ BROKEN = [
     (("result", 0, "over"), 0.0, "(result) divides `x` by 0: expected a number from 1e-6 to 1e6"),
     (("result",), [], "(result) ends in nothing that a caller can take"),
     (("guidance", "zeros"), ["pooled"], "(guidance) names `pooled`, which nothing writes"),
+    (("guidance", "scale"), "strength", "(guidance) reads the option `strength`: expected one of guidance"),
+    (("schedule",), {"until": "steps"}, "(schedule) reads the option `steps`"),
+    (("schedule",), {"since": "refiner_start"}, "(schedule) may be left out: expected a stage without `since`"),
+    (("given", 2), {"part": "sizes", "to": "y", "fields": [1.0, "prompts"]}, "(given) reads the option `prompts`"),
+    (("given", 2), {"part": "sinusoid", "choice": "seed", "to": "y", "dim": 8}, "(given) reads the option `seed`"),
+    (("given", 2), {"part": "picture", "choice": "image", "to": "y"}, "(given) reads the option `image`"),
+    (("given", 2), {**LABEL, "default": 7.0}, "(given) has 7 for `class_label`: expected a whole number from 0 and"),
+    (("given", 2), {**LABEL, "default": 0.5}, "(given) has 0.5 for `class_label`"),
+    (("given", 2), {**LABEL, "null": 4.0}, "(given) has 4 for `class_label`"),
+    (("given", 2), {**LABEL, "names": {"cat": 3}}, "(given) has 3 for `class_label`"),
+    (("given", 2), {"part": "choice", "choice": "guidance", "to": "y", "default": 1e300}, "(given) has 1e+300"),
+    (("network",), [{"part": "affine", "name": "x", "to": "prediction"}], "(network) computes no graph"),
+    (("network", 1), {"part": "pictures", "name": "x"}, "(result) ends in nothing that a caller can take"),
+    (("tasks", "given"), [{"part": "noise"}], "(tasks) has one called `given`"),
 ]
 
 
@@ -41,7 +57,10 @@ def write(bundle_dir):
         holder = values["stages"][0]
         for key in place[:-1]:
             holder = holder[key]
-        holder[place[-1]] = value
+        if isinstance(holder, list) and place[-1] == len(holder):
+            holder.append(value)
+        else:
+            holder[place[-1]] = value
         if place[0] == "tasks":
             values["tasks"] = list(values["stages"][0]["tasks"])
         path.write_text(json.dumps(values), encoding="utf-8")
@@ -99,3 +118,26 @@ def test_the_kinds_of_parts_stand_in_the_manifest(manifest):
 def _parts(stage):
     for parts in (stage["given"], *stage["tasks"].values(), stage["network"], stage["result"]):
         yield from parts
+
+
+SECOND = [
+    # (what the second stage has, what the sentence says)
+    ({}, "(name) stands there twice"),
+    ({"name": "b", "space": {"channels": 4, "factor": 8, "multiple": 24}}, "(space) has sizes in multiples of 24"),
+    ({"name": "b", "space": {"channels": 4, "factor": 8, "largest": 64}}, "(space) has sizes up to 64"),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), SECOND, ids=lambda part: str(part)[:40])
+def test_a_second_stage_that_does_not_suit_the_first_is_named(bundle_dir, changes, sentence):
+    path = bundle_dir / "edgediff.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["stages"].append({**values["stages"][0], **changes})
+    path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(RecipeError) as caught:
+        Bundle.open(bundle_dir)
+    assert sentence in caught.value.sentence
+
+
+def test_options_of_recipes_are_options_of_calls():
+    assert {*wires.NUMBERS, *wires.LABELS, *wires.PICTURES} <= Options.__annotations__.keys()

@@ -42,6 +42,7 @@ def network(tmp_path):
         session = FakeEngine(handler).load(graph, device="auto", options=EngineOptions())
         feeds = {"sample": "x", "timestep": "t", "encoder_hidden_states": "text"}
         context = Context(
+            stage="base",
             settings=None,  # no part here reads one
             space=None,
             pictures={},
