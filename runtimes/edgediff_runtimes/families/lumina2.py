@@ -10,9 +10,11 @@ from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
 from edgediff_runtimes.families.latents import TASKS, picture_result
 from edgediff_runtimes.families.texts import state_of
+from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.recipe.declarations import Affine, Graph, Noise, Tokens
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.recipe import Guidance, Recipe, Schedule, Space, Stage
+from edgediff_runtimes.untrusted.bounds import TRAIN_TIMESTEPS
 
 _TOKENS = 256
 _TEMPLATE = (
@@ -21,6 +23,7 @@ _TEMPLATE = (
 )
 _PATCH = 2
 _SAMPLE_SIZE = 128
+_STEPS, _TRAIN_TIMESTEPS = "num_train_timesteps", 1000  # of diffusers' scheduler, for configs that do not say
 
 
 def recipe(configs: Configs) -> Recipe:
@@ -48,7 +51,7 @@ def recipe(configs: Configs) -> Recipe:
         tasks={TASKS[0]: (Noise(),)},
         network=(
             # The transformer counts time from noise to picture, and gives the way there.
-            Affine("t_rows", "phase", over=-float(configs.scheduler.get("num_train_timesteps", 1000))),
+            Affine("t_rows", "phase", over=-float(_train_timesteps(configs))),
             Affine("phase", "time", plus=1.0),
             Graph(
                 "transformer",
@@ -73,6 +76,13 @@ def defaults(configs: Configs) -> Defaults:
     """The size it was trained at; steps and guidance of the model's card."""
     width, height = configs.trained_size("transformer", default=_SAMPLE_SIZE, factor=configs.vae_factor())
     return Defaults(steps=50, guidance=4.0, width=width, height=height)
+
+
+def _train_timesteps(configs: Configs) -> int:
+    fields = Fields(configs.scheduler, "scheduler_config.json")
+    if _STEPS not in configs.scheduler:
+        return _TRAIN_TIMESTEPS
+    return fields.integer(_STEPS, minimum=1, bound=TRAIN_TIMESTEPS)
 
 
 LUMINA2 = Family(name="lumina2", pipelines=("Lumina2Pipeline",), recipe=recipe, defaults=defaults)

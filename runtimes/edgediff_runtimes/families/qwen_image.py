@@ -12,6 +12,7 @@ from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
 from edgediff_runtimes.families.latents import TASKS
 from edgediff_runtimes.families.texts import state_of
+from edgediff_runtimes.fields import is_finite
 from edgediff_runtimes.recipe.declarations import Affine, Gaussian, Graph, Noise, Pick, Picture, Pictures, Tokens
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.recipe import Guidance, Recipe, Schedule, Space, Stage
@@ -73,7 +74,7 @@ def recipe(configs: Configs) -> Recipe:
             Pictures("pixels"),
         ),
         guidance=Guidance(negative=True, norm=1, norm_patch=_PATCH),
-        schedule=Schedule(linear=True, shift="linear", token=_PATCH * factor),
+        schedule=Schedule(linear=True, shift="linear", token=_PATCH * factor, default_strength=0.6),
     )
     return Recipe((stage,))
 
@@ -91,10 +92,13 @@ def _factor(configs: Configs) -> int:
 def _numbers(configs: Configs, name: str, channels: int) -> tuple[float, ...]:
     """One number per channel of the latents; of deviations their inverses, rounded as diffusers rounds them."""
     fields = configs.of("vae")
-    numbers = np.asarray(fields.array(name), np.float32)
-    if numbers.shape != (channels,) or not all(scales(float(number)) for number in numbers if name == "latents_std"):
+    given, inverted = fields.array(name), name == "latents_std"
+    if len(given) != channels or not all(is_finite(number) for number in given):
+        raise fields.fail(name, f"{channels} finite numbers")
+    if inverted and not all(scales(number) for number in given):
         raise fields.fail(name, f"{channels} numbers, each {SCALES}")
-    return tuple(float(number) for number in (np.float32(1) / numbers if name == "latents_std" else numbers))
+    numbers = np.asarray(given, np.float32)
+    return tuple(float(number) for number in (np.float32(1) / numbers if inverted else numbers))
 
 
 QWEN_IMAGE = Family(

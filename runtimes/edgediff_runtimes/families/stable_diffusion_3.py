@@ -59,7 +59,7 @@ def recipe(configs: Configs) -> Recipe:
         network=(Graph("transformer", feeds, {"out_hidden_states": "prediction"}),),
         result=picture_result(configs),
         guidance=Guidance(),
-        schedule=Schedule(shift="linear", token=factor * patch),
+        schedule=Schedule(shift="linear", token=factor * patch, default_strength=0.6),
     )
     return Recipe((stage,))
 

@@ -55,7 +55,7 @@ def recipe(configs: Configs) -> Recipe:
         ),
         result=picture_result(configs),
         guidance=Guidance(above=0.0, origin="conditional"),
-        schedule=Schedule(linear=True, shift="linear", token=_PATCH * factor),
+        schedule=Schedule(linear=True, shift="linear", token=_PATCH * factor, default_strength=0.6),
     )
     return Recipe((stage,))
 

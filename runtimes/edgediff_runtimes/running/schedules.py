@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgediff_runtimes.errors import SamplerError
+from edgediff_runtimes.fields import is_finite
 from edgediff_runtimes.recipe.recipe import Stage, token_count
 from edgediff_runtimes.sampling import Sampler, build_sampler, sampler_config, sampler_fields, takes
 from edgediff_runtimes.settings import Settings
@@ -79,9 +80,22 @@ def _mu(stage: Stage, settings: Settings, config: Mapping[str, Any]) -> float:
     tokens = token_count(stage.space, stage.schedule, width=settings.width, height=settings.height)
     if stage.schedule.shift == "flux2":
         return _fitted(tokens, settings.steps or _MANY_STEPS)
-    given = {name: config.get(name, default) for name, default in _SHIFT.items()}
-    slope = (given["max_shift"] - given["base_shift"]) / (given["max_image_seq_len"] - given["base_image_seq_len"])
-    return float(tokens * slope + given["base_shift"] - slope * given["base_image_seq_len"])
+    base, most, low, high = (_end(config, name, default) for name, default in _SHIFT.items())
+    if base == most:
+        raise SamplerError("max_image_seq_len", got=most, expected="another number than `base_image_seq_len`")
+    slope = (high - low) / (most - base)
+    shift = float(tokens * slope + low - slope * base)
+    if not is_finite(shift):
+        expected = f"a number that leaves the shift of {tokens} tokens finite"
+        raise SamplerError("max_shift", got=high, expected=expected)
+    return shift
+
+
+def _end(config: Mapping[str, Any], name: str, default: float) -> float:
+    value = config.get(name, default)
+    if not is_finite(value):
+        raise SamplerError(name, got=value, expected="a finite number, because the schedule is shifted by it")
+    return value
 
 
 def _fitted(tokens: int, steps: int) -> float:

@@ -9,7 +9,9 @@ Bounds: final latents 1e-3 of their largest value, pictures 2/255; OpenVINO in f
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
+import inspect
 import json
 from pathlib import Path
 
@@ -65,6 +67,21 @@ ASKED = [
 
 def test_every_family_has_a_case():
     assert {family.name for family in FAMILIES} == {*CASES, *ELSEWHERE}
+
+
+def test_from_a_picture_the_strength_is_diffusers_own_where_nothing_is_said():
+    configs = _module(HERE.parents[1] / "architecture" / "test_families.py").CONFIGS
+    ours, theirs = {}, {}
+    for family in FAMILIES:
+        for name in family.pipelines:
+            call = inspect.signature(getattr(diffusers, name).__call__) if "Img2Img" in name else None
+            if call is not None and "strength" in call.parameters:
+                index = {**configs[family.name].index, "_class_name": name}
+                recipe = family.recipe(dataclasses.replace(configs[family.name], index=index))
+                ours[name] = recipe.first.schedule.default_strength
+                theirs[name] = call.parameters["strength"].default
+    assert ours == theirs
+    assert {"FluxImg2ImgPipeline", "StableDiffusionXLImg2ImgPipeline"} <= ours.keys()
 
 
 @pytest.fixture(scope="session")
