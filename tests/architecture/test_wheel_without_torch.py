@@ -16,9 +16,10 @@ from edgediff.api import shipped_models
 pytestmark = pytest.mark.slow
 
 TESTS = ("runtimes", "edgediff", "golden")
-# What of them is run each time: whole pictures, samplers and text held against goldens, both engines' tests (those of
-# the one that is not there are skipped), a bundle measured, the commands. All of them: .ci/nightly.
+# What of them is run each time: whole pictures of every family, samplers and text held against goldens, both engines'
+# tests (those of the one that is not there are skipped), a bundle measured, the commands. All of them: .ci/nightly.
 SAMPLE = (
+    "runtimes/test_family_goldens.py",
     "runtimes/test_pipeline.py",
     "runtimes/test_pipeline_golden.py",
     "runtimes/test_text.py",

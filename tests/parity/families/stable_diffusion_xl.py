@@ -1,4 +1,4 @@
-"""A tiny random model of Stable Diffusion XL, and what diffusers draws with it."""
+"""Tiny random models of Stable Diffusion XL, alone and before the refiner, and what diffusers draws with them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import torch
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 NAME = "stable-diffusion-xl"
-FACTOR = 2
+VARIANTS = ("", "-refiner")
+STEPS = 6
+REFINER_START = 0.7
 PROMPTS = ["a red apple", "a fox face", "a sailboat"]
 
 
-def build(folder, *, tokenizer, perturb):
+def build(folder, *, tokenizer, perturb, variant=""):
     """Write the source. ``tokenizer`` writes one and gives its size, ``perturb`` moves what is constant."""
     torch.manual_seed(0)
     vocabulary = tokenizer(folder / "tokenizer")
@@ -57,13 +59,16 @@ def build(folder, *, tokenizer, perturb):
             scaling_factor=0.13025,
         ),
     }
+    if variant == "-refiner":
+        told = {"cross_attention_dim": 24, "projection_class_embeddings_input_dim": 5 * 8 + 12}
+        parts["refiner_unet"] = diffusers.UNet2DConditionModel.from_config({**parts["unet"].config, **told})
     for name, module in parts.items():
         perturb(module).save_pretrained(folder / name)
     scheduler = diffusers.EulerDiscreteScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, timestep_spacing="leading"
     )
     scheduler.save_pretrained(folder / "scheduler")
-    return {
+    index = {
         "_class_name": "StableDiffusionXLPipeline",
         "_diffusers_version": "0.42.1",
         "force_zeros_for_empty_prompt": True,
@@ -75,9 +80,38 @@ def build(folder, *, tokenizer, perturb):
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }
+    if variant == "-refiner":
+        index["refiner_unet"] = index["unet"]
+    return index
 
 
-def reference(pipeline, *, size, batch, guidance, negative, image, steps):
+def load(folder, *, variant=""):
+    """The base in diffusers, with the refiner's pipeline as its ``refiner`` where there is one."""
+    base = diffusers.StableDiffusionXLPipeline.from_pretrained(folder, add_watermarker=False)
+    if variant == "-refiner":
+        base.refiner = diffusers.StableDiffusionXLImg2ImgPipeline(
+            vae=base.vae,
+            text_encoder=None,
+            text_encoder_2=base.text_encoder_2,
+            tokenizer=None,
+            tokenizer_2=base.tokenizer_2,
+            unet=diffusers.UNet2DConditionModel.from_pretrained(folder / "refiner_unet"),
+            scheduler=copy.deepcopy(base.scheduler),
+            requires_aesthetics_score=True,
+            force_zeros_for_empty_prompt=False,
+            add_watermarker=False,
+        )
+        base.refiner.set_progress_bar_config(disable=True)
+    return base
+
+
+def options(*, guidance, negative_prompt, variant=""):
+    """Where the refiner takes over, if there is one."""
+    asked = {"guidance": guidance, "negative_prompt": negative_prompt}
+    return asked | ({"refiner_start": REFINER_START} if variant else {})
+
+
+def reference(pipeline, *, size, batch, guidance, negative, image, steps, variant=""):
     """Final latents and pictures as diffusers has them."""
     kind = diffusers.StableDiffusionXLPipeline if image is None else diffusers.StableDiffusionXLImg2ImgPipeline
     drawer = kind(**{**pipeline.components, "scheduler": copy.deepcopy(pipeline.scheduler)})
@@ -86,15 +120,17 @@ def reference(pipeline, *, size, batch, guidance, negative, image, steps):
     sizes = (
         {"image": image.resize(size), "strength": 0.6} if image is not None else {"width": size[0], "height": size[1]}
     )
-    latents = drawer(
-        prompt=PROMPTS[:batch],
-        negative_prompt=None if negative is None else [negative] * batch,
-        num_inference_steps=steps,
-        guidance_scale=guidance,
-        generator=[torch.Generator("cpu").manual_seed(7 + i) for i in range(batch)],
-        output_type="latent",
-        **sizes,
-    ).images
+    common = {
+        "prompt": PROMPTS[:batch],
+        "negative_prompt": None if negative is None else [negative] * batch,
+        "num_inference_steps": steps,
+        "guidance_scale": guidance,
+        "generator": [torch.Generator("cpu").manual_seed(7 + i) for i in range(batch)],
+        "output_type": "latent",
+    }
+    latents = drawer(**common, **sizes, denoising_end=REFINER_START if variant else None).images
+    if variant:
+        latents = pipeline.refiner(**common, image=latents, denoising_start=REFINER_START).images
     with torch.no_grad():
         decoded = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor).sample
     return latents.numpy(), pipeline.image_processor.postprocess(decoded, output_type="pil")
