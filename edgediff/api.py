@@ -173,7 +173,7 @@ def export(
         precision: ``fp32``, ``fp16``, ``bf16``, ``w16``, ``w8``, ``w4``, ``int8`` or ``mixed`` for all components, or
             by component; ``*`` stands for all others.
         config: For a single-file checkpoint whose tensors do not tell which model it is: a diffusers directory whose
-            configs and tokenizer describe it, or ``sd1``, ``sd2`` or ``sd2-v``.
+            configs and tokenizer describe it, or a known model's name, such as ``sd2-v``.
         components: Components that come from elsewhere, by their name in the source, such as ``{"vae": folder}``: a
             directory with config and weights, a model (directory or hub id) that has it, or a ``.safetensors`` file.
         defaults: ``steps``, ``guidance``, ``width``, ``height`` that the bundle recommends; else the family's.

@@ -43,8 +43,8 @@ BUNDLE = Section(
         click.Option(
             ["--config"],
             metavar="MODEL",
-            help="For a single-file SOURCE that does not tell which model it is: sd1, sd2, sd2-v, or a diffusers "
-            "directory or hub id with its configs.",
+            help="For a single-file SOURCE that does not tell which model it is: a diffusers directory or hub id "
+            "with its configs, or the name of a known model, such as sd2-v.",
         ),
         click.Option(
             ["--component", "components"],

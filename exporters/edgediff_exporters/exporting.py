@@ -66,8 +66,8 @@ def export(
     Anything but fp32 in ONNX is measured against it: both draw the same pictures, whose difference the manifest has.
 
     Args:
-        source: A directory that diffusers' ``save_pretrained`` wrote, one ``.safetensors`` checkpoint in the original
-            Stable Diffusion 1.x or 2.x layout, or the name of a model on the Hugging Face hub.
+        source: A directory that diffusers' ``save_pretrained`` wrote, one ``.safetensors`` checkpoint as those who
+            trained the model lay it out, or the name of a model on the Hugging Face hub.
         bundle: The directory to make. It appears complete or not at all.
         format: The graphs' format: ``onnx`` or ``openvino``.
         precision: See ``edgediff_exporters.precision``, for all components or by component (``*``: all others).

@@ -45,8 +45,13 @@ _ADDITIONS = (
     _Addition(r"motion_modules?\.", "a motion module", "export the model that it was added to"),
     _Addition(r"\bfuser\.|position_net\.", "GLIGEN's layers", "export a model without them"),
     _Addition(
-        r"^conditioner\.embedders|label_emb\.",
-        "conditions of Stable Diffusion XL or unCLIP",
+        r"label_emb\.",
+        "conditions of unCLIP",
+        "load the checkpoint with diffusers' `from_single_file`, and export what `save_pretrained` writes",
+    ),
+    _Addition(
+        r"^edm_(mean|std)$|^edm_vpred\.",
+        "a mark that it was trained with the noise levels of EDM",
         "load the checkpoint with diffusers' `from_single_file`, and export what `save_pretrained` writes",
     ),
     _Addition(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -68,7 +69,8 @@ class OpenedModel:
                 hint='`defaults={"steps": 1, "guidance": 1}` for SD-Turbo, what its card says for another distilled '
                 'model, `defaults={"steps": 20, "guidance": 7.5}` for one that was not distilled',
             )
-        if not given.keys() >= _ASKED and self.source.write_vocabulary is not None:  # the configs are ours
+        told = given.keys() >= _ASKED or "guidance" not in self.recipe.options  # without it, it was distilled
+        if not told and self.source.write_vocabulary is not None:  # the configs are ours
             warnings.warn(
                 f"`{self.source.name}` is a lone checkpoint, which does not tell whether it was distilled to draw in "
                 f"few steps: the bundle recommends {self.defaults.steps} steps and a guidance of "
@@ -107,7 +109,7 @@ def open_model(
         SourceError: It is no model that can be exported.
     """
     others = components or {}
-    model = open_source(source, config=config, given=others)
+    model = open_source(source, config=config)
     with reading_as_bundle(f"`{model.name}` cannot be exported: "):  # a family reads configs as the runtime does
         family = family_of(model.configs().class_name)
         admitted = ADMITTED[family.name]
@@ -116,6 +118,7 @@ def open_model(
                 got, expected = f"{role}={Path(place).name}", f"components among {', '.join(admitted.classes)}"
                 raise SettingError("components", got=got, expected=expected)
         model = with_components(model, others)
+        _check_parts(model)
         configs = model.configs()
         with refusing_oddities(f"a config of `{model.name}`"):
             check_classes(model, admitted)
@@ -124,3 +127,25 @@ def open_model(
             recipe, defaults = family.recipe(configs), family.defaults(configs)
     check_tensors(model, plans, leftovers=admitted.leftovers)
     return OpenedModel(model, family, recipe.only([plan.role for plan in plans]), defaults, plans)
+
+
+def _check_parts(model: Source) -> None:
+    """Refuse a model that lacks components, all of them named."""
+    missing = [role for role in model.missing if role not in model.replaced]
+    tokenizers = [role.replace("text_encoder", "tokenizer") for role in model.replaced if "text_encoder" in role]
+    missing += [
+        role
+        for role in tokenizers
+        if role not in missing and model.find(f"{role}/tokenizer_config.json") is None  # of a part that was optional
+    ]
+    if not missing:
+        return
+    named = ", ".join(f"`{role}`" for role in missing)
+    beside = {role for role in missing if role.replace("tokenizer", "text_encoder") in missing}
+    asked = {role: "DIR" for role in missing if not (role in beside and role.startswith("tokenizer"))}
+    raise SourceError(
+        f"`{model.name}` holds no {named}: expected {'it' if len(missing) == 1 else 'them'} from elsewhere",
+        hint=f"`components={json.dumps(asked)}`; DIR is a model in diffusers' layout that has the component, or the "
+        "component's own directory, for weights of a known shape also a `.safetensors` file; a tokenizer beside a text "
+        "encoder comes with it",
+    )

@@ -50,7 +50,7 @@ def write_tokenizer(source: Source, origin: str, folder: Path) -> Tokenizer:
     for name in _FILES:
         if (there := source.find(f"{origin}/{name}")) is not None:
             shutil.copyfile(there, here / name)
-    if source.write_vocabulary is not None:
+    if source.write_vocabulary is not None and origin not in source.replaced:
         source.write_vocabulary(here)
     stated = read_json(folder, f"{origin}/tokenizer_config.json")
     with reading_as_bundle():

@@ -5,7 +5,8 @@ any time: they count as resident, never as private memory. We drop them ourselve
 push nothing else out.
 
 float8 without scales is read as it is: every such number is a float32 and a float16 too, so widening loses nothing.
-Weights that are quantised, with scales beside them, are refused: as plain numbers they would be another model.
+float8 with one scale per tensor is multiplied out where it is read, see ``scaled``. Weights that are quantised in
+another way, with scales beside them, are refused: as plain numbers they would be another model.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import final
 import torch
 
 from edgediff_exporters.safetensors_file import map_file
+from edgediff_exporters.scaled import ScaledTensor
 from edgediff_runtimes.errors import SourceError, shown
 
 # What quantisers call the tensors of scales beside a layer's `weight`, or beside its `weight._data`.
@@ -27,6 +29,11 @@ _SCALES = frozenset({
     "SCB", "_scale", "absmax", "input_scale", "scale", "scale_input", "scale_weight", "scales", "weight_scale",
     "weight_scale_inv",
 })  # fmt: skip
+
+
+# Of these, one number by which a float8 weight is multiplied, https://github.com/comfyanonymous/ComfyUI.
+_ONE_SCALE = ("scale_weight", "weight_scale")
+_NOT_READ = frozenset({"input_scale", "scale_input", "scaled_fp8"})  # of arithmetic in float8, and a mark of such files
 
 
 @final
@@ -64,15 +71,35 @@ def map_weights(paths: list[Path]) -> Weights:
     for path in paths:
         mapped, entries = map_file(path)
         maps.append(mapped)
-        tensors.update({name: entry.view(mapped) for name, entry in entries.items()})
+        tensors.update(_multiplied_out({name: entry.view(mapped) for name, entry in entries.items()}))
     _refuse_quantised(tensors, names=" and ".join(path.name for path in paths[:2]))
     return Weights(tensors, tuple(maps))
+
+
+def _multiplied_out(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of a file, with the scales of those in float8 that have one each."""
+    scales = {}
+    for name, tensor in tensors.items():
+        layer, dot, leaf = name.rpartition(".")
+        if leaf in _ONE_SCALE and tensor.numel() == 1:
+            weight = tensors.get(f"{layer}{dot}weight")
+            if weight is not None and weight.is_floating_point() and weight.dtype.itemsize == 1:
+                scales[f"{layer}{dot}weight"] = name
+    if not scales:
+        return tensors
+    used = {*scales.values()}
+    return {
+        name: ScaledTensor(tensor, tensors[scales[name]]) if name in scales else tensor
+        for name, tensor in tensors.items()
+        if name not in used and name.rpartition(".")[2] not in _NOT_READ
+    }
 
 
 def _refuse_quantised(tensors: Mapping[str, torch.Tensor], *, names: str) -> None:
     scaled = _scaled(tensors)
     for name, tensor in tensors.items():
-        if tensor.dtype.itemsize == 1 and tensor.dtype != torch.bool and name.rpartition(".")[0] in scaled:
+        layer, _, leaf = name.rpartition(".")
+        if tensor.dtype.itemsize == 1 and tensor.dtype != torch.bool and layer in scaled and leaf not in _SCALES:
             raise SourceError(
                 f"`{names}` holds `{shown(name)}` in {str(tensor.dtype).removeprefix('torch.')} with scales beside it: "
                 "expected weights that are not quantised",

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import pickle
+import runpy
 import shutil
 import string
 from pathlib import Path
@@ -37,6 +38,7 @@ from edgediff_exporters.tracing import Traced, trace  # noqa: E402 - after the s
 from edgediff_runtimes.text.sentencepiece import read_pieces  # noqa: E402 - after the skip
 
 TEXT = Path(__file__).parents[1] / "golden" / "text"
+CASES = Path(__file__).parents[1] / "parity" / "families"
 WIDTH = 16
 UNETS = {
     "sd1": {"attention_head_dim": 2},
@@ -235,6 +237,22 @@ def pipelines(shared):
     return {
         kind: shared(f"source-{kind}", lambda at, kind=kind: build_pipeline(at / kind, kind)) / kind for kind in UNETS
     }
+
+
+@pytest.fixture(scope="session")
+def small(shared):
+    """``small(case, variant=...)``: the directory of a tiny model of the parity tests; no test writes to it."""
+
+    def small(name, **given):
+        def make(root):
+            index = runpy.run_path(str(CASES / f"{name}.py"))["build"](
+                root / "source", tokenizer=write_tokenizer, perturb=perturb, **given
+            )
+            (root / "source" / "model_index.json").write_text(json.dumps(index))
+
+        return shared(f"small-{name}{''.join(given.values())}", make) / "source"
+
+    return small
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,11 @@ Which model a lone checkpoint is, is shown at the published models' shapes: with
 from __future__ import annotations
 
 import json
-import re
+import runpy
 import shutil
 import warnings
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -25,77 +27,9 @@ from edgediff_exporters.tracing import empty_module
 from edgediff_runtimes.errors import SettingError, SourceError, TargetError
 from edgediff_runtimes.text import open_tokenizer
 
-LAYERS = 1  # of the tiny U-Net
-BLOCKS = 2
-RESNET = {
-    "norm1": "in_layers.0",
-    "conv1": "in_layers.2",
-    "time_emb_proj": "emb_layers.1",
-    "norm2": "out_layers.0",
-    "conv2": "out_layers.3",
-    "conv_shortcut": "skip_connection",
-}
-UNET_ENDS = {
-    "time_embedding.linear_1": "time_embed.0",
-    "time_embedding.linear_2": "time_embed.2",
-    "conv_in": "input_blocks.0.0",
-    "conv_norm_out": "out.0",
-    "conv_out": "out.2",
-    "mid_block.resnets.0": "middle_block.0",
-    "mid_block.attentions.0": "middle_block.1",
-    "mid_block.resnets.1": "middle_block.2",
-}
-VAE = {
-    "mid_block.resnets.0": "mid.block_1",
-    "mid_block.resnets.1": "mid.block_2",
-    "mid_block.attentions.0.group_norm": "mid.attn_1.norm",
-    "mid_block.attentions.0.to_q": "mid.attn_1.q",
-    "mid_block.attentions.0.to_k": "mid.attn_1.k",
-    "mid_block.attentions.0.to_v": "mid.attn_1.v",
-    "mid_block.attentions.0.to_out.0": "mid.attn_1.proj_out",
-    "conv_norm_out": "norm_out",
-    "conv_shortcut": "nin_shortcut",
-}
-
-
-def original_unet_name(name, layers=LAYERS, plain_up=()):
-    """`plain_up`: which blocks on the way up have no attention."""
-    is_resnet = ".resnets." in name
-    for new, old in UNET_ENDS.items():
-        name = re.sub(rf"^{re.escape(new)}\.", f"{old}.", name)
-    per = layers + 1
-    if match := re.match(r"down_blocks\.(\d+)\.(resnets|attentions)\.(\d+)\.", name):
-        place = 1 + int(match[1]) * per + int(match[3])
-        name = name.replace(match[0], f"input_blocks.{place}.{int(match[2] == 'attentions')}.")
-    if match := re.match(r"down_blocks\.(\d+)\.downsamplers\.0\.conv\.", name):
-        name = name.replace(match[0], f"input_blocks.{(int(match[1]) + 1) * per}.0.op.")
-    if match := re.match(r"up_blocks\.(\d+)\.(resnets|attentions)\.(\d+)\.", name):
-        place = int(match[1]) * per + int(match[3])
-        name = name.replace(match[0], f"output_blocks.{place}.{int(match[2] == 'attentions')}.")
-    if match := re.match(r"up_blocks\.(\d+)\.upsamplers\.0\.", name):
-        after = 1 if int(match[1]) in plain_up else 2  # modules: a convolution, and an attention
-        name = name.replace(match[0], f"output_blocks.{int(match[1]) * per + layers}.{after}.")
-    if is_resnet:
-        for new, old in RESNET.items():
-            name = name.replace(f".{new}.", f".{old}.")
-    return f"model.diffusion_model.{name}"
-
-
-def original_vae_name(name, blocks=BLOCKS):
-    for new, old in VAE.items():
-        name = name.replace(new, old)
-    name = re.sub(r"encoder\.down_blocks\.(\d+)\.resnets\.(\d+)", r"encoder.down.\1.block.\2", name)
-    name = re.sub(r"encoder\.down_blocks\.(\d+)\.downsamplers\.0", r"encoder.down.\1.downsample", name)
-    if match := re.match(r"decoder\.up_blocks\.(\d+)", name):
-        name = name.replace(match[0], f"decoder.up.{blocks - 1 - int(match[1])}")
-        name = re.sub(r"\.resnets\.(\d+)", r".block.\1", name).replace("upsamplers.0", "upsample")
-    return f"first_stage_model.{name}"
-
-
-def original_tensor(name, tensor):
-    if re.search(r"attn_1\.(q|k|v|proj_out)\.weight", name):
-        tensor = tensor[:, :, None, None].contiguous()
-    return tensor
+NAMES = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("original_names.py"))))
+original_open_clip, original_tensor, write_header = NAMES.original_open_clip, NAMES.original_tensor, NAMES.write_header
+original_unet_name, original_vae_name = NAMES.original_unet_name, NAMES.original_vae_name
 
 
 @pytest.fixture(scope="module")
@@ -178,42 +112,14 @@ def test_configs_that_are_not_there_are_named_and_not_the_checkpoint(checkpoint,
 def test_a_lone_lora_is_refused_as_a_lora(tmp_path):
     file = tmp_path / "my.safetensors"
     save_file({"lora_unet_mid_block_attentions_0_proj_in.lora_up.weight": torch.ones(2, 2)}, file)
-    with pytest.raises(SourceError, match=r"`my.safetensors` holds a LoRA .*`lora_unet_.* and no U-Net") as caught:
+    with pytest.raises(SourceError, match=r"`my.safetensors` holds a LoRA .*`lora_unet_.* and no model") as caught:
         open_source(file)
     assert "fuse_lora" in str(caught.value.hint)
 
 
 def test_another_layout_is_refused(sd1, tmp_path):
-    with pytest.raises(SourceError, match=r"has no U-Net of the Stable Diffusion 1.x or 2.x layout"):
+    with pytest.raises(SourceError, match=r"holds nothing in the layout of Stable Diffusion 1.x or 2.x"):
         export(sd1 / "unet" / "diffusion_pytorch_model.safetensors", tmp_path / "bundle", config=sd1)
-
-
-OPEN_CLIP = {
-    "embeddings.token_embedding.weight": "token_embedding.weight",
-    "embeddings.position_embedding.weight": "positional_embedding",
-    "final_layer_norm": "ln_final",
-    "encoder.layers": "transformer.resblocks",
-    "layer_norm1": "ln_1",
-    "layer_norm2": "ln_2",
-    "mlp.fc1": "mlp.c_fc",
-    "mlp.fc2": "mlp.c_proj",
-    "self_attn.out_proj": "attn.out_proj",
-}
-
-
-def original_open_clip(tensors):
-    """The text encoder as Stable Diffusion 2.x checkpoints hold it: queries, keys and values in one tensor."""
-    made = {}
-    for name, tensor in tensors.items():
-        old = name.removeprefix("text_model.")
-        for theirs, ours in OPEN_CLIP.items():
-            old = old.replace(theirs, ours)
-        if match := re.fullmatch(r"(.*)\.self_attn\.q_proj\.(weight|bias)", old):
-            thirds = [tensors[name.replace("q_proj", f"{letter}_proj")] for letter in "qkv"]
-            made[f"cond_stage_model.model.{match[1]}.attn.in_proj_{match[2]}"] = torch.cat(thirds)
-        elif ".self_attn." not in old:
-            made[f"cond_stage_model.model.{old}"] = tensor
-    return made
 
 
 def test_open_clips_text_encoder_is_renamed_value_by_value(pipelines, tmp_path):
@@ -263,19 +169,6 @@ def shapes():
             tensors |= {f"cond_stage_model.transformer.text_model.{name}": value for name, value in text.items()}
         made[layout] = {name: list(value.shape) for name, value in tensors.items()}
     return made
-
-
-def write_header(path, shapes, **metadata):
-    """A checkpoint in half precision that takes no room: all its values are holes in the file."""
-    entries, end = {"__metadata__": metadata}, 0
-    for name, shape in shapes.items():
-        begin, end = end, end + 2 * torch.Size(shape).numel()
-        entries[name] = {"dtype": "F16", "shape": shape, "data_offsets": [begin, end]}
-    header = json.dumps(entries).encode()
-    with path.open("wb") as file:
-        file.write(len(header).to_bytes(8, "little") + header)
-        file.truncate(file.tell() + end)
-    return path
 
 
 @pytest.mark.parametrize("layout", PARAMETERS)

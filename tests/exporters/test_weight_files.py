@@ -99,6 +99,17 @@ def test_of_a_variant_that_is_not_taken_nothing_is_read(tmp_path, name, content)
     assert taken(tmp_path) == [f"{NAME}.safetensors"]
 
 
+@pytest.mark.parametrize(
+    "shards", ["b.safetensors", f"{NAME}-00001-of-00002.safetensors"], ids=["of any name", "of the usual names"]
+)
+def test_an_index_whose_shards_are_all_missing_is_no_variant(tmp_path, shards):
+    part = files(tmp_path, f"{NAME}.fp16.safetensors")
+    (part / f"{NAME}.safetensors.index.json").write_text(json.dumps({"weight_map": {"x": shards}}))
+    assert taken(tmp_path) == [f"{NAME}.fp16.safetensors"]
+    (part / shards).write_bytes(b"")  # now a download has begun
+    assert taken(tmp_path) == [shards]
+
+
 def test_a_pointer_is_named_where_it_is_what_would_be_taken(tmp_path):
     part = files(tmp_path, f"{NAME}.fp16.safetensors")
     (part / f"{NAME}.safetensors").write_bytes(POINTER)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from edgediff_exporters.component_export import export_component
 from edgediff_exporters.families import plans_of
 from edgediff_exporters.opening import open_model
+from edgediff_exporters.passes.rounding import BlockRounding, ChannelRounding
 from edgediff_exporters.progress import ignore
 from edgediff_exporters.sources import open_source
 from edgediff_exporters.weights import map_weights
@@ -65,8 +66,7 @@ def test_a_component_in_float8_gives_the_graph_of_the_same_numbers_in_float32(sd
 @pytest.mark.parametrize(
     ("weight", "scale"),
     [
-        ("up.weight", "up.scale_weight"),
-        ("up.weight", "up.weight_scale"),
+        ("up.weight", "up.weight_scale_inv"),
         ("up.weight", "up.SCB"),
         ("up.weight", "up.weight.absmax"),
         ("up.weight._data", "up.weight._scale"),
@@ -76,6 +76,37 @@ def test_quantised_weights_are_refused_as_such(path, weight, scale):
     save_file({weight: torch.ones(4, 4).to(torch.float8_e4m3fn), scale: torch.ones(1)}, path)
     error = refused(path, f"`model.safetensors` holds `{weight}` in float8_e4m3fn with scales beside it")
     assert "half or single precision" in error.hint
+
+
+@pytest.mark.parametrize("leaf", ["scale_weight", "weight_scale"])
+def test_float8_with_one_scale_is_multiplied_out(path, leaf):
+    weight, scale = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)).to(torch.float8_e4m3fn), 0.0173
+    marks = {"scaled_fp8": torch.empty(0).to(torch.float8_e4m3fn), "up.scale_input": torch.tensor([0.5])}
+    save_file({"up.weight": weight, f"up.{leaf}": torch.tensor([scale]), "up.bias": torch.ones(6), **marks}, path)
+    tensors = map_weights([path]).tensors
+    assert tensors.keys() == {"up.weight", "up.bias"}
+    found, expected = tensors["up.weight"], weight.float() * torch.tensor(scale)
+    assert (found.shape, found.is_floating_point()) == ((6, 4), True)
+    for convert in (
+        lambda x: x.to(torch.float32),
+        lambda x: x.reshape(4, 6).to(torch.float32),
+        lambda x: x.permute(1, 0).half().contiguous(),
+        lambda x: x.T[1:3].float(),
+        lambda x: torch.cat(x.chunk(2)[::-1]).float(),
+        lambda x: ChannelRounding(x, 0).scales,
+        lambda x: ChannelRounding(x, 1).values(),
+        lambda x: BlockRounding(x).values(),
+    ):
+        assert type(convert(found)) is torch.Tensor
+        assert torch.equal(convert(found), convert(expected))
+    save_file({"up.weight": weight, f"up.{leaf}": torch.ones(6, 1)}, path)  # one for each row: another scheme
+    refused(path, "`model.safetensors` holds `up.weight` in float8_e4m3fn with scales beside it")
+
+
+def test_norms_scales_in_float8_are_weights(path):
+    """As Black Forest Labs call them, in files that are float8 throughout."""
+    save_file({"norm.query_norm.scale": torch.ones(4).to(torch.float8_e4m3fn)}, path)
+    assert len(map_weights([path]).tensors) == 1
 
 
 def test_a_number_that_only_sounds_like_a_scale_is_none(path):

@@ -12,7 +12,8 @@ from edgediff_exporters.families.admitted import Admitted
 from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, called_by_name
 from edgediff_exporters.families.fitting import check_latents, check_text
 from edgediff_exporters.families.stable_diffusion import (
-    CLIP_LEFTOVERS,
+    AUTOENCODERS,
+    CHECKPOINT_LEFTOVERS,
     TOKENIZERS,
     vae_decoder,
     vae_encoder,
@@ -40,9 +41,9 @@ ADMITTED = Admitted(
         "tokenizer": TOKENIZERS,
         "tokenizer_2": T5_TOKENIZERS,
         "transformer": ("FluxTransformer2DModel",),
-        "vae": ("AutoencoderKL",),
+        "vae": AUTOENCODERS,
     },
-    leftovers=CLIP_LEFTOVERS,
+    leftovers=CHECKPOINT_LEFTOVERS,
     check=_check,
 )
 

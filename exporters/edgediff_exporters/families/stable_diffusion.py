@@ -73,6 +73,15 @@ CLIP_LEFTOVERS = {
     r"(^|\.)(logit_scale|text_projection(\.weight)?|attn_mask)$": "what CLIP compares texts and pictures with",
     r"^(vision_model|visual_projection)\.": "CLIP's other half, for pictures",
 }
+CHECKPOINT_LEFTOVERS = {
+    r"^model_ema\.": "the running mean of training, a second copy of the U-Net",
+    r"^(betas|alphas_cumprod|sqrt_|log_one_minus_|posterior_|lvlb_weights|logvar$|scale_factor$|denoiser\.)": (
+        "the noise schedule, which the scheduler's config says"
+    ),
+    r"^(global_step|global_epoch|num_updates|decay)$": "counters of training",
+    r"^first_stage_model\.(loss|model_ema)\.": "what the VAE was trained with",
+    **CLIP_LEFTOVERS,
+}
 AUTOENCODERS = ("AutoencoderKL", "AutoencoderTiny")
 TOKENIZERS = ("CLIPTokenizer", "CLIPTokenizerFast")
 ADMITTED = Admitted(
@@ -84,16 +93,10 @@ ADMITTED = Admitted(
     },
     unread=UNREAD,
     leftovers={
-        r"^model_ema\.": "the running mean of training, a second copy of the U-Net",
-        r"^(betas|alphas_cumprod|sqrt_|log_one_minus_|posterior_|lvlb_weights|logvar$|scale_factor$|denoiser\.)": (
-            "the noise schedule, which the scheduler's config says"
-        ),
-        r"^(global_step|global_epoch|num_updates|decay)$": "counters of training",
-        r"^first_stage_model\.(loss|model_ema)\.": "what the VAE was trained with",
         r"^cond_stage_model\.model\.transformer\.resblocks\.23\.": (
             "OpenCLIP's last layer: Stable Diffusion 2.x takes the one before"
         ),
-        **CLIP_LEFTOVERS,
+        **CHECKPOINT_LEFTOVERS,
     },
     check=check_channels,
 )

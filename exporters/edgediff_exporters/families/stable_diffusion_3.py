@@ -12,7 +12,8 @@ from edgediff_exporters.families.admitted import Admitted
 from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, called_by_name
 from edgediff_exporters.families.fitting import check_latents, check_text
 from edgediff_exporters.families.stable_diffusion import (
-    CLIP_LEFTOVERS,
+    AUTOENCODERS,
+    CHECKPOINT_LEFTOVERS,
     TOKENIZERS,
     vae_decoder,
     vae_encoder,
@@ -55,10 +56,10 @@ ADMITTED = Admitted(
         "tokenizer_2": TOKENIZERS,
         "tokenizer_3": T5_TOKENIZERS,
         "transformer": ("SD3Transformer2DModel",),
-        "vae": ("AutoencoderKL",),
+        "vae": AUTOENCODERS,
     },
     optional=("text_encoder_3", "tokenizer_3"),
-    leftovers=CLIP_LEFTOVERS,
+    leftovers=CHECKPOINT_LEFTOVERS,
     check=_check,
 )
 

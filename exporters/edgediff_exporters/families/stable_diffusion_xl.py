@@ -12,7 +12,7 @@ from edgediff_exporters.families.admitted import Admitted, has
 from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
 from edgediff_exporters.families.stable_diffusion import (
     AUTOENCODERS,
-    CLIP_LEFTOVERS,
+    CHECKPOINT_LEFTOVERS,
     TOKENIZERS,
     UNREAD,
     check_channels,
@@ -53,7 +53,7 @@ ADMITTED = Admitted(
         "vae": AUTOENCODERS,
     },
     unread=UNREAD,
-    leftovers=CLIP_LEFTOVERS,
+    leftovers=CHECKPOINT_LEFTOVERS,
     optional=("text_encoder", "tokenizer", _REFINER),
     check=_check,
 )

@@ -53,7 +53,10 @@ class Source:
         files: The files that hold weights, for the source's hash.
         unread: Names of tensors in these files that belong to no component.
         replaced: Components that come from elsewhere, by their directory's name.
-        write_vocabulary: Writes a tokenizer's ``vocab.json`` and ``merges.txt`` where the directory lacks them.
+        write_vocabulary: Writes ``vocab.json`` and ``merges.txt`` of its own tokenizers, which lack them.
+        shared: Where the files of components are that have no directory of their own in ``folder``: a directory, and
+            theirs in that.
+        missing: Components that it needs and neither it nor what describes it has.
     """
 
     name: str
@@ -64,18 +67,23 @@ class Source:
     unread: tuple[str, ...] = ()
     write_vocabulary: Callable[[Path], None] | None = None
     replaced: Mapping[str, Part] = field(default_factory=dict)
+    shared: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
     def place(self, origin: str) -> tuple[Path, str]:
         """Where a component is: a directory, and its own directory in that."""
-        part = self.replaced.get(origin)
-        return (self.folder, place_of(self.folder, self.index, origin)) if part is None else (part.root, part.inner)
+        if (part := self.replaced.get(origin)) is not None:
+            return part.root, part.inner
+        return self.shared.get(origin) or (self.folder, place_of(self.folder, self.index, origin))
 
     def weights(self, origin: str) -> Weights:
         """The weights of one component, mapped.
 
         Raises:
-            SourceError: There are none.
+            SourceError: There are none, or they are quantised.
         """
+        if self.find(f"{origin}/config.json") is not None:
+            _refuse_quantised(origin, self.read(origin, "config.json").get("quantization_config"))
         part = self.replaced.get(origin)
         return self.own_weights(origin) if part is None else part.weights()
 
@@ -128,7 +136,7 @@ class Source:
     def configs(self) -> Configs:
         """The configs of all components, for the model's family."""
         folders = [name for name in names_in(self.folder) if (self.folder / name).is_dir()]
-        names = sorted({*folders, *_parts(self.index), *self.replaced})
+        names = sorted({*folders, *_parts(self.index), *self.shared, *self.replaced})
         parts = [name for name in names if self.find(f"{name}/config.json") is not None]
         return Configs(self.index, {part: self.config(part) for part in parts}, self.scheduler())
 
@@ -148,6 +156,18 @@ def place_of(folder: Path, index: Mapping[str, Any], origin: str) -> str:
 
 def _parts(index: Mapping[str, Any]) -> list[str]:
     return [name for name, entry in index.items() if isinstance(entry, list) and name != "scheduler"]
+
+
+def _refuse_quantised(origin: str, stated: object) -> None:
+    """Refuse weights that a library quantised, which transformers and diffusers write into a config."""
+    if stated is None:
+        return
+    method = stated.get("quant_method") if isinstance(stated, dict) else None
+    raise SourceError(
+        f"the weights of `{origin}` are quantised ({shown(str(method))}): expected weights in floats",
+        hint="get the edition of the model in half or single precision, and quantise with `precision`; of T5 a "
+        "`.safetensors` file in float8 is read too",
+    )
 
 
 def _check_lengths(path: str, field: str, value: object) -> None:

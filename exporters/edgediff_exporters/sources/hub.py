@@ -15,6 +15,7 @@ _CONFIGS = (
     "LICENSE*",
     "*/*.json",
     "tokenizer*/*.txt",
+    "tokenizer*/*.model",
     "config.json",
     "scheduler_config.json",
 )

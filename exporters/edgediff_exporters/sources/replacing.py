@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
-
 from edgediff_exporters.sources.base import MODEL_INDEX, Part, Source
 from edgediff_exporters.sources.files import find_file, read_json, refusing_oddities
+from edgediff_exporters.sources.layouts import SHARED
+from edgediff_exporters.sources.originals.base import Original
+from edgediff_exporters.sources.originals.latent_diffusion import LDM_VAE, convert_vae
 from edgediff_exporters.sources.weight_files import find_weight_files, weight_files
 from edgediff_exporters.weights import Weights, map_weights
 from edgediff_runtimes.errors import HubError, SourceError
@@ -18,11 +19,12 @@ from edgediff_runtimes.hub import is_hub_name, snapshot
 
 # What tells the class of a component, by the file that says it.
 _CONFIG, _TOKENIZER_CONFIG = "config.json", "tokenizer_config.json"
+_ENCODER, _TOKENIZER = "text_encoder", "tokenizer"
 _HUB_FILES = ("*.json", "*.safetensors", "*.txt", "spiece.model")
-_FIRST_OF_LDM = (
-    "encoder.down.",
-    "first_stage_model.",
-)  # a VAE's tensors as they were trained
+# A VAE as it was trained: inside a checkpoint, or alone.
+_ORIGINALS = (*LDM_VAE, Original("", r"encoder\.down\.0\..*", convert_vae))
+# T5's encoder, version 1.1 XXL: the one in all models that have it, which its files without configs hold.
+_T5_XXL = {"shared.weight": (32128, 4096), "encoder.block.23.layer.1.DenseReluDense.wo.weight": (4096, 10240)}
 
 
 def with_components(source: Source, given: Mapping[str, str | Path]) -> Source:
@@ -31,7 +33,8 @@ def with_components(source: Source, given: Mapping[str, str | Path]) -> Source:
     Args:
         source: The source.
         given: By component: a directory with its config and weights, a directory or a hub name of a model that has it,
-            or a ``.safetensors`` file with its tensors, to which the source's own config belongs.
+            or a ``.safetensors`` file with its tensors, to which the source's own config belongs. The tokenizer that
+            lies beside a text encoder comes along where the source has none.
 
     Raises:
         SourceError: One of them is no such thing.
@@ -39,8 +42,11 @@ def with_components(source: Source, given: Mapping[str, str | Path]) -> Source:
     index, parts = dict(source.index), dict(source.replaced)
     for role, place in given.items():
         parts[role], settings = _part(source, role, place)
-        index[role] = _class_of(parts[role])
         index |= settings
+        tokenizer = role.replace(_ENCODER, _TOKENIZER)
+        if tokenizer not in given and source.find(f"{tokenizer}/{_TOKENIZER_CONFIG}") is None:
+            parts |= _tokenizer_beside(parts[role], tokenizer)
+    index |= {role: _class_of(role, part) for role, part in parts.items()}
     return replace(source, index=index, replaced=parts)
 
 
@@ -60,12 +66,20 @@ def _part(source: Source, role: str, place: str | Path) -> tuple[Part, dict[str,
 
 
 def _fetched(name: str, role: str) -> Path:
-    folders = dict.fromkeys((role, _within(role)))
+    folders = dict.fromkeys((role, _within(role), role.replace(_ENCODER, _TOKENIZER)))
     patterns = [*_HUB_FILES, *(f"{folder}/{file}" for folder in folders for file in _HUB_FILES)]
     try:
         return snapshot(name, allow=patterns)
     except HubError as error:
         raise SourceError(f"`{name}` is no local path, and {error.reason}", hint=error.hint) from error
+
+
+def _tokenizer_beside(encoder: Part, role: str) -> dict[str, Part]:
+    """The tokenizer of a text encoder from elsewhere: in a directory beside it, or among its own files."""
+    for inner in dict.fromkeys((encoder.inner.replace(_ENCODER, _TOKENIZER), role, encoder.inner)):
+        if find_file(encoder.root, f"{inner}/{_TOKENIZER_CONFIG}") is not None:
+            return {role: Part(encoder.name, encoder.root, inner, lambda: Weights({}, ()), ())}
+    return {}
 
 
 def _within(role: str) -> str:
@@ -107,32 +121,51 @@ def _settings(folder: Path, role: str, inner: str) -> dict[str, Any]:
 
 
 def _of_file(source: Source, role: str, path: Path) -> Part:
+    if path.suffix == ".gguf":
+        raise SourceError(
+            f"`{path.name}` of the component `{role}` is a GGUF file, whose weights are quantised in blocks: "
+            "expected a `.safetensors` file",
+            hint="get it in half precision or float8, and quantise with `precision`",
+        )
     if path.suffix != ".safetensors":
         raise SourceError(f"`{path.name}` of the component `{role}` is no `.safetensors` file")
-    root, inner = source.place(role)
-    if find_file(root, f"{inner}/{_CONFIG}") is None:
-        raise SourceError(
-            f"`{path.name}` holds weights only, and `{source.name}` has no `{role}/{_CONFIG}` for them: expected a "
-            "directory with both"
-        )
+    root, inner = _described(source, role, path)
 
     def weights() -> Weights:
         mapped = map_weights([path])
-        if not any(name.startswith(_FIRST_OF_LDM) for name in mapped.tensors):
+        original = next((one for one in _ORIGINALS if one.within(mapped.tensors)), None)
+        if original is None:
             return mapped
-        config = source.config(role)
+        part = {
+            name.removeprefix(original.prefix): tensor
+            for name, tensor in mapped.tensors.items()
+            if name.startswith(original.prefix)
+        }
         with refusing_oddities(f"`{role}/{_CONFIG}` of `{source.name}`, with the tensors of `{path.name}`,"):
-            return Weights(convert_ldm_vae_checkpoint(dict(mapped.tensors), config), mapped.maps)
+            return Weights(original.convert(part, source.config(role)), mapped.maps)
 
     return Part(path.name, root, inner, weights, (path,))
 
 
-def _class_of(part: Part) -> list[str | None]:
+def _described(source: Source, role: str, path: Path) -> tuple[Path, str]:
+    """The directory with the config of a file's tensors: the source's own, or the shipped one of a known model."""
+    root, inner = source.place(role)
+    if find_file(root, f"{inner}/{_CONFIG}") is not None:
+        return root, inner
+    tensors = map_weights([path]).tensors
+    if all(name in tensors and tuple(tensors[name].shape) == shape for name, shape in _T5_XXL.items()):
+        return SHARED, "t5-xxl"
+    raise SourceError(
+        f"`{path.name}` holds weights only, and `{source.name}` has no `{role}/{_CONFIG}` for them: expected a "
+        "directory with both"
+    )
+
+
+def _class_of(role: str, part: Part) -> list[str | None]:
     """A component's entry in a model's index: its library and its class."""
-    described = _describes(part.root, part.inner)
-    config = {} if described is None else read_json(part.root, f"{part.inner}/{described}")
-    if described == _TOKENIZER_CONFIG:
-        return ["transformers", config.get("tokenizer_class")]
+    if role.startswith(_TOKENIZER):
+        return ["transformers", read_json(part.root, f"{part.inner}/{_TOKENIZER_CONFIG}").get("tokenizer_class")]
+    config = read_json(part.root, f"{part.inner}/{_CONFIG}")
     architectures = config.get("architectures")
     if isinstance(architectures, list) and architectures:
         return ["transformers", architectures[0]]

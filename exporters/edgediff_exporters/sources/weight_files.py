@@ -80,7 +80,8 @@ def find_weight_files(folder: Path, origin: str) -> list[Path]:
 def _variants(folder: Path, origin: str) -> dict[str, Callable[[], list[Path]]]:
     """What finds the files of each variant, by its name; the plain one's is empty.
 
-    Of a variant that is not taken nothing is read: its shards may be missing, its files pointers.
+    Of a variant that is not taken no weights are read: its shards may be missing, its files pointers. An index whose
+    shards are all missing is none, where there are others.
     """
     names = names_in(folder / origin)
     single: dict[str, list[str]] = {}
@@ -97,6 +98,8 @@ def _variants(folder: Path, origin: str) -> dict[str, Callable[[], list[Path]]]:
             counts[variant] = max(counts.get(variant, 0), int(match["shards"]))
     complete = {variant: files for variant, files in shards.items() if len(files) == counts[variant]}
     indices = {match["variant"] or "": name for name in names if (match := _INDEX.fullmatch(name))}
+    if complete or single:  # else what is missing is told
+        indices = {key: name for key, name in indices.items() if key in shards or _has_shards(folder, origin, name)}
     return {
         **{variant: partial(_all, folder, origin, files) for variant, files in complete.items()},
         **{variant: partial(_indexed, folder, origin, name) for variant, name in indices.items()},
@@ -104,13 +107,25 @@ def _variants(folder: Path, origin: str) -> dict[str, Callable[[], list[Path]]]:
     }
 
 
+def _has_shards(folder: Path, origin: str, index: str) -> bool:
+    """Whether one of an index's files at least is there, or the index is none: that is told where it is taken."""
+    try:
+        return any((folder / origin / name).exists() for name in _shards(folder, origin, index))
+    except SourceError:
+        return True
+
+
 def _indexed(folder: Path, origin: str, index: str) -> list[Path]:
+    return _all(folder, origin, _shards(folder, origin, index))
+
+
+def _shards(folder: Path, origin: str, index: str) -> list[str]:
     shards = read_json(folder, f"{origin}/{index}").get("weight_map")
     if not (isinstance(shards, dict) and shards and all(isinstance(shard, str) for shard in shards.values())):
         raise SourceError(
             f"`{origin}/{index}` does not say which file holds which tensor: expected names by name in `weight_map`"
         )
-    return _all(folder, origin, sorted({Path(shard).name for shard in shards.values()}))  # they lie beside their index
+    return sorted({Path(shard).name for shard in shards.values()})  # they lie beside their index
 
 
 def _all(folder: Path, origin: str, names: list[str]) -> list[Path]:

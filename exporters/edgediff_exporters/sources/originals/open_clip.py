@@ -1,4 +1,4 @@
-"""OpenCLIP's text encoder, as Stable Diffusion 2.x checkpoints hold it, in the names of transformers' CLIP.
+"""OpenCLIP's text encoder, as checkpoints of Stable Diffusion 2.x and XL hold it, in the names of transformers' CLIP.
 
 diffusers' own conversion copies every attention's matrix; here all are views of the mapped file.
 """
@@ -6,11 +6,11 @@ diffusers' own conversion copies every attention's matrix; here all are views of
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import torch
 
-PREFIX = "cond_stage_model.model."
+from edgediff_exporters.sources.originals.base import Config, Tensors
+
 _ENDS = {
     "token_embedding.weight": "embeddings.token_embedding.weight",
     "positional_embedding": "embeddings.position_embedding.weight",
@@ -28,22 +28,23 @@ _PARTS = {
 _QKV = {"attn.in_proj_weight": "weight", "attn.in_proj_bias": "bias"}
 
 
-def convert_open_clip(tensors: Mapping[str, torch.Tensor], *, layers: int) -> dict[str, torch.Tensor]:
-    """The text encoder's tensors by transformers' names, without the ``text_model.`` before them.
+def convert_open_clip(tensors: Tensors, config: Config) -> dict[str, torch.Tensor]:
+    """The text encoder's tensors by transformers' names, with ``text_model.`` before them where it has a projection.
 
     Args:
-        tensors: The checkpoint's.
-        layers: How many layers are read; Stable Diffusion 2.x leaves out OpenCLIP's last.
+        tensors: The text encoder's, by OpenCLIP's names.
+        config: How many layers are read (Stable Diffusion 2.x leaves out OpenCLIP's last), and whether the projection.
     """
     converted: dict[str, torch.Tensor] = {}
-    for full, tensor in tensors.items():
-        name = full.removeprefix(PREFIX)
-        if name == full:
-            continue
+    projected = "CLIPTextModelWithProjection" in config.get("architectures", ())
+    before = "text_model." if projected else ""
+    for name, tensor in tensors.items():
         if name in _ENDS:
-            converted[_ENDS[name]] = tensor
-        elif (match := _LAYER.fullmatch(name)) and int(match[1]) < layers:
-            layer, part = f"encoder.layers.{match[1]}", match[2]
+            converted[before + _ENDS[name]] = tensor
+        elif name == "text_projection" and projected:
+            converted["text_projection.weight"] = tensor.T
+        elif (match := _LAYER.fullmatch(name)) and int(match[1]) < config["num_hidden_layers"]:
+            layer, part = f"{before}encoder.layers.{match[1]}", match[2]
             stem, _, leaf = part.rpartition(".")
             if part in _QKV:
                 for letter, third in zip("qkv", tensor.chunk(3), strict=True):
