@@ -15,6 +15,7 @@ _FOR_CALLS = 0.2
 # What a graph's weights become when an engine has loaded it, as a multiple of its files: processors multiply in
 # float32, so float16 is widened; ONNX Runtime is told to widen int8 that is computed in float32 (``w8``).
 _FLOAT16_WIDENED, _INT8_WIDENED = 2, 4
+_PROCESSOR = ("auto", "cpu")  # every engine of ours takes the processor where nothing is asked for
 
 _MEMORY_INFO = Path("/proc/meminfo")
 _OWN_GROUPS = Path("/proc/self/cgroup")
@@ -35,9 +36,16 @@ def choose_residency(bundle: Bundle, placement: Placement, *, available: int | N
 
 def needed_bytes(bundle: Bundle, placement: Placement) -> int:
     """About how many bytes the weights of all components take when they are loaded; an estimate from their files."""
+    return sum(needed_by_role(bundle, placement).values())
+
+
+def needed_by_role(bundle: Bundle, placement: Placement) -> dict[str, int]:
+    """Likewise of each component that the processor computes; other devices are taken to have memory of their own."""
     components = bundle.manifest.components
-    roles = {use.role for use in bundle.manifest.recipe.graphs()} & components.keys()
-    return sum(_loaded_bytes(components[role], placement) for role in roles)
+    roles = {use.role: None for use in bundle.manifest.recipe.graphs() if use.role in components}
+    return {
+        role: _loaded_bytes(components[role], placement) for role in roles if placement.device_of(role) in _PROCESSOR
+    }
 
 
 def _loaded_bytes(component: Component, placement: Placement) -> int:

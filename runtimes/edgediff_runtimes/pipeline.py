@@ -16,7 +16,7 @@ from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.components import Components
 from edgediff_runtimes.images import ImageSource, read_image
-from edgediff_runtimes.memory import available_bytes, choose_residency, needed_bytes
+from edgediff_runtimes.memory import available_bytes, choose_residency, needed_by_role
 from edgediff_runtimes.noise import noise_source, per_image
 from edgediff_runtimes.placement import Placement, Residency
 from edgediff_runtimes.results import Result, Step, Timings
@@ -220,12 +220,19 @@ def _residency(bundle: Bundle, placement: Placement) -> Residency:
     available = available_bytes()
     chosen = choose_residency(bundle, placement, available=available)
     if chosen == "sequential" and available is not None:
-        warnings.warn(
-            f"memory is short: the components take about {_gigabytes(needed_bytes(bundle, placement))} when they are "
+        needed = needed_by_role(bundle, placement)
+        words = (
+            f"memory is short: the components take about {_gigabytes(sum(needed.values()))} when they are "
             f"loaded, and {_gigabytes(available)} are available, so each is freed as soon as it is not needed "
-            "(`sequential`); `resident` keeps them",
-            stacklevel=3,
+            "(`sequential`); `resident` keeps them"
         )
+        largest = max(needed, key=needed.__getitem__)
+        if needed[largest] > available:
+            less = "a bundle of a smaller precision" + ("" if placement.low_memory else ", or `low_memory=True`,")
+            words += (
+                f". That is not enough: `{largest}` alone takes about {_gigabytes(needed[largest])}; {less} needs less"
+            )
+        warnings.warn(words, stacklevel=3)
     return chosen
 
 

@@ -5,12 +5,13 @@ What may differ by component is one value for all of them, or a mapping by role 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar, Union, final
 
 from edgediff_runtimes.engines import Engine, EngineOptions, engine_for, get_engine
 from edgediff_runtimes.engines.base import Graph
+from edgediff_runtimes.engines.execution import EXECUTIONS
 from edgediff_runtimes.errors import SettingError
 
 T = TypeVar("T")
@@ -55,6 +56,11 @@ class Placement:
     def __post_init__(self) -> None:
         if self.residency not in (None, *RESIDENCIES):
             raise SettingError("residency", got=self.residency, expected=f"one of {', '.join(RESIDENCIES)}")
+        for name in ("low_memory", "keep_compiled", "strict"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingError(name, got=getattr(self, name), expected="True or False")
+        for name, (fits, expected) in _KINDS.items():
+            _check_kind(name, getattr(self, name), fits=fits, expected=expected)
         for role in self._named:
             self.options_of(role)
 
@@ -117,8 +123,33 @@ def named_engines(named: ByRole[Engine | str | None]) -> ByRole[Engine | None]:
     """
     if not isinstance(named, Mapping):
         return get_engine(named) if isinstance(named, str) else named
-    found = {name: get_engine(name) for name in dict.fromkeys(named.values()) if isinstance(name, str)}
+    found = {name: get_engine(name) for name in dict.fromkeys(each for each in named.values() if isinstance(each, str))}
     return {role: found[engine] if isinstance(engine, str) else engine for role, engine in named.items()}
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+# What a value of an option is, and how that is called; the engine's own options look at theirs.
+_KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "engine": (lambda value: value is None or isinstance(value, Engine), "an engine, its name, or None"),
+    "device": (_is_name, "the name of a device"),
+    "execution": (lambda value: value is None or _is_name(value), f"one of {', '.join(EXECUTIONS)}, or None"),
+}
+
+
+def _check_kind(name: str, given: object, *, fits: Callable[[object], bool], expected: str) -> None:
+    """Refuse a value of another kind, for all components or for one."""
+    if not isinstance(given, Mapping):
+        if not fits(given):
+            raise SettingError(name, got=given, expected=f"{expected}, or a mapping of such by component")
+        return
+    for role, value in given.items():
+        if not _is_name(role):
+            raise SettingError(name, got=given, expected=f"components by name, or `{EVERY}` for all others")
+        if not fits(value):
+            raise SettingError(name, got=f"{role}={_text(value)}", expected=f"{expected} behind the component")
 
 
 def _of(given: ByRole[T], role: str, default: T) -> T:

@@ -8,11 +8,12 @@ import warnings
 import pytest
 
 from edgediff_runtimes import memory, pipeline
-from edgediff_runtimes.memory import available_bytes, choose_residency, needed_bytes
+from edgediff_runtimes.memory import available_bytes, choose_residency, needed_by_role, needed_bytes
 from edgediff_runtimes.pipeline import Pipeline
 from edgediff_runtimes.placement import Placement
 
 PLAIN = Placement()
+ALONE = "That is not enough: `unet` alone takes about 2.0 GB; a bundle of a smaller precision"
 
 
 def _in(bundle, precision, **fields):
@@ -44,6 +45,34 @@ def test_a_fifth_is_left_for_what_calls_compute_with(tiny):
     assert choose_residency(tiny, PLAIN, available=needed * 5 // 4 + 1) == "resident"
     assert choose_residency(tiny, PLAIN, available=needed * 5 // 4 - 1) == "sequential"
     assert choose_residency(tiny, PLAIN, available=None) == "resident"
+
+
+def test_only_what_the_processor_computes_is_counted(tiny):
+    bundle = _in(tiny, "fp32")
+    counted = {role: 1000 * len(part.files) for role, part in bundle.manifest.components.items()}
+    assert needed_by_role(bundle, PLAIN) == counted
+    assert needed_by_role(bundle, Placement(device={"vae_decoder": "cpu", "*": "auto"})) == counted
+    del counted["unet"]
+    assert needed_by_role(bundle, Placement(device={"unet": "gpu"})) == counted
+    assert needed_bytes(bundle, Placement(device="npu")) == 0
+
+
+@pytest.mark.parametrize(
+    ("left", "low_memory", "said"),
+    [
+        (2.0, False, "`resident` keeps them$"),
+        (1.9, False, f"keeps them. {ALONE}, or `low_memory=True`, needs less$"),
+        (1.9, True, f"keeps them. {ALONE} needs less$"),
+    ],
+)
+def test_where_the_largest_alone_is_too_large_it_is_said(tiny, fake_engine, monkeypatch, left, low_memory, said):
+    bundle = _in(tiny, "fp32")
+    needed = dict.fromkeys(bundle.manifest.components, 5 * 10**8) | {"unet": 2 * 10**9}
+    monkeypatch.setattr(memory, "needed_by_role", lambda *_: needed)
+    monkeypatch.setattr(pipeline, "needed_by_role", lambda *_: needed)
+    monkeypatch.setattr(pipeline, "available_bytes", lambda: int(left * 10**9))
+    with pytest.warns(UserWarning, match=said):
+        Pipeline(tiny, Placement(engine=fake_engine, low_memory=low_memory)).close()
 
 
 @pytest.fixture

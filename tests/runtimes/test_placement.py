@@ -84,6 +84,19 @@ def test_a_component_that_there_is_not(tiny, case):
         ({"execution": {"unet": "fp8"}}, "`execution` is 'fp8': expected one of f32, bf16, f16"),
         ({"threads": {"unet": 0}}, "`threads` is 0: expected a whole number of at least 1"),
         ({"residency": "sometimes"}, "`residency` is 'sometimes': expected one of resident, sequential"),
+        ({"device": ["cpu"]}, "`device` is ['cpu']: expected the name of a device, or a mapping of such by component"),
+        ({"device": None}, "`device` is None: expected the name of a device, or a mapping of such by component"),
+        ({"device": {"unet": ""}}, "`device` is 'unet=': expected the name of a device behind the component"),
+        ({"device": {3: "cpu"}}, "`device` is {3: 'cpu'}: expected components by name, or `*` for all others"),
+        ({"engine": 3}, "`engine` is 3: expected an engine, its name, or None, or a mapping of such by component"),
+        ({"engine": {"unet": 3}}, "`engine` is 'unet=3': expected an engine, its name, or None behind the component"),
+        (
+            {"execution": ["f32"]},
+            "`execution` is ['f32']: expected one of f32, bf16, f16, or None, or a mapping of such by component",
+        ),
+        ({"low_memory": "yes"}, "`low_memory` is 'yes': expected True or False"),
+        ({"keep_compiled": None}, "`keep_compiled` is None: expected True or False"),
+        ({"strict": 3}, "`strict` is 3: expected True or False"),
     ],
 )
 def test_a_value_that_there_is_not(asked, sentence):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines.execution import EXECUTIONS
@@ -127,6 +127,7 @@ class Session(ABC):
         self.close()
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Loads graphs for devices."""
 
