@@ -26,7 +26,7 @@ BOUNDS = {"onnxruntime": (1e-3, 2), "openvino": (5e-3, 4)}  # of latents, of pic
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers", "ignore::FutureWarning")
 
 # A case is an export, about a minute of a core. Every run has those that differ most; the night has all others.
-OFTEN = ("ddpm", "dit", "flux", "stable-diffusion-xl", "z-image")
+OFTEN = ("ddpm", "dit", "flux-dev", "flux-schnell", "stable-diffusion-xl", "z-image")
 BY_NIGHT = (pytest.mark.slow, pytest.mark.nightly)
 # Every model with every plan, from noise and, where it can, from a picture.
 ASKED = [
@@ -35,7 +35,7 @@ ASKED = [
         plan,
         from_picture,
         id=f"{name}-{'image' if from_picture else 'noise'}-{plan}",
-        marks=() if model.case.NAME in OFTEN else BY_NIGHT,
+        marks=() if name in OFTEN else BY_NIGHT,
     )
     for name, model in MODELS.items()
     for plan, from_picture in model.plans
