@@ -6,6 +6,7 @@ import json
 import shutil
 import warnings
 
+import huggingface_hub
 import pytest
 import torch
 from diffusers import AutoencoderTiny
@@ -67,3 +68,23 @@ def test_a_tiny_autoencoder_gives_scaled_latents(small, tmp_path, case):
     assert {plan.role: plan.outputs for plan in opened.plans}["vae_encoder"] == ("latent_sample",)
     parts = [part for phase in opened.recipe.first.phases.values() for part in phase]
     assert not any(isinstance(part, Gaussian) for part in parts)
+
+
+def test_a_component_of_a_model_in_the_hubs_cache(small, tmp_path, monkeypatch):
+    folder = small("flux", variant="-dev")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    commit, repository = "0" * 40, tmp_path / "models--owner--model"
+    shutil.copytree(folder, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    others = dict.fromkeys(("text_encoder", "text_encoder_2", "vae"), "owner/model")
+    folder_without = shutil.copytree(folder, tmp_path / "without")
+    shutil.rmtree(folder_without / "tokenizer_2")
+    opened = open_model(folder_without, config=None, components=others)
+    assert {role: part.name for role, part in opened.source.replaced.items()} == others | {"tokenizer_2": "owner/model"}
+    for origin in others:
+        found, expected = opened.source.weights(origin).tensors, weights_of(folder / origin)
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
