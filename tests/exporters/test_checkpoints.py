@@ -254,6 +254,36 @@ def test_names_and_values_are_those_of_diffusers_conversion(published, layout):
     }  # fmt: skip
 
 
+def test_flux_with_its_parts_from_files(published, small, tmp_path):
+    states = {origin: module.state_dict() for origin, module in published("flux-dev").items()}
+    files = {
+        "text_encoder": with_wrapper(states["text_encoder"]),
+        "text_encoder_2": {
+            f"encoder.{name}" if name != "embed_tokens.weight" else "shared.weight": tensor
+            for name, tensor in states["text_encoder_2"].items()
+        },
+        "vae": original_vae(states["vae"], 4, ""),
+    }
+    parts = {origin: write_holes(tmp_path / f"{origin}.safetensors", tensors) for origin, tensors in files.items()}
+    path = write_holes(tmp_path / "flux.safetensors", shapes_of("flux-dev", published("flux-dev")))
+    with pytest.raises(SourceError, match=r"`flux.safetensors` holds no `tokenizer_2`: expected it from elsewhere"):
+        open_model(path, config=None, components=parts)
+    tokenizer = small("flux", variant="-dev") / "tokenizer_2"
+    opened = open_model(path, config=None, components={**parts, "tokenizer_2": tokenizer})
+    assert opened.recommended({"steps": 28, "guidance": 3.5}).width == 1024
+    assert opened.scheduler(steps=28)["use_dynamic_shifting"] is True
+    assert opened.recipe.first.space.channels == 16
+    assert opened.source.config("text_encoder_2")["d_model"] == 4096
+    assert write_tokenizer(opened.source, "tokenizer_2", tmp_path).kind == "unigram"  # and not CLIP's
+    # A T5 without a config is known by its shape.
+    of_stable_diffusion = described_by(LAYOUTS["sd3-medium"])
+    assert described_by(LAYOUTS["flux-dev"]).config("text_encoder_2") == of_stable_diffusion.config("text_encoder_3")
+    alone = write_holes(tmp_path / "sd3.safetensors", shapes_of("sd3-medium", published("sd3-medium")))
+    parts |= {"text_encoder_3": parts.pop("text_encoder_2"), "text_encoder_2": parts["text_encoder"]}
+    with pytest.raises(SourceError, match="holds no `tokenizer_3`"):
+        open_model(alone, config=None, components=parts)
+
+
 def test_the_tokenizer_beside_a_text_encoder_comes_with_it(small, tmp_path):
     folder = small("flux", variant="-dev")
     configs = shutil.copytree(folder, tmp_path / "configs", ignore=lambda _, names: {"tokenizer_2"} & {*names})
