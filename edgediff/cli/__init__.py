@@ -17,7 +17,7 @@ from typing import TextIO, final
 import click
 
 from edgediff.cli import streams
-from edgediff.cli.wording import as_options
+from edgediff.cli.wording import as_options, with_option
 
 INTERRUPTED = 130
 _COMMANDS = ("export", "run", "inspect", "verify", "models", "devices", "samplers", "bench", "cache")
@@ -103,13 +103,15 @@ def _hung_up(terminals: list[TextIO], number: int, frame: FrameType | None) -> N
 
 def _told(error: Exception, arguments: list[str]) -> bool:
     """Show a known error in a sentence; False for one that is not known."""
-    from edgediff_runtimes.errors import EdgediffError
+    from edgediff_runtimes.errors import EdgediffError, SettingError
 
     if isinstance(error, MemoryError):  # of which the library's own hints know no command
         sentence = f"there is not enough memory: {error}"
         if isinstance(error, EdgediffError):
             sentence = error.sentence
         _show_error(sentence, hint=_what_needs_less(arguments))
+    elif isinstance(error, SettingError):
+        _show_error(with_option(error.sentence, error.setting, group), hint=error.hint)
     elif isinstance(error, EdgediffError):
         _show_error(error.sentence, hint=error.hint)
     elif isinstance(error, OSError) and streams.failed_to_print(error):

@@ -2,6 +2,7 @@
 
 An error's hint names a setting as a program would give it, in backticks: ```low_memory=True```. Of the command it is
 ```--low-memory```. What is no option of any subcommand, such as a sampler's field, stays as it is.
+A sentence stays too, but for the name of the setting that it is about.
 """
 
 from __future__ import annotations
@@ -23,15 +24,8 @@ def as_options(hint: str, group: click.Group) -> str:
         hint: As an error has it.
         group: The command whose subcommands have the options.
     """
-    context = click.Context(group)
-    commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
-    found = [param for command in commands.values() if command is not None for param in command.params]
-    options = {
-        name: max(param.opts, key=len)
-        for param in found
-        if isinstance(param, click.Option)
-        for name in (str(param.name), max(param.opts, key=len).lstrip("-").replace("-", "_"))
-    }
+    commands = _commands(group)
+    options = _options(commands)
 
     def worded(quoted: re.Match[str]) -> str:
         text = quoted[1]
@@ -44,6 +38,37 @@ def as_options(hint: str, group: click.Group) -> str:
         return quoted[0]
 
     return _QUOTED.sub(worded, hint)
+
+
+def with_option(sentence: str, setting: str, group: click.Group) -> str:
+    """A sentence with the setting that it is about as the command calls it, where that is another word.
+
+    Args:
+        sentence: As a ``SettingError`` has it.
+        setting: The setting's name in Python.
+        group: The command whose subcommands have the options.
+    """
+    option = _options(_commands(group)).get(setting, setting)
+    if option.lstrip("-") == setting:
+        return sentence
+    return sentence.replace(f"`{setting}`", f"`{option}`", 1)
+
+
+def _commands(group: click.Group) -> dict[str, click.Command]:
+    context = click.Context(group)
+    named = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: command for name, command in named.items() if command is not None}
+
+
+def _options(commands: dict[str, click.Command]) -> dict[str, str]:
+    """The longest spelling of every option, by its name in Python and by that spelling's own words."""
+    return {
+        name: max(param.opts, key=len)
+        for command in commands.values()
+        for param in command.params
+        if isinstance(param, click.Option)
+        for name in (str(param.name), max(param.opts, key=len).lstrip("-").replace("-", "_"))
+    }
 
 
 def _argument(word: str, options: dict[str, str]) -> str:

@@ -174,11 +174,11 @@ def test_a_picture_of_nothing_needs_no_prompt_and_is_drawn_again(command, pixels
     ("model", "args", "said"),
     [
         ("labels", ["a cat"], ("takes no text", "hint: `--label` says which class to draw")),
-        ("labels", [], ("`class_label` is None", "hint: `--label` says which class to draw")),
+        ("labels", [], ("`--label` is None", "hint: `--label` says which class to draw")),
         ("labels", ["--label", "gold fish"], ("is 'gold fish'", "hint: did you mean goldfish")),
         ("pixels", ["a cat"], ("takes no text", "")),
         ("pixels", ["--label", "1"], ("has no classes", "")),
-        ("bundle", ["a cat", "--label", "1"], ("`class_label` is '1': expected nothing", "")),
+        ("bundle", ["a cat", "--label", "1"], ("`--label` is '1': expected nothing", "")),
     ],
     ids=str,
 )

@@ -25,11 +25,11 @@ REFUSED = {
     "--original-size": ("64x96", "`original_width` is 64: expected nothing, because the bundle's model does not"),
     "--crop": ("3,5", "`crop_left` is 3: expected nothing, because the bundle's model does not take it"),
     "--target-size": ("64x64", "`target_width` is 64: expected nothing"),
-    "--label": ("7", "`class_label` is '7': expected nothing"),
-    "--true-guidance": ("2", "`true_guidance` is 2.0: expected nothing"),
-    "--aesthetic-score": ("6", "`aesthetic_score` is 6.0: expected nothing"),
-    "--negative-aesthetic-score": ("2", "`negative_aesthetic_score` is 2.0: expected nothing"),
-    "--refiner-start": ("0.8", "`refiner_start` is 0.8: expected nothing"),
+    "--label": ("7", "`--label` is '7': expected nothing"),
+    "--true-guidance": ("2", "`--true-guidance` is 2.0: expected nothing"),
+    "--aesthetic-score": ("6", "`--aesthetic-score` is 6.0: expected nothing"),
+    "--negative-aesthetic-score": ("2", "`--negative-aesthetic-score` is 2.0: expected nothing"),
+    "--refiner-start": ("0.8", "`--refiner-start` is 0.8: expected nothing"),
     "--encode": ("mode", "`encode` is 'mode': expected nothing, because there is no image"),
 }
 

@@ -8,8 +8,8 @@ import pytest
 
 from edgediff import cli
 from edgediff.cli import group
-from edgediff.cli.wording import as_options
-from edgediff_runtimes.errors import BundleNotFoundError, NonFiniteError, OutOfMemoryError, QualityError
+from edgediff.cli.wording import as_options, with_option
+from edgediff_runtimes.errors import BundleNotFoundError, NonFiniteError, OutOfMemoryError, QualityError, SettingError
 
 SAID = [
     ("raise `guidance`", "raise `--guidance`"),
@@ -40,6 +40,16 @@ LEFT = [
 @pytest.mark.parametrize(("python", "command"), SAID)
 def test_settings_become_options(python, command):
     assert as_options(python, group) == command
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [("class_label", "--label"), ("true_guidance", "--true-guidance"), ("steps", "steps"), ("beta_end", "beta_end")],
+)
+def test_a_sentence_names_the_option_where_it_is_another_word(setting, named):
+    error = SettingError(setting, got="`class_label`", expected="nothing, because `label` has it")
+    expected = f"`{named}` is '`class_label`': expected nothing, because `label` has it"
+    assert with_option(error.sentence, error.setting, group) == expected
 
 
 @pytest.mark.parametrize("hint", LEFT)
