@@ -145,7 +145,7 @@ def _described(
         recipe=opened.recipe,
         components={},
         scheduler=scheduler,
-        tokenizers=tuple(_tokenizer(opened.source, name, folder, format_) for name in opened.recipe.tokenizers),
+        tokenizers=tuple(_tokenizer(opened, name, folder, format_) for name in opened.recipe.tokenizers),
         defaults=defaults,
         provenance=origin,
     )
@@ -178,8 +178,8 @@ def _beside_fp32(order: Order, folder: Path, described: Manifest, on_progress: O
     return manifest
 
 
-def _tokenizer(model: Source, name: str, folder: Path, format_: str) -> Tokenizer:
-    tokenizer = write_tokenizer(model, name, folder)
+def _tokenizer(opened: OpenedModel, name: str, folder: Path, format_: str) -> Tokenizer:
+    tokenizer = write_tokenizer(opened.source, name, folder, reader=opened.reader(name))
     return with_openvino_graph(tokenizer, folder) if format_ == "openvino" else tokenizer
 
 

@@ -21,6 +21,7 @@ from edgediff_runtimes.bundle import Defaults
 from edgediff_runtimes.errors import SettingError, SourceError
 from edgediff_runtimes.families import Family, family_of
 from edgediff_runtimes.recipe import Recipe
+from edgediff_runtimes.recipe.declarations import Tokens
 from edgediff_runtimes.settings import checks
 
 
@@ -49,6 +50,17 @@ class OpenedModel:
     recipe: Recipe
     defaults: Defaults
     plans: tuple[ComponentPlan, ...]
+
+    def reader(self, tokenizer: str) -> str:
+        """The directory in the source of the component that reads a tokenizer's ids, as the recipe says."""
+        ids = {
+            (stage.name, part.ids)
+            for stage in self.recipe.stages
+            for part in stage.given
+            if isinstance(part, Tokens) and part.tokenizer == tokenizer
+        }
+        fed = {use.role for use in self.recipe.graphs() for name in use.feeds.values() if (use.stage, name) in ids}
+        return next(plan.origin for plan in self.plans if plan.role in fed)
 
     def recommended(self, given: Mapping[str, float]) -> Defaults:
         """What its bundle recommends: the family's numbers, replaced by those that were asked for.

@@ -32,13 +32,14 @@ _FILES = (
 )
 
 
-def write_tokenizer(source: Source, origin: str, folder: Path) -> Tokenizer:
+def write_tokenizer(source: Source, origin: str, folder: Path, *, reader: str) -> Tokenizer:
     """Copy a tokenizer and write its ``tokenizer.json``.
 
     Args:
         source: Where it comes from.
-        origin: Its directory there, and in the bundle; ``tokenizer`` feeds ``text_encoder``, and so on.
+        origin: Its directory there, and in the bundle.
         folder: The bundle.
+        reader: The directory there of what reads its ids.
 
     Raises:
         SourceError: There is no tokenizer, or it cannot be read.
@@ -57,7 +58,7 @@ def write_tokenizer(source: Source, origin: str, folder: Path) -> Tokenizer:
         kind = kind_of(stated, name=f"{origin}/tokenizer_config.json", whole=lambda: read_file(here, WHOLE))
     if kind in _WRITTEN and not (here / WHOLE).is_file():
         _WRITTEN[kind](here, origin)
-    limit = _most_tokens(source, origin, kind)
+    limit = _most_tokens(source, origin, kind, reader=reader)
     length = stated.get("model_max_length")  # 1e30 where none was set
     if not (isinstance(length, int | float) and 1 <= length <= limit):
         length = limit
@@ -69,9 +70,9 @@ def write_tokenizer(source: Source, origin: str, folder: Path) -> Tokenizer:
     return Tokenizer(origin, int(length), files, kind)
 
 
-def _most_tokens(source: Source, origin: str, kind: str) -> int:
+def _most_tokens(source: Source, origin: str, kind: str, *, reader: str) -> int:
     """No prompt can be longer than the text encoder has positions. T5's have none."""
-    limit = source.config(origin.replace("tokenizer", "text_encoder")).get("max_position_embeddings")
+    limit = source.config(reader).get("max_position_embeddings")
     if limit is None and kind != "clip":
         return TOKENS.most
     if type(limit) is not int or limit < 1:

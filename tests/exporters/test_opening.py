@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,9 +15,12 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from edgediff_exporters.families import ADMITTED, PLANS
 from edgediff_exporters.leftovers import UnreadTensorsWarning
-from edgediff_exporters.opening import open_model
+from edgediff_exporters.opening import OpenedModel, open_model
 from edgediff_exporters.scheduler import bundle_scheduler
 from edgediff_runtimes.errors import SettingError, SourceError
+from edgediff_runtimes.recipe import Recipe
+from edgediff_runtimes.recipe.declarations import Graph, Tokens
+from edgediff_runtimes.recipe.recipe import Space, Stage
 from edgediff_runtimes.sampling import build_sampler
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
@@ -270,3 +274,17 @@ def test_a_folders_name_tells_nothing(turbo, fields):
     named = turbo.rename(turbo.with_name("my-turbo"))
     defaults = open_model(named, config=None).recommended({})
     assert (defaults.steps, defaults.guidance) == (20, 7.5)
+
+
+def test_what_reads_a_tokenizers_ids_is_asked_of_the_recipe():
+    """And not told by its name."""
+    given = (
+        Tokens("words", "ids"),
+        Tokens("signs", "ids_2"),
+        Graph("language_model", {"input_ids": "ids_2"}, {"states": "text"}),
+        Graph("clip", {"input_ids": "ids"}, {"states": "pooled"}),
+    )
+    stage = Stage(name="base", space=Space(4), given=given, tasks={}, network=(), result=())
+    plans = tuple(SimpleNamespace(role=role, origin=f"{role}_of_source") for role in ("clip", "language_model"))
+    opened = OpenedModel(source=None, family=None, recipe=Recipe((stage,)), defaults=None, plans=plans)
+    assert [opened.reader(name) for name in ("words", "signs")] == ["clip_of_source", "language_model_of_source"]

@@ -189,7 +189,7 @@ def test_a_lone_checkpoint_of_stable_diffusion_1_is_known_by_its_tensors(shapes,
     assert (defaults.steps, defaults.guidance, defaults.width, defaults.height) == (20, 7.5, 512, 512)
     assert opened.scheduler(steps=20)["_class_name"] == "PNDMScheduler"
     assert opened.source.name == "mine.safetensors"
-    tokenizer = write_tokenizer(opened.source, "tokenizer", tmp_path)
+    tokenizer = write_tokenizer(opened.source, "tokenizer", tmp_path, reader="text_encoder")
     assert (tokenizer.max_tokens, len(tokenizer.files)) == (77, 5)
     assert open_tokenizer(tmp_path / "tokenizer", max_tokens=77).encode(["a cat"]).ids[0, :5].tolist() == [
         49406, 320, 2368, 49407, 49407

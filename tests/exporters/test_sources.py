@@ -254,7 +254,7 @@ def test_odd_json_is_one_sentence(copy, content):
 def test_an_odd_prompt_limit_is_the_text_encoders(copy, tmp_path, stated):
     edit(copy / "tokenizer" / "tokenizer_config.json", model_max_length=stated)
     (tmp_path / "bundle").mkdir()
-    assert write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle").max_tokens == 24
+    assert write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle", reader="text_encoder").max_tokens == 24
 
 
 def _with_t5(copy, stated):
@@ -269,7 +269,7 @@ def _with_t5(copy, stated):
 def test_the_files_of_t5s_tokenizer_are_copied(copy, tmp_path, stated, most):
     _with_t5(copy, stated)
     (tmp_path / "bundle").mkdir()
-    tokenizer = write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle")
+    tokenizer = write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle", reader="text_encoder")
     assert (tokenizer.kind, tokenizer.max_tokens) == ("unigram", most)
     names = ["spiece.model", "tokenizer.json", "tokenizer_config.json"]
     assert [file.path for file in tokenizer.files] == [f"tokenizer/{name}" for name in names]
@@ -290,7 +290,7 @@ def test_a_tokenizer_that_the_runtime_cannot_read_is_refused(copy, tmp_path):
     (copy / "tokenizer" / "spiece.model").write_bytes(b"no pieces")
     (tmp_path / "bundle").mkdir()
     with pytest.raises(SourceError, match="holds no readable tokenizer"):
-        write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle")
+        write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle", reader="text_encoder")
 
 
 def test_t5s_tokenizer_without_a_graph_for_openvino_is_told_and_no_failure(copy, tmp_path, monkeypatch):
@@ -300,7 +300,7 @@ def test_t5s_tokenizer_without_a_graph_for_openvino_is_told_and_no_failure(copy,
     monkeypatch.setattr(openvino_tokenizer, "write_openvino_tokenizer", fail)
     _with_t5(copy, 512)
     (tmp_path / "bundle").mkdir()
-    tokenizer = write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle")
+    tokenizer = write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle", reader="text_encoder")
     with pytest.warns(openvino_tokenizer.TokenizerGraphWarning, match=r"`tokenizer` cannot be written.*left out"):
         assert openvino_tokenizer.with_openvino_graph(tokenizer, tmp_path / "bundle") == tokenizer
     with pytest.raises(ExportError, match="cannot be written for OpenVINO"):
@@ -313,7 +313,7 @@ def test_a_tokenizer_of_an_unknown_class_is_named(copy, tmp_path):
     with pytest.raises(
         SourceError, match=r"^`tokenizer/tokenizer_config.json: tokenizer_class` is .*XLNet.* CLIPTokenizer"
     ):
-        write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle")
+        write_tokenizer(open_source(copy), "tokenizer", tmp_path / "bundle", reader="text_encoder")
 
 
 def test_an_unknown_format_is_refused(sd1, tmp_path):

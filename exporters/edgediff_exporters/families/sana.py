@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderDC, SanaTransformer2DModel
 
 from edgediff_exporters.families.admitted import Admitted
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, called_by_name
 from edgediff_exporters.families.fitting import check_latents, check_text
 from edgediff_exporters.modules.language_models import (
     GEMMA_TOKENIZERS,
@@ -83,21 +83,12 @@ def _transformer(config: Config) -> ComponentPlan:
         role="transformer",
         origin="transformer",
         build=SanaTransformer2DModel.from_config,
-        forward=_network,
+        forward=called_by_name(inputs),
         inputs=inputs,
         outputs=("out_hidden_states",),
         traced={"batch": 2, "height": 5, "width": 7, "sequence": 9},
         checked={"batch": 3, "height": 6, "width": 4, "sequence": 12},
     )
-
-
-def _network(
-    module: torch.nn.Module, sample: torch.Tensor, text: torch.Tensor, timestep: torch.Tensor, mask: torch.Tensor
-) -> Outputs:
-    out: Outputs = module(
-        sample, encoder_hidden_states=text, timestep=timestep, encoder_attention_mask=mask, return_dict=False
-    )
-    return out
 
 
 def decoder(config: Config) -> ComponentPlan:

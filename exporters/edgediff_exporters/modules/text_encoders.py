@@ -70,10 +70,7 @@ def clip_states(role: str, config: Config, *, projected: bool) -> ComponentPlan:
         build=lambda config: module(CLIPTextConfig.from_dict(config)),
         forward=forward,
         inputs=(GraphInput("input_ids", torch.int32, ("batch", "sequence"), below=config["vocab_size"]),),
-        outputs=(
-            *(("text_embeds", "last_hidden_state") if projected else ("last_hidden_state", "pooler_output")),
-            *states,
-        ),
+        outputs=(*first, *states),
         traced={"batch": 2, "sequence": 9},
         checked={"batch": 3, "sequence": config["max_position_embeddings"]},
         rename=(lambda name: name) if projected else _rename_clip,
