@@ -23,6 +23,9 @@ from edgediff_exporters.verification import verify
 from edgediff_runtimes.bundle import Component, FileEntry
 from edgediff_runtimes.precisions import precision_of
 
+_M_MMAP_THRESHOLD = -3  # malloc.h
+_MAPPED_BYTES = 1 << 20
+
 
 def export_component(
     source: Source, plan: ComponentPlan, folder: Path, precision: str, on_progress: OnProgress
@@ -41,6 +44,7 @@ def export_component(
     """
     config = source.config(plan.origin)
     weights = source.weights(plan.origin).renamed(plan.rename)
+    give_memory_back()
     on_progress(ExportProgress(plan.role, "trace", 0, 1))
     row = precision_of(precision)
     traced = trace(plan, config, dtype=torch.float16 if row.half else torch.float32)
@@ -77,11 +81,16 @@ def export_component(
 def give_memory_back() -> None:
     """Free what is left of a traced graph, which is full of cycles, and what the C library keeps of freed blocks.
 
-    Without this one component's leftovers would count on top of the next one's needs.
+    Without this one component's leftovers would count on top of the next one's needs. From the first call on, glibc
+    maps every block of a MB or more by itself: left alone it soon takes up to 32 MB from its heap, and holes of that
+    size stay there.
     """
     gc.collect()
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:  # glibc's
-        trim(0)
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        if (trim := getattr(library, "malloc_trim", None)) is not None:  # glibc's
+            library.mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES)
+            trim(0)
 
 
 def _public(config: Config) -> Config:

@@ -22,6 +22,7 @@ from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines import Engine, Graph, Session, engine_for, other_engines
 from edgediff_runtimes.engines.forking import HomeProcess
 from edgediff_runtimes.errors import EngineError, NonFiniteError, SettingError
+from edgediff_runtimes.families.other_outputs import OTHER_OUTPUTS
 from edgediff_runtimes.installing import install_line
 from edgediff_runtimes.placement import Placement, Residency
 from edgediff_runtimes.tensors import Array, TensorSpec
@@ -129,11 +130,10 @@ class Loaded:
         given = session.run(
             {name: _fitted(array, session.inputs[name]) for name, array in feeds.items()}, cancel=cancel
         )
-        if len(outputs) == len(given) == 1:  # programs that export call one and the same output otherwise
-            return dict(zip(outputs, given.values(), strict=True))
-        if missing := [name for name in outputs if name not in given]:
+        found = {name: name if name in given else OTHER_OUTPUTS.get(name, name) for name in outputs}
+        if missing := [name for name, there in found.items() if there not in given]:
             raise EngineError(f"the graph of `{self.role}` gives {', '.join(sorted(given))}: expected `{missing[0]}`")
-        return {name: given[name] for name in outputs}
+        return {name: given[there] for name, there in found.items()}
 
 
 @final

@@ -39,7 +39,8 @@ class Precision:
         formats: The formats that have it.
         tolerance: The largest allowed max |graph - module| / max |module| of a graph that is written straight. Measured
             on trained and random weights: fp32 stays under 1e-5; half precision has 11 bits, and a deep network loses
-            a few of them; ``w8`` measured 0.7e-2 to 4.2e-2, ``w4`` 6.5e-2 to 9.2e-2.
+            a few of them; ``w8`` measured 0.7e-2 to 4.2e-2, ``w4`` 6.5e-2 to
+            2.7e-1, the last of a random transformer of 57 blocks.
         suited: What it means for a component when it is asked for as a whole, by the component's duty. An encoder of
             conditions runs once per picture: there is nothing to win by rounding its activations, and on trained models
             they cost as much as half of all that int8 costs. What makes pictures has hardly any products for ``w4``,
@@ -96,7 +97,7 @@ _ROWS = (
         _STORED,
         storage="int4",
         straight=True,
-        tolerance=3e-1,
+        tolerance=5e-1,
         suited={"condition": "w8", "picture": "w8"},
     ),
     Precision(

@@ -203,7 +203,7 @@ def test_a_lone_checkpoint_of_stable_diffusion_xl_is_known_by_its_tensors(publis
     assert [plan.role for plan in opened.plans] == [
         *(["text_encoder"] if base else []), "text_encoder_2", "unet", "vae_decoder", "vae_encoder"
     ]  # fmt: skip
-    tokenizer = write_tokenizer(opened.source, "tokenizer_2", tmp_path)
+    tokenizer = write_tokenizer(opened.source, "tokenizer_2", tmp_path, reader="text_encoder_2")
     assert (tokenizer.max_tokens, tokenizer.kind) == (77, "clip")
     assert '"pad_token": "!"' in (tmp_path / "tokenizer_2" / "tokenizer_config.json").read_text()
 
@@ -274,7 +274,9 @@ def test_flux_with_its_parts_from_files(published, small, tmp_path):
     assert opened.scheduler(steps=28)["use_dynamic_shifting"] is True
     assert opened.recipe.first.space.channels == 16
     assert opened.source.config("text_encoder_2")["d_model"] == 4096
-    assert write_tokenizer(opened.source, "tokenizer_2", tmp_path).kind == "unigram"  # and not CLIP's
+    assert (
+        write_tokenizer(opened.source, "tokenizer_2", tmp_path, reader="text_encoder_2").kind == "unigram"
+    )  # and not CLIP's
     # A T5 without a config is known by its shape.
     of_stable_diffusion = described_by(LAYOUTS["sd3-medium"])
     assert described_by(LAYOUTS["flux-dev"]).config("text_encoder_2") == of_stable_diffusion.config("text_encoder_3")

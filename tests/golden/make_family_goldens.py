@@ -78,7 +78,9 @@ def write_bundle(opened: OpenedModel, folder: Path, name: str) -> None:
         recipe=opened.recipe,
         components=components,
         scheduler=opened.scheduler(steps=opened.defaults.steps),
-        tokenizers=tuple(write_tokenizer(opened.source, one, folder) for one in opened.recipe.tokenizers),
+        tokenizers=tuple(
+            write_tokenizer(opened.source, one, folder, reader=opened.reader(one)) for one in opened.recipe.tokenizers
+        ),
         defaults=opened.defaults,
         provenance=Provenance(source=name, tools={one: version(one) for one in ("torch", "diffusers", "transformers")}),
     )

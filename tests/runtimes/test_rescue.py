@@ -172,7 +172,7 @@ def test_a_rescue_of_a_closed_pipeline(lossy, overflowing):
 class _AsExported:
     """An engine that computes graphs as they were exported, and overflows: what ONNX Runtime can be with float16."""
 
-    name = "onnxruntime"
+    name, version = "onnxruntime", "0"
 
     def __init__(self, inner):
         self._inner = inner
