@@ -5,7 +5,7 @@
 ``PYTHON`` is the interpreter of a virtual environment in which that version is installed. A case is a name and the
 bundle or shipped model; two where each version has its own, because it cannot read the other's. Each round draws one
 picture in a fresh process of each version; the first one of a process warms up and is not counted. Results:
-``results/before_after.json``.
+``results/before_after-NAMES.json``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,12 @@ def main() -> None:
         old, _, new = bundles.partition(",")
         cases[name] = measured(given, old, new or old, options)
         print(name, json.dumps(cases[name], indent=2))
-    print(store("before_after", {"machine": machine(), "rounds": given.rounds, "options": options, "cases": cases}))
+    print(
+        store(
+            f"before_after-{'-'.join(cases)}",
+            {"machine": machine(), "rounds": given.rounds, "options": options, "cases": cases},
+        )
+    )
 
 
 def measured(given: argparse.Namespace, old: str, new: str, options: str) -> dict[str, Any]:
