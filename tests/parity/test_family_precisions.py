@@ -1,0 +1,127 @@
+"""Every family in every precision and format: exported, measured, opened, drawn with.
+
+The models are those of the parity tests: tiny, with random weights, on which every precision costs more than on
+trained ones. A floor is some dB below the worst that was seen of any family (``docs/quality.md`` says what dB means).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import edgediff
+from edgediff_exporters import candidate, exporting
+from edgediff_exporters.component_export import export_component
+from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.precisions import PRECISIONS, precision_of
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.nightly,
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning:diffusers",
+        "ignore::FutureWarning",
+        "ignore::edgediff_exporters.openvino_tokenizer.TokenizerGraphWarning",  # of T5: OpenVINO's ids are others
+    ),
+]
+
+HERE = Path(__file__).parent
+SIZE = (32, 32)
+# Least mean PSNR in dB, by precision.
+FLOORS = {"fp32": 60, "fp16": 40, "bf16": 30, "w16": 45, "w8": 25, "w4": 15, "int8": 20, "mixed": 20}
+ASKED = [
+    (format_, precision)
+    for precision, row in PRECISIONS.items()
+    for format_ in row.formats
+    if (format_, precision) != ("onnx", "fp32")  # what all others are measured against
+]
+
+
+def _module(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CASES = [_module(path) for path in sorted((HERE / "families").glob("*.py")) if not path.name.startswith("test_")]
+MODELS = {f"{case.NAME}{variant}": (case, variant) for case in CASES for variant in vars(case).get("VARIANTS", ("",))}
+
+
+@pytest.fixture(scope="module")
+def model(request, shared):
+    """A case, its source, and its bundle in fp32."""
+    name = request.param
+    case, variant = MODELS[name]
+    given = {"variant": variant} if variant else {}
+
+    def make(root):
+        models = _module(HERE.parent / "exporters" / "conftest.py")
+        index = case.build(root / "source", tokenizer=models.write_tokenizer, perturb=models.perturb, **given)
+        (root / "source" / "model_index.json").write_text(json.dumps(index))
+        with models.traced_once(shared):
+            edgediff.export(root / "source", root / "bundle")
+
+    root = shared(f"family-{name}", make)  # the parity test's as well
+    return case, root / "source", Bundle.open(root / "bundle")
+
+
+@pytest.fixture
+def cheap_fp32(model, shared, monkeypatch):
+    """What is in fp32 is copied, and what is traced is traced once for all precisions."""
+    _, _, fp32 = model
+
+    def component(source, plan, folder, precision, on_progress):
+        if precision != "fp32":
+            return export_component(source, plan, folder, precision, on_progress)
+        shutil.copytree(fp32.path / plan.role, folder / plan.role)
+        return fp32.manifest.components[plan.role]
+
+    for module in (exporting, candidate):
+        monkeypatch.setattr(module, "export_component", component)
+    with _module(HERE.parent / "exporters" / "conftest.py").traced_once(shared):
+        yield
+
+
+@pytest.mark.parametrize(("format_", "precision"), ASKED)
+@pytest.mark.parametrize("model", MODELS, indirect=True)
+@pytest.mark.usefixtures("cheap_fp32")
+def test_a_family_in_a_precision(model, tmp_path, format_, precision):
+    case, source, fp32 = model
+    size = vars(case).get("PLANS", [(None, None, 1, SIZE)])[0][3]
+    trials = {"evaluation_pictures": 1, "trial_steps": min(2, vars(case).get("STEPS", 2))}
+    trials |= {} if size is None else {"trial_size": size}
+    trials |= {"calibration_pictures": 1} if precision_of(precision).calibrated else {}
+    trials |= {"search_minutes": 0.1} if precision_of(precision).searched else {}
+    made = edgediff.export(source, tmp_path / "bundle", format=format_, precision=precision, **trials)
+    network = made.manifest.components[fp32.manifest.recipe.network.role]
+    assert (network.format, network.precision) == (format_, precision)
+    assert made.manifest.quality.psnr_db.mean >= FLOORS[precision]
+    _check_stored(made.manifest, made.path)
+    prompt, options = case.asked(1) if "asked" in vars(case) else (case.PROMPTS[:1], {})
+    options |= {} if size is None else {"width": size[0], "height": size[1]}
+    with edgediff.load(made.path) as pipeline:
+        result = pipeline(prompt, steps=trials["trial_steps"], seed=7, **options)
+    assert np.isfinite(result.latents).all()
+    assert len(result.images) == 1
+
+
+def _check_stored(manifest, path):
+    """What is stored is what the precision says: operators that are counted, halves that are there."""
+    for role, component in manifest.components.items():
+        row, counts = precision_of(component.precision), component.operators.values()
+        if row.storage in ("int8", "int4"):
+            assert sum(count.quantised_weights for count in counts) > 0, role
+        if row.calibrated:
+            assert sum(count.quantised_activations for count in counts) > 0, role
+        if component.format == "onnx" and (row.half or row.storage == "float16"):
+            graph = onnx.load(path / component.files[0].path, load_external_data=False).graph
+            kinds = Counter(tensor.data_type for tensor in graph.initializer if len(tensor.dims) > 1)
+            assert kinds[onnx.TensorProto.FLOAT16] > kinds[onnx.TensorProto.FLOAT], role
