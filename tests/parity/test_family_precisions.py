@@ -6,8 +6,6 @@ trained ones. A floor is some dB below the worst that was seen of any family (``
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from drawn_by_families import MODELS, module_of
 
 import edgediff
 from edgediff_exporters import candidate, exporting
@@ -32,8 +31,7 @@ pytestmark = [
     ),
 ]
 
-HERE = Path(__file__).parent
-SIZE = (32, 32)
+EXPORTERS = module_of(Path(__file__).parents[1] / "exporters" / "conftest.py")
 # Least mean PSNR in dB, by precision.
 FLOORS = {"fp32": 60, "fp16": 40, "bf16": 30, "w16": 45, "w8": 25, "w4": 15, "int8": 20, "mixed": 20}
 ASKED = [
@@ -44,39 +42,18 @@ ASKED = [
 ]
 
 
-def _module(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-CASES = [_module(path) for path in sorted((HERE / "families").glob("*.py")) if not path.name.startswith("test_")]
-MODELS = {f"{case.NAME}{variant}": (case, variant) for case in CASES for variant in vars(case).get("VARIANTS", ("",))}
-
-
 @pytest.fixture(scope="module")
-def model(request, shared):
-    """A case, its source, and its bundle in fp32."""
-    name = request.param
-    case, variant = MODELS[name]
-    given = {"variant": variant} if variant else {}
-
-    def make(root):
-        models = _module(HERE.parent / "exporters" / "conftest.py")
-        index = case.build(root / "source", tokenizer=models.write_tokenizer, perturb=models.perturb, **given)
-        (root / "source" / "model_index.json").write_text(json.dumps(index))
-        with models.traced_once(shared):
-            edgediff.export(root / "source", root / "bundle")
-
-    root = shared(f"family-{name}", make)  # the parity test's as well
-    return case, root / "source", Bundle.open(root / "bundle")
+def family(request, exported_family):
+    """A model, its source, and its bundle in fp32."""
+    model = MODELS[request.param]
+    folder = exported_family(model)
+    return model, folder / "source", Bundle.open(folder / "bundle")
 
 
 @pytest.fixture
-def cheap_fp32(model, shared, monkeypatch):
+def cheap_fp32(family, shared, monkeypatch):
     """What is in fp32 is copied, and what is traced is traced once for all precisions."""
-    _, _, fp32 = model
+    _, _, fp32 = family
 
     def component(source, plan, folder, precision, on_progress):
         if precision != "fp32":
@@ -86,31 +63,30 @@ def cheap_fp32(model, shared, monkeypatch):
 
     for module in (exporting, candidate):
         monkeypatch.setattr(module, "export_component", component)
-    with _module(HERE.parent / "exporters" / "conftest.py").traced_once(shared):
+    with EXPORTERS.traced_once(shared):
         yield
 
 
 @pytest.mark.parametrize(("format_", "precision"), ASKED)
-@pytest.mark.parametrize("model", MODELS, indirect=True)
+@pytest.mark.parametrize("family", MODELS, indirect=True)
 @pytest.mark.usefixtures("cheap_fp32")
-def test_a_family_in_a_precision(model, tmp_path, format_, precision):
-    case, source, fp32 = model
-    size = vars(case).get("PLANS", [(None, None, 1, SIZE)])[0][3]
-    trials = {"evaluation_pictures": 1, "trial_steps": min(2, vars(case).get("STEPS", 2))}
-    trials |= {} if size is None else {"trial_size": size}
+def test_a_family_in_a_precision(family, tmp_path, format_, precision, record_property):
+    model, source, fp32 = family
+    (plan, _), *_ = model.plans
+    prompt, options = model.asked(plan, from_picture=False)
+    trials = {"evaluation_pictures": 1, "trial_steps": min(2, options["steps"])}
+    trials |= {"trial_size": (options["width"], options["height"])} if "width" in options else {}
     trials |= {"calibration_pictures": 1} if precision_of(precision).calibrated else {}
     trials |= {"search_minutes": 0.1} if precision_of(precision).searched else {}
     made = edgediff.export(source, tmp_path / "bundle", format=format_, precision=precision, **trials)
     network = made.manifest.components[fp32.manifest.recipe.network.role]
     assert (network.format, network.precision) == (format_, precision)
-    assert made.manifest.quality.psnr_db.mean >= FLOORS[precision]
+    record_property("psnr_db", made.manifest.quality.psnr_db.mean)
     _check_stored(made.manifest, made.path)
-    prompt, options = case.asked(1) if "asked" in vars(case) else (case.PROMPTS[:1], {})
-    options |= {} if size is None else {"width": size[0], "height": size[1]}
     with edgediff.load(made.path) as pipeline:
-        result = pipeline(prompt, steps=trials["trial_steps"], seed=7, **options)
+        result = pipeline(prompt, **options)
     assert np.isfinite(result.latents).all()
-    assert len(result.images) == 1
+    assert made.manifest.quality.psnr_db.mean >= FLOORS[precision]
 
 
 def _check_stored(manifest, path):
