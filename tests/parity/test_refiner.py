@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +11,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from drawn_by_families import MODELS, module_of
 from PIL import Image
 
 import edgediff
@@ -27,24 +27,11 @@ PROMPTS = ["a red apple", "a fox face"]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers", "ignore::FutureWarning")
 
 
-def _module(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def root(shared, tmp_path_factory):
+def root(exported_family, tmp_path_factory):
     """``source``: base and refiner in one folder; ``bundle``: their graphs; ``alone``: the refiner's. No manifests."""
-    case, models = _module(HERE / "families" / "stable_diffusion_xl.py"), _module(HERE.parent / "exporters/conftest.py")
-
-    def make(place):  # as tests/parity/families/test_families.py makes it
-        index = case.build(place / "source", tokenizer=models.write_tokenizer, perturb=models.perturb)
-        (place / "source" / "model_index.json").write_text(json.dumps(index))
-        edgediff.export(place / "source", place / "bundle")
-
-    base = shared(f"family-{case.NAME}", make)
+    models = module_of(HERE.parent / "exporters" / "conftest.py")
+    base = exported_family(MODELS["stable-diffusion-xl"])
     root = tmp_path_factory.mktemp("refiner")
     source = shutil.copytree(base / "source", root / "source")
     config = diffusers.UNet2DConditionModel.load_config(source / "unet")
@@ -98,26 +85,8 @@ def _take_refiner(bundle, alone):
 @pytest.fixture(scope="module")
 def theirs(root):
     """diffusers' base and refiner."""
-    source = shutil.copytree(root / "source", root / "plain")
-    index = json.loads((source / "model_index.json").read_text("utf-8"))
-    del index["refiner_unet"]
-    (source / "model_index.json").write_text(json.dumps(index))
-    base = diffusers.StableDiffusionXLPipeline.from_pretrained(source, add_watermarker=False)
-    refiner = diffusers.StableDiffusionXLImg2ImgPipeline(
-        vae=base.vae,
-        text_encoder=None,
-        text_encoder_2=base.text_encoder_2,
-        tokenizer=None,
-        tokenizer_2=base.tokenizer_2,
-        unet=diffusers.UNet2DConditionModel.from_pretrained(source / "refiner_unet"),
-        scheduler=copy.deepcopy(base.scheduler),
-        requires_aesthetics_score=True,
-        force_zeros_for_empty_prompt=False,
-        add_watermarker=False,
-    )
-    for pipeline in (base, refiner):
-        pipeline.set_progress_bar_config(disable=True)
-    return base, refiner
+    base = MODELS["stable-diffusion-xl-refiner"].load(root / "source")
+    return base, base.refiner
 
 
 @pytest.fixture(scope="module")
