@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from edgediff_runtimes.errors import RecipeError
-from edgediff_runtimes.recipe.declarations import Affine, Choice, Graph, Picture, Pictures, Tokens
+from edgediff_runtimes.recipe.declarations import Affine, Choice, Graph, Picture, Pictures, Sizes, Tokens
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Recipe, Stage
 from edgediff_runtimes.untrusted.bounds import SCALES, scales
@@ -115,7 +115,8 @@ def _check_options(stage: Stage) -> None:
             if isinstance(part, Choice) and part.below is not None:
                 read.append((phase, part.choice, LABELS))
                 continue
-            fallbacks = [name for name in getattr(part, "defaults", {}).values() if isinstance(name, str)]
+            others = part.defaults.values() if isinstance(part, Sizes) else ()
+            fallbacks = [name for name in others if isinstance(name, str)]
             read += [(phase, name, NUMBERS) for name in (*part.chosen, *fallbacks)]
     for phase, name, known in read:
         if name not in known:

@@ -13,12 +13,12 @@ from edgediff_runtimes.noise import NOISE_KINDS, image_seeds
 from edgediff_runtimes.other_names import OTHER_NAMES
 from edgediff_runtimes.recipe import Guidance, Recipe, Stage
 from edgediff_runtimes.recipe.declarations import Choice, Picture, Sizes
+from edgediff_runtimes.recipe.wires import PICTURES
 from edgediff_runtimes.settings import checks
 from edgediff_runtimes.settings.options import RANDOM_SEED, Options, Settings
 from edgediff_runtimes.untrusted.bounds import IMAGES
 
 _SEED_BITS = 32  # all that torch's CPU generator uses of a seed
-_PICTURES = ("image",)  # options that hold a picture
 _WITH_A_PICTURE = ("strength", "encode")
 
 
@@ -47,7 +47,7 @@ def task_of(recipe: Recipe, options: Options) -> tuple[str, tuple[str, ...]]:
     Raises:
         SettingError: The recipe has no task for these pictures.
     """
-    given = {name for name in _PICTURES if options.get(name) is not None}
+    given = {name for name in PICTURES if options.get(name) is not None}
     wanted = {
         task: tuple(part.choice for part in parts if isinstance(part, Picture))
         for task, parts in recipe.first.tasks.items()
@@ -125,12 +125,12 @@ def settings_of(stage: Stage, settings: Settings) -> Settings:
         stage: The stage.
         settings: Of the run.
     """
-    guidance = stage.guidance
+    guidance, plain = stage.guidance, replace(settings, guided=False, negative_prompts=())
     if guidance is None or (guidance.negative and not settings.negative_prompts):
-        return replace(settings, guided=False, negative_prompts=())
+        return plain
     scale = settings.guidance if guidance.scale == "guidance" else settings.choices.get(guidance.scale)
     if scale is None or scale <= guidance.above:
-        return replace(settings, guided=False, negative_prompts=())
+        return plain
     # Empty ones, where it asks for some and the first stage does not.
     negatives = settings.negative_prompts or checks.negatives(guidance, None, settings.prompts, guided=True)
     return replace(settings, guided=True, negative_prompts=negatives)
@@ -152,8 +152,8 @@ def _check_known(recipe: Recipe, options: Options) -> None:
         hint = None if ours is None else f"it is called `{ours}` here"
         raise SettingError("options", got=unknown[0], expected=f"one of {', '.join(known)}", hint=hint)
     # These are refused where they are checked, with a better reason.
-    without = () if any(options.get(name) is not None for name in _PICTURES) else _WITH_A_PICTURE
-    read = {*recipe.options, *_PICTURES, *without, "negative_prompt", "guidance_rescale", "width", "height"}
+    without = () if any(options.get(name) is not None for name in PICTURES) else _WITH_A_PICTURE
+    read = {*recipe.options, *PICTURES, *without, "negative_prompt", "guidance_rescale", "width", "height"}
     for name, value in options.items():
         if value is not None and name not in read:
             why = "has no classes" if name == "class_label" else "does not take it"
