@@ -15,7 +15,7 @@ from edgediff_exporters.families.admitted import check_classes
 from edgediff_exporters.requests import check_defaults
 from edgediff_exporters.scheduler import bundle_scheduler
 from edgediff_exporters.sources import open_source, with_components
-from edgediff_exporters.sources.base import Source
+from edgediff_exporters.sources.base import Source, tokenizer_of
 from edgediff_exporters.sources.files import reading_as_bundle, refusing_oddities
 from edgediff_runtimes.bundle import Defaults
 from edgediff_runtimes.errors import SettingError, SourceError
@@ -144,7 +144,7 @@ def open_model(
 def _check_parts(model: Source) -> None:
     """Refuse a model that lacks components, all of them named."""
     missing = [role for role in model.missing if role not in model.replaced]
-    tokenizers = [role.replace("text_encoder", "tokenizer") for role in model.replaced if "text_encoder" in role]
+    tokenizers = filter(None, map(tokenizer_of, model.replaced))
     missing += [
         role
         for role in tokenizers
@@ -153,8 +153,8 @@ def _check_parts(model: Source) -> None:
     if not missing:
         return
     named = ", ".join(f"`{role}`" for role in missing)
-    beside = {role for role in missing if role.replace("tokenizer", "text_encoder") in missing}
-    asked = {role: "DIR" for role in missing if not (role in beside and role.startswith("tokenizer"))}
+    brought = {*map(tokenizer_of, missing)}
+    asked = {role: "DIR" for role in missing if role not in brought}
     raise SourceError(
         f"`{model.name}` holds no {named}: expected {'it' if len(missing) == 1 else 'them'} from elsewhere",
         hint=f"`components={json.dumps(asked)}`; DIR is a model in diffusers' layout that has the component, or the "

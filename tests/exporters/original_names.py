@@ -7,6 +7,7 @@ import re
 
 import torch
 
+UNET = "model.diffusion_model."
 LAYERS = 1  # of the tiny U-Net
 BLOCKS = 2
 RESNET = {
@@ -60,7 +61,7 @@ def original_unet_name(name, layers=LAYERS, plain_up=()):
     if is_resnet:
         for new, old in RESNET.items():
             name = name.replace(f".{new}.", f".{old}.")
-    return f"model.diffusion_model.{name}"
+    return f"{UNET}{name}"
 
 
 def original_vae_name(name, blocks=BLOCKS):
@@ -186,6 +187,39 @@ def original_transformer(tensors, names, *, last=-1):
         else:
             made[old + (".scale" if names is FLUX and old.endswith("_norm") else end)] = tensor
     return made
+
+
+def with_wrapper(tensors):
+    return {f"text_model.{name.removeprefix('text_model.')}": tensor for name, tensor in tensors.items()}
+
+
+def prefixed(prefix, tensors):
+    return {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
+
+
+def original_vae(tensors, blocks, prefix="first_stage_model."):
+    made = {}
+    for name, tensor in tensors.items():
+        old = original_vae_name(name, blocks)
+        made[prefix + old.removeprefix("first_stage_model.")] = original_tensor(old, tensor)
+    return made
+
+
+def original_unet(tensors, layers, plain_up):
+    ends = {"add_embedding.linear_1.": "label_emb.0.0.", "add_embedding.linear_2.": "label_emb.0.2."}
+    made = {}
+    for name, tensor in tensors.items():
+        old = original_unet_name(name, layers, plain_up).removeprefix(UNET)
+        for new, theirs in ends.items():
+            old = old.replace(new, theirs)
+        made[UNET + old] = tensor
+    return made
+
+
+def transformer(kind, tensors, layers):
+    if kind == "flux":
+        return original_transformer(tensors, FLUX)
+    return original_transformer(tensors, SD3, last=layers - 1)
 
 
 def write_header(path, shapes, **metadata):

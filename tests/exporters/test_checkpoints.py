@@ -30,7 +30,9 @@ from edgediff_exporters.tracing import empty_module
 from edgediff_runtimes.errors import SourceError
 
 NAMES = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("original_names.py"))))
-UNET = "model.diffusion_model."
+UNET = NAMES.UNET
+original_unet, original_vae, transformer = NAMES.original_unet, NAMES.original_vae, NAMES.transformer
+prefixed, with_wrapper = NAMES.prefixed, NAMES.with_wrapper
 LAYOUTS = {layout.name: layout for layout in KNOWN}
 FAMILIES = {"sdxl": "stable-diffusion-xl", "flux": "flux", "sd3": "stable-diffusion-3"}
 T5 = "text_encoders.t5xxl.transformer."
@@ -42,35 +44,6 @@ def family_of(layout):
 
 def weights_of(folder):
     return load_file(next(iter(sorted(folder.glob("*.safetensors")))))
-
-
-def prefixed(prefix, tensors):
-    return {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
-
-
-def original_vae(tensors, blocks, prefix="first_stage_model."):
-    made = {}
-    for name, tensor in tensors.items():
-        old = NAMES.original_vae_name(name, blocks)
-        made[prefix + old.removeprefix("first_stage_model.")] = NAMES.original_tensor(old, tensor)
-    return made
-
-
-def original_unet(tensors, layers, plain_up):
-    ends = {"add_embedding.linear_1.": "label_emb.0.0.", "add_embedding.linear_2.": "label_emb.0.2."}
-    made = {}
-    for name, tensor in tensors.items():
-        old = NAMES.original_unet_name(name, layers, plain_up).removeprefix(UNET)
-        for new, theirs in ends.items():
-            old = old.replace(new, theirs)
-        made[UNET + old] = tensor
-    return made
-
-
-def transformer(kind, tensors, layers):
-    if kind == "flux":
-        return NAMES.original_transformer(tensors, NAMES.FLUX)
-    return NAMES.original_transformer(tensors, NAMES.SD3, last=layers - 1)
 
 
 def assert_same(source, folder, origins):
@@ -95,10 +68,6 @@ def test_stable_diffusion_xl_value_by_value(small, tmp_path):
     opened = open_model(tmp_path / "xl.safetensors", config=folder)
     assert_same(opened.source, folder, ("unet", "vae", "text_encoder", "text_encoder_2"))
     assert [plan.role for plan in opened.plans] == [plan.role for plan in open_model(folder, config=None).plans]
-
-
-def with_wrapper(tensors):
-    return {f"text_model.{name.removeprefix('text_model.')}": tensor for name, tensor in tensors.items()}
 
 
 @pytest.mark.parametrize("prefix", [UNET, ""], ids=["among others", "alone"])
@@ -325,3 +294,30 @@ def test_configs_of_a_family_whose_checkpoints_are_not_read(small, tmp_path):
         SourceError, match="a model of the family `dit`, whose checkpoints are not read: expected one of"
     ):
         open_source(tmp_path / "x.safetensors", config=folder)
+
+
+def test_the_first_clip_of_stable_diffusion_3_is_not_projected(small, tmp_path):
+    """As published it comes without a projection, which its config asks for."""
+    folder = small("stable_diffusion_3", variant="-without-t5")
+    clip = weights_of(folder / "text_encoder")
+    del clip["text_projection.weight"]
+    save_file(clip, tmp_path / "clip_l.safetensors")
+    tensors = {
+        **transformer("sd3", weights_of(folder / "transformer"), 2),
+        **original_vae(weights_of(folder / "vae"), 2),
+        **prefixed("text_encoders.clip_l.transformer.", clip),
+        **prefixed("text_encoders.clip_g.transformer.", weights_of(folder / "text_encoder_2")),
+    }
+    save_file(tensors, tmp_path / "sd3.safetensors")
+    for opened in (
+        open_model(folder, config=None, components={"text_encoder": tmp_path / "clip_l.safetensors"}),
+        open_model(tmp_path / "sd3.safetensors", config=folder),
+    ):
+        found = opened.source.weights("text_encoder").tensors
+        assert torch.equal(found["text_projection.weight"], torch.eye(16))
+        assert found.keys() - clip.keys() == {"text_projection.weight"}
+    second = weights_of(folder / "text_encoder_2")  # which is
+    del second["text_projection.weight"]
+    save_file(second, tmp_path / "clip_g.safetensors")
+    with pytest.raises(SourceError, match=r"`text_encoder_2` are not complete: expected .*`text_projection.weight`"):
+        open_model(folder, config=None, components={"text_encoder_2": tmp_path / "clip_g.safetensors"})

@@ -141,6 +141,12 @@ class Source:
         return Configs(self.index, {part: self.config(part) for part in parts}, self.scheduler())
 
 
+def tokenizer_of(role: str) -> str | None:
+    """The tokenizer of a text encoder, as models name the two: with the same number; None for any other component."""
+    before, encoder, number = role.partition("text_encoder")
+    return f"{before}tokenizer{number}" if encoder else None
+
+
 def place_of(folder: Path, index: Mapping[str, Any], origin: str) -> str:
     """Where a component's files are: in its directory; or beside the index, as diffusers kept those of lone networks.
 

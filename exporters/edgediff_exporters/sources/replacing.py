@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgediff_exporters.sources.base import MODEL_INDEX, Part, Source
+from edgediff_exporters.sources.base import MODEL_INDEX, Part, Source, tokenizer_of
 from edgediff_exporters.sources.files import find_file, read_json, refusing_oddities
 from edgediff_exporters.sources.layouts import SHARED
 from edgediff_exporters.sources.originals.base import Original
-from edgediff_exporters.sources.originals.latent_diffusion import LDM_VAE, convert_vae
+from edgediff_exporters.sources.originals.latent_diffusion import LDM_VAE, clip, convert_vae, with_projection
 from edgediff_exporters.sources.weight_files import find_weight_files, weight_files
 from edgediff_exporters.weights import Weights, map_weights
 from edgediff_runtimes.errors import HubError, SourceError
@@ -19,10 +19,12 @@ from edgediff_runtimes.hub import is_hub_name, snapshot
 
 # What tells the class of a component, by the file that says it.
 _CONFIG, _TOKENIZER_CONFIG = "config.json", "tokenizer_config.json"
-_ENCODER, _TOKENIZER = "text_encoder", "tokenizer"
 _HUB_FILES = ("*.json", "*.safetensors", "*.txt", "spiece.model")
-# A VAE as it was trained: inside a checkpoint, or alone.
-_ORIGINALS = (*LDM_VAE, Original("", r"encoder\.down\.0\..*", convert_vae))
+# A VAE as it was trained: inside a checkpoint, or alone. A CLIP without the projection that its config asks for.
+_ORIGINALS: dict[str, tuple[Original, ...]] = {
+    "vae": (*LDM_VAE, Original("", r"encoder\.down\.0\..*", convert_vae)),
+    "text_encoder": (clip("", with_projection),),
+}
 # T5's encoder, version 1.1 XXL: the one in all models that have it, which its files without configs hold.
 _T5_XXL = {"shared.weight": (32128, 4096), "encoder.block.23.layer.1.DenseReluDense.wo.weight": (4096, 10240)}
 
@@ -43,8 +45,8 @@ def with_components(source: Source, given: Mapping[str, str | Path]) -> Source:
     for role, place in given.items():
         parts[role], settings = _part(source, role, place)
         index |= settings
-        tokenizer = role.replace(_ENCODER, _TOKENIZER)
-        if tokenizer not in given and source.find(f"{tokenizer}/{_TOKENIZER_CONFIG}") is None:
+        tokenizer = tokenizer_of(role)
+        if tokenizer and tokenizer not in given and source.find(f"{tokenizer}/{_TOKENIZER_CONFIG}") is None:
             parts |= _tokenizer_beside(parts[role], tokenizer)
     index |= {role: _class_of(role, part) for role, part in parts.items()}
     return replace(source, index=index, replaced=parts)
@@ -66,7 +68,7 @@ def _part(source: Source, role: str, place: str | Path) -> tuple[Part, dict[str,
 
 
 def _fetched(name: str, role: str) -> Path:
-    folders = dict.fromkeys((role, _within(role), role.replace(_ENCODER, _TOKENIZER)))
+    folders = dict.fromkeys(filter(None, (role, _within(role), tokenizer_of(role))))
     patterns = [*_HUB_FILES, *(f"{folder}/{file}" for folder in folders for file in _HUB_FILES)]
     try:
         return snapshot(name, allow=patterns)
@@ -76,7 +78,7 @@ def _fetched(name: str, role: str) -> Path:
 
 def _tokenizer_beside(encoder: Part, role: str) -> dict[str, Part]:
     """The tokenizer of a text encoder from elsewhere: in a directory beside it, or among its own files."""
-    for inner in dict.fromkeys((encoder.inner.replace(_ENCODER, _TOKENIZER), role, encoder.inner)):
+    for inner in dict.fromkeys(filter(None, (tokenizer_of(encoder.inner), role, encoder.inner))):
         if find_file(encoder.root, f"{inner}/{_TOKENIZER_CONFIG}") is not None:
             return {role: Part(encoder.name, encoder.root, inner, lambda: Weights({}, ()), ())}
     return {}
@@ -133,7 +135,7 @@ def _of_file(source: Source, role: str, path: Path) -> Part:
 
     def weights() -> Weights:
         mapped = map_weights([path])
-        original = next((one for one in _ORIGINALS if one.within(mapped.tensors)), None)
+        original = next((one for one in _ORIGINALS.get(role, ()) if one.within(mapped.tensors)), None)
         if original is None:
             return mapped
         part = {
@@ -163,7 +165,7 @@ def _described(source: Source, role: str, path: Path) -> tuple[Path, str]:
 
 def _class_of(role: str, part: Part) -> list[str | None]:
     """A component's entry in a model's index: its library and its class."""
-    if role.startswith(_TOKENIZER):
+    if role.startswith("tokenizer"):
         return ["transformers", read_json(part.root, f"{part.inner}/{_TOKENIZER_CONFIG}").get("tokenizer_class")]
     config = read_json(part.root, f"{part.inner}/{_CONFIG}")
     architectures = config.get("architectures")

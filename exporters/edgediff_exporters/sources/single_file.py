@@ -17,7 +17,7 @@ import torch
 from edgediff_exporters.leftovers import find_addition
 from edgediff_exporters.safetensors_file import read_metadata
 from edgediff_exporters.scaled import place_in_memory
-from edgediff_exporters.sources.base import Source
+from edgediff_exporters.sources.base import Source, tokenizer_of
 from edgediff_exporters.sources.files import reading_as_bundle, refusing_oddities
 from edgediff_exporters.sources.layouts import described_by, recognise
 from edgediff_exporters.sources.originals import FORMS, KNOWN, Form
@@ -55,7 +55,7 @@ def open_checkpoint(path: Path, described: Source | None) -> Source:
     index = {**described.index}
     for origin in form.optional:
         if origin not in there and origin in described.shared:  # the text encoder, and its tokenizer
-            index |= {name: [None, None] for name in (origin, origin.replace("text_encoder", "tokenizer"))}
+            index |= {name: [None, None] for name in (origin, tokenizer_of(origin)) if name is not None}
     checkpoint = _Checkpoint(path, described, there)
     return replace(
         described,

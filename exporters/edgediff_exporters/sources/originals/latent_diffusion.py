@@ -5,6 +5,9 @@ U-Net and VAE are renamed by diffusers' own single-file conversion, on views of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 
 from edgediff_exporters.sources.originals.base import UNET, Config, Original, Tensors, unchanged
@@ -31,9 +34,20 @@ LDM_VAE = tuple(
 )
 
 
-def clip(prefix: str) -> Original:
+def clip(prefix: str, convert: Callable[[Tensors, Config], Tensors] = unchanged) -> Original:
     """A CLIP by transformers' names."""
-    return Original(prefix, r"(text_model\.)?embeddings\.token_embedding\.weight", unchanged)
+    return Original(prefix, r"(text_model\.)?embeddings\.token_embedding\.weight", convert)
+
+
+def with_projection(tensors: Tensors, config: Config) -> Tensors:
+    """The first CLIP of Stable Diffusion 3, whose pooled vector is not projected.
+
+    Published files hold no projection; the configs ask for one, which is the identity, as in diffusers'
+    ``create_diffusers_clip_model_from_ldm``.
+    """
+    if "CLIPTextModelWithProjection" not in config.get("architectures", ()):
+        return tensors
+    return {"text_projection.weight": torch.eye(config["hidden_size"]), **tensors}
 
 
 def open_clip(prefix: str) -> Original:

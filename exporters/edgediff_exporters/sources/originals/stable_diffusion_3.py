@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgediff_exporters.sources.originals.base import UNET, Config, Form, Layout, Names, Original, Tensors, unchanged
-from edgediff_exporters.sources.originals.latent_diffusion import LDM_VAE, clip
+from edgediff_exporters.sources.originals.latent_diffusion import LDM_VAE, clip, with_projection
 
 _BLOCK = r"joint_blocks\.(\d+)\."
 _NAMES = Names(
@@ -59,7 +59,7 @@ FORM = Form(
     "Stable Diffusion 3",
     {
         "transformer": tuple(Original(prefix, r"x_embedder\.proj\.weight", _convert) for prefix in (UNET, "")),
-        "text_encoder": (clip("text_encoders.clip_l.transformer."),),
+        "text_encoder": (clip("text_encoders.clip_l.transformer.", with_projection),),
         "text_encoder_2": (clip("text_encoders.clip_g.transformer."),),
         "text_encoder_3": (Original("text_encoders.t5xxl.transformer.", r"shared\.weight", unchanged),),
         "vae": LDM_VAE,
