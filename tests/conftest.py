@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import gc
 import hashlib
 import json
 import os
@@ -31,6 +32,12 @@ import edgediff_runtimes  # noqa: F401 - before a test imports a library that re
 from edgediff_runtimes.errors import EdgediffError
 
 GOLDEN_BUNDLE = Path(__file__).parent / "golden" / "bundle"
+
+
+def pytest_collection_finish():
+    """What was imported is for good: an export, which collects garbage after every component, need not look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -82,8 +82,8 @@ def give_memory_back() -> None:
     """Free what is left of a traced graph, which is full of cycles, and what the C library keeps of freed blocks.
 
     Without this one component's leftovers would count on top of the next one's needs. From the first call on, glibc
-    maps every block of a MB or more by itself: left alone it soon takes up to 32 MB from its heap, and holes of that
-    size stay there.
+    maps every block of a MB or more by itself: left alone it soon takes up to 32 MB from its heap, and a module whose
+    parameters are only named once leaves it with gigabytes of holes, which later blocks fill one after the other.
     """
     gc.collect()
     if sys.platform == "linux":
