@@ -25,7 +25,8 @@ T5_TOKENS = 512
 # name -> (case of the tests, its variant)
 MODELS = {
     "sdxl": ("stable_diffusion_xl", None),
-    "sd3": ("stable_diffusion_3", "-3.5"),
+    "sd3": ("stable_diffusion_3", "-3"),  # as the tests' 3.5, with the older transformer
+    "sd3.5": ("stable_diffusion_3", "-3.5"),
     "sd3-without-t5": ("stable_diffusion_3", "-without-t5"),
     "flux-dev": ("flux", "-dev"),
     "flux-schnell": ("flux", "-schnell"),

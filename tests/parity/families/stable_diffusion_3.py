@@ -17,7 +17,7 @@ CLIP_TOKENS = 20  # of `write_tokenizer`
 def build(folder, *, tokenizer, perturb, variant):
     """Write the source. ``tokenizer`` writes one and gives its size, ``perturb`` moves what is constant."""
     torch.manual_seed(0)
-    whole = variant == "-3.5"
+    newer, has_t5 = variant == "-3.5", variant != "-without-t5"
     vocabulary = tokenizer(folder / "tokenizer")
     tokenizer(folder / "tokenizer_2")
     common = {
@@ -47,8 +47,8 @@ def build(folder, *, tokenizer, perturb, variant):
             caption_projection_dim=16,
             pooled_projection_dim=28,
             pos_embed_max_size=12,
-            dual_attention_layers=(0,) if whole else (),
-            qk_norm="rms_norm" if whole else None,
+            dual_attention_layers=(0,) if newer else (),
+            qk_norm="rms_norm" if newer else None,
         ),
         "vae": diffusers.AutoencoderKL(
             sample_size=32,
@@ -63,7 +63,7 @@ def build(folder, *, tokenizer, perturb, variant):
             use_post_quant_conv=False,
         ),
     }
-    if whole:
+    if has_t5:
         t5 = T5Config(d_model=32, d_kv=8, d_ff=32, num_layers=2, num_heads=3, feed_forward_proj="gated-gelu")
         t5.vocab_size = tokenizer(folder / "tokenizer_3", kind="t5")
         parts["text_encoder_3"] = T5EncoderModel(t5)
@@ -78,10 +78,10 @@ def build(folder, *, tokenizer, perturb, variant):
         "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
         "text_encoder": ["transformers", "CLIPTextModelWithProjection"],
         "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
-        "text_encoder_3": ["transformers", "T5EncoderModel"] if whole else [None, None],
+        "text_encoder_3": ["transformers", "T5EncoderModel"] if has_t5 else [None, None],
         "tokenizer": ["transformers", "CLIPTokenizer"],
         "tokenizer_2": ["transformers", "CLIPTokenizer"],
-        "tokenizer_3": ["transformers", "T5TokenizerFast"] if whole else [None, None],
+        "tokenizer_3": ["transformers", "T5TokenizerFast"] if has_t5 else [None, None],
         "transformer": ["diffusers", "SD3Transformer2DModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }
