@@ -6,7 +6,8 @@
    all the same. Transformers, whose time steps may be below one, are fed floats by all.
 3. The weights of products are stored with their output channels first. That is how OpenVINO computes with them, so they
    are not turned round in memory at every load.
-4. Names that OpenVINO made up count what else the process did; they become such that count the graph's own operations,
+4. Whole numbers beyond 32 bits are brought to 32, see ``narrowed`` of the engine.
+5. Names that OpenVINO made up count what else the process did; they become such that count the graph's own operations,
    so that two exports of one model are the same bytes.
 """
 
@@ -22,6 +23,7 @@ import numpy as np
 
 from edgediff_exporters.graph_file import WrittenFile
 from edgediff_runtimes.bundle import sha256_of
+from edgediff_runtimes.engines.openvino.compiling import narrowed
 from edgediff_runtimes.engines.openvino.library import ov, without_telemetry
 from edgediff_runtimes.errors import ExportError
 from edgediff_runtimes.tensors import TensorSpec
@@ -67,6 +69,7 @@ def write_model(model: ov.Model, folder: Path, *, precision: str) -> tuple[Writt
         precision: What the file says of it.
     """
     _widen_inputs(model)
+    narrowed(model)
     name_by_place(model, "written")
     model.set_friendly_name(folder.name)
     for name, value in {"version": version("edgediff"), "precision": precision}.items():

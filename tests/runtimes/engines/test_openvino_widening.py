@@ -52,6 +52,27 @@ def test_a_step_between_two_whole_ones(openvino, graph, declared):
             np.testing.assert_array_equal(session.run(feeds)["result"], [[3.25, 4.25, 5.25]] * 2)
 
 
+@pytest.mark.parametrize("written_by_us", [False, True])
+def test_an_open_end_of_a_slice_is_the_same_from_the_cache(openvino, tmp_path, written_by_us):
+    from edgediff_runtimes.engines.openvino.compiling import narrowed  # noqa: PLC0415 - as above
+    from edgediff_runtimes.engines.openvino.library import ov  # noqa: PLC0415 - there only where it is installed
+
+    op = ov.opset13
+    x = op.parameter([-1], ov.Type.f32, name="x")
+    x.output(0).get_tensor().set_names({"x"})
+    start, end, step = (op.constant(np.array([number], np.int64)) for number in (1, 2**63 - 1, 1))
+    y = op.slice(x, start, end, step)
+    y.output(0).get_tensor().set_names({"y"})
+    model = ov.Model([y], [x], "slice")
+    assert not written_by_us or narrowed(model)
+    ov.save_model(model, tmp_path / "openvino_model.xml", compress_to_fp16=False)
+    inputs = (TensorSpec("x", "float32", ("length",)),) if written_by_us else ()
+    for _ in range(2):  # the second time from the cache
+        graph = Graph("transformer", tmp_path / "openvino_model.xml", "openvino", inputs=inputs)
+        with openvino.load(graph, device="auto", options=EngineOptions()) as session:
+            np.testing.assert_array_equal(session.run({"x": np.arange(5, dtype=np.float32)})["y"], [1, 2, 3, 4])
+
+
 def test_an_exact_whole_step_is_what_it_was(openvino, graph):
     from edgediff_runtimes.engines.openvino.library import ov  # noqa: PLC0415 - there only where it is installed
 

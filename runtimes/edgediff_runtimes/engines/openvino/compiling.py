@@ -45,7 +45,7 @@ class Compiler:
     cache: CompiledCache
 
     def read(self) -> ov.Model:
-        """The graph of its file, see ``widened``.
+        """The graph of its file, see ``widened`` and ``narrowed``.
 
         Raises:
             EngineError: It cannot be read.
@@ -103,7 +103,7 @@ class Compiler:
             properties["CACHE_DIR"] = str(folder)
             properties["CACHE_MODE"] = "OPTIMIZE_SIZE" if self._weightless() else "OPTIMIZE_SPEED"
         try:
-            if shapes is None and not self._may_be_widened():
+            if shapes is None and not self._may_be_changed():
                 return self.core.compile_model(self.graph.path, self.place.target, properties)
             model, changed = self._read()
             if shapes is not None:
@@ -118,9 +118,10 @@ class Compiler:
 
     def _read(self) -> tuple[ov.Model, bool]:
         model = self.core.read_model(self.graph.path)
-        return model, self.graph.format == "openvino" and widened(model)
+        return model, self.graph.format == "openvino" and any([widened(model), narrowed(model)])
 
-    def _may_be_widened(self) -> bool:
+    def _may_be_changed(self) -> bool:
+        """Not what edgediff wrote, where it takes floats alone: there is nothing to widen, and what is to narrow is."""
         declared = self.graph.inputs
         return self.graph.format == "openvino" and not (declared and all("float" in spec.dtype for spec in declared))
 
@@ -148,6 +149,26 @@ def widened(model: ov.Model) -> bool:
             found = True
     if found:
         model.validate_nodes_and_infer_types()
+    return found
+
+
+def narrowed(model: ov.Model) -> bool:
+    """Bring constants beyond 32 bits, such as open ends of slices, to the largest that 32 bits hold; whether one was.
+
+    OpenVINO does so itself when it compiles a graph, but not where it takes the constants of a cached graph from its
+    file: it cuts their upper half off, and the largest of 64 bits becomes -1 (seen with OpenVINO 2026.4).
+    """
+    found = False
+    least, most = -(2**31), 2**31 - 1
+    for node in model.get_ops():
+        if node.get_type_name() != "Constant" or node.get_element_type() != ov.Type.i64:
+            continue
+        values = node.get_data()
+        if values.size and (values.min() < least or values.max() > most):
+            within = ov.opset13.constant(values.clip(least, most), dtype=ov.Type.i64)
+            for reader in node.output(0).get_target_inputs():
+                reader.replace_source_output(within.output(0))
+            found = True
     return found
 
 
