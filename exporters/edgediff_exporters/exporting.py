@@ -17,7 +17,7 @@ from typing import Any, final
 
 from edgediff_exporters.advice import advise
 from edgediff_exporters.candidate import Order, make_candidate
-from edgediff_exporters.component_export import export_component, give_memory_back
+from edgediff_exporters.component_export import export_component
 from edgediff_exporters.measuring import measure_candidate
 from edgediff_exporters.opening import OpenedModel, open_model
 from edgediff_exporters.openvino_tokenizer import with_openvino_graph
@@ -86,7 +86,6 @@ def export(
         QualityError: The bundle draws worse than was asked for.
         NotInstalledError: A package that writes the format is missing.
     """
-    give_memory_back()  # first of all: modules without weights are made already to look at a model
     opened = open_model(source, config=config, components=components)
     precisions = precision_by_role(precision, opened.recipe.duties, format_=format)
     used = {*precisions.values()}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, final
 
 from edgediff_exporters.completeness import check_tensors
+from edgediff_exporters.component_export import give_memory_back
 from edgediff_exporters.families import ADMITTED, ComponentPlan, plans_of
 from edgediff_exporters.families.admitted import check_classes
 from edgediff_exporters.requests import check_defaults
@@ -120,6 +121,7 @@ def open_model(
         SettingError: ``config`` is given for a source that has its own, or a component that its family has not.
         SourceError: It is no model that can be exported.
     """
+    give_memory_back()  # before modules without weights are made, to compare their names
     others = components or {}
     model = open_source(source, config=config)
     with reading_as_bundle(f"`{model.name}` cannot be exported: "):  # a family reads configs as the runtime does

@@ -109,9 +109,8 @@ def _names(family):
 SHARED = {
     "exporters/edgediff_exporters": {
         # In diffusers' directories `tokenizer_2` stands beside `text_encoder_2`: asked before a family is known.
-        "opening.py": {"text_encoder"},
+        "sources/base.py": {"text_encoder"},
         "sources/replacing.py": {"text_encoder"},
-        "sources/single_file.py": {"text_encoder"},
         # What OpenVINO's own converter of tokenizers calls its output.
         "openvino_tokenizer.py": {"input_ids"},
     }
