@@ -102,9 +102,9 @@ class OpenedModel:
 
     def scheduler(self, *, steps: int) -> dict[str, Any]:
         """Its scheduler's config as the bundle holds it, see ``bundle_scheduler``."""
-        shifted = self.recipe.first.schedule.shift is not None
+        shift = self.recipe.first.schedule.shift
         config = self.family.scheduler(self.source.configs())
-        return bundle_scheduler(config, steps=steps, name=self.source.name, shifted=shifted)
+        return bundle_scheduler(config, steps=steps, name=self.source.name, shift=shift)
 
 
 def open_model(

@@ -241,9 +241,23 @@ def test_a_scheduler_that_cannot_be_used_is_refused_before_the_work(copy, fields
 
 def test_a_schedule_that_is_shifted_by_the_size_is_taken_of_a_family_that_knows_the_shift():
     config = {"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": True}
-    assert bundle_scheduler(config, steps=4, name="model", shifted=True) == config
+    assert bundle_scheduler(config, steps=4, name="model", shift="linear") == config
     with pytest.raises(SourceError, match="the scheduler of `model` cannot be used: `mu` is None"):
-        bundle_scheduler(config, steps=4, name="model", shifted=False)
+        bundle_scheduler(config, steps=4, name="model", shift=None)
+
+
+@pytest.mark.parametrize(
+    ("shift", "kind", "kept"),
+    [
+        ("linear", "exponential", False),
+        ("linear", "linear", True),
+        ("flux2", "exponential", True),
+    ],
+)
+def test_a_shift_by_the_size_alone_is_not_taken_for_that_of_flux2(shift, kind, kept):
+    config = {"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": True, "time_shift_type": kind}
+    found = bundle_scheduler(config, steps=4, name="model", shift=shift)
+    assert ("time_shift_type" in found) == kept
 
 
 @pytest.fixture
