@@ -121,7 +121,10 @@ class Compiler:
         return model, self.graph.format == "openvino" and any([widened(model), narrowed(model)])
 
     def _may_be_changed(self) -> bool:
-        """Not what edgediff wrote, where it takes floats alone: there is nothing to widen, and what is to narrow is."""
+        """Whether there may be something to widen or to narrow.
+
+        What edgediff wrote was narrowed then; where it takes floats alone, there is nothing to widen either.
+        """
         declared = self.graph.inputs
         return self.graph.format == "openvino" and not (declared and all("float" in spec.dtype for spec in declared))
 
