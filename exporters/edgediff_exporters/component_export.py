@@ -44,7 +44,6 @@ def export_component(
     """
     config = source.config(plan.origin)
     weights = source.weights(plan.origin).renamed(plan.rename)
-    give_memory_back()
     on_progress(ExportProgress(plan.role, "trace", 0, 1))
     row = precision_of(precision)
     traced = trace(plan, config, dtype=torch.float16 if row.half else torch.float32)
