@@ -10,7 +10,7 @@ import click
 
 from edgediff.cli import completion
 from edgediff.cli.command import Section
-from edgediff.cli.sizes import place, size
+from edgediff.cli.sizes import place, size, tile
 
 if TYPE_CHECKING:
     from edgediff_runtimes.settings import Options
@@ -155,6 +155,12 @@ COMPUTING = Section(
         click.Option(["--threads"], type=int, help="Threads per graph.  [default: one per core]"),
         click.Option(
             ["--low-memory"], is_flag=True, help="Slower in less memory: one component at a time, one call at a time."
+        ),
+        click.Option(
+            ["--tile"],
+            metavar="PIXELS",
+            callback=tile,
+            help="Decode and encode in tiles of so many pixels, or auto: where memory is short.  [default: whole]",
         ),
         click.Option(
             ["--residency"],

@@ -21,6 +21,15 @@ def sizes(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) ->
     return tuple(pair for pair in found if pair is not None)
 
 
+def tile(ctx: click.Context, param: click.Parameter, text: str | None) -> int | str | None:
+    """The side of a tile, or ``auto``; None where it was not given."""
+    if text is None or text == "auto":
+        return text
+    if not text.isdecimal():
+        raise click.BadParameter(f"{text!r} is no size of a tile: expected a number of pixels, or auto", ctx, param)
+    return int(text)
+
+
 def place(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int] | None:
     """Left and top of one option; None where it was not given."""
     if text is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ from edgediff_runtimes.precisions import precision_of
 
 # Of what is available, left for what calls compute with: the largest layers of a network and of an autoencoder.
 _FOR_CALLS = 0.2
+# What an autoencoder of Stable Diffusion's width computes with, in float32: 5 to 7 kB for each pixel of a picture, in
+# ONNX Runtime and OpenVINO alike.
+_BYTES_PER_PIXEL = 8192
 # What a graph's weights become when an engine has loaded it, as a multiple of its files: processors multiply in
 # float32, so float16 is widened; ONNX Runtime is told to widen int8 that is computed in float32 (``w8``).
 _FLOAT16_WIDENED, _INT8_WIDENED = 2, 4
@@ -57,6 +61,14 @@ def _loaded_bytes(component: Component, placement: Placement) -> int:
         return stored * _FLOAT16_WIDENED
     widened = component.format == "onnx" and row.storage == "int8" and row.executions == ("f32",)
     return stored * _INT8_WIDENED if widened else stored
+
+
+def tile_that_fits(*, width: int, height: int) -> int | None:
+    """Pixels along one side of a square that an autoencoder can compute at once; None where that is the picture."""
+    available = available_bytes()
+    if available is None or width * height * _BYTES_PER_PIXEL <= available * (1 - _FOR_CALLS):
+        return None
+    return math.isqrt(int(available * (1 - _FOR_CALLS)) // _BYTES_PER_PIXEL)
 
 
 def available_bytes() -> int | None:

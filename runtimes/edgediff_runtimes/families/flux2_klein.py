@@ -66,7 +66,7 @@ def recipe(configs: Configs) -> Recipe:
             Unpatches("velocity", "prediction", "x", 1),
         ),
         result=(
-            Graph("vae_decoder", {"latent_sample": "x"}, {"sample": "pixels"}, alone=True),
+            Graph("vae_decoder", {"latent_sample": "x"}, {"sample": "pixels"}, alone=True, tiled=True),
             Pictures("pixels"),
         ),
         guidance=None if _is_distilled(configs) else Guidance(),

@@ -24,9 +24,9 @@ def picture_tasks(configs: Configs) -> dict[str, tuple[Part, ...]]:
 def _encoded(configs: Configs) -> tuple[Part, ...]:
     """A draw from the encoder's distribution; an ``AutoencoderTiny`` gives the latents themselves."""
     if configs.tiny():
-        return (Graph("vae_encoder", {"sample": "pixels"}, {"latent_sample": "encoded"}),)
+        return (Graph("vae_encoder", {"sample": "pixels"}, {"latent_sample": "encoded"}, tiled=True),)
     return (
-        Graph("vae_encoder", {"sample": "pixels"}, {"latent_parameters": "moments"}),
+        Graph("vae_encoder", {"sample": "pixels"}, {"latent_parameters": "moments"}, tiled=True),
         Gaussian("moments", "encoded"),
     )
 
@@ -36,6 +36,6 @@ def picture_result(configs: Configs) -> tuple[Part, ...]:
     scaling, shift = configs.scaling()
     return (
         Affine("x", "latents", over=scaling, plus=shift),
-        Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True),
+        Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True, tiled=True),
         Pictures("pixels"),
     )

@@ -37,7 +37,7 @@ def recipe(configs: Configs) -> Recipe:
     means, stds = _numbers(configs, "latents_mean", channels), _numbers(configs, "latents_std", channels)
     from_picture = (
         Picture("image", "pixels"),
-        Graph("vae_encoder", {"sample": "pixels"}, {"latent_parameters": "moments"}),
+        Graph("vae_encoder", {"sample": "pixels"}, {"latent_parameters": "moments"}, tiled=True),
         Gaussian("moments", "encoded"),
         Affine("encoded", "start", minus=means, times=stds),
         Noise(),
@@ -70,7 +70,7 @@ def recipe(configs: Configs) -> Recipe:
         ),
         result=(
             Affine("x", "latents", over=stds, plus=means),
-            Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True),
+            Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True, tiled=True),
             Pictures("pixels"),
         ),
         guidance=Guidance(negative=True, norm=1, norm_patch=_PATCH),

@@ -74,7 +74,7 @@ def decoded(scaling: float) -> tuple[Part, ...]:
     """Pictures of latents, one at a time; ``scaling`` is what the autoencoder's were multiplied by."""
     return (
         Affine("x", "latents", over=scaling),
-        Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True),
+        Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True, tiled=True),
         Pictures("pixels"),
     )
 

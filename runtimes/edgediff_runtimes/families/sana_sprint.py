@@ -26,7 +26,7 @@ def recipe(configs: Configs) -> Recipe:
     embedded = configs.of("transformer").optional_number("guidance_embeds_scale")
     from_picture = (
         Picture("image", "pixels"),
-        Graph("vae_encoder", {"sample": "pixels"}, {"latent_sample": "encoded"}),
+        Graph("vae_encoder", {"sample": "pixels"}, {"latent_sample": "encoded"}, tiled=True),
         Affine("encoded", "start", times=scaling),
         Noise(),
     )

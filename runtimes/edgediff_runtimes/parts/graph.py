@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
 import numpy as np
 
-from edgediff_runtimes.components import Loaded
 from edgediff_runtimes.errors import SamplerError
+from edgediff_runtimes.parts.fitting import fitting
+from edgediff_runtimes.parts.tiling import tiled
 from edgediff_runtimes.parts.values import Context, Value, rows_of
 from edgediff_runtimes.recipe.declarations import Graph
 from edgediff_runtimes.tensors import Array, TensorSpec
+
+Compute: TypeAlias = Callable[[dict[str, Array]], dict[str, Array]]
 
 
 def compute(part: Graph, context: Context) -> dict[str, Value]:
@@ -19,23 +26,35 @@ def compute(part: Graph, context: Context) -> dict[str, Value]:
     arrays = {name: value.array for name, value in feeds.items()}
     for name, array in arrays.items():
         _check_whole(array, loaded.inputs.get(name))
+
+    def run(arrays: dict[str, Array]) -> dict[str, Array]:
+        return loaded.run(arrays, tuple(part.takes), cancel=context.cancel, step=context.step)
+
+    tile = context.settings.tile if part.tiled else None
+    compute = run if tile is None else partial(_in_tiles, run, context, tile // context.space.factor)
     if part.alone:
-        counted = [name for name, value in feeds.items() if value.rows == rows]
-        outputs = _one_by_one(part, loaded, arrays, counted, context)
+        outputs = _one_by_one(compute, arrays, counted=[name for name, value in feeds.items() if value.rows == rows])
     else:
-        outputs = loaded.run(arrays, tuple(part.takes), cancel=context.cancel, step=context.step)
+        outputs = compute(arrays)
     return {name: Value(_widened(outputs[output]), rows) for output, name in part.takes.items()}
 
 
-def _one_by_one(
-    part: Graph, loaded: Loaded, feeds: dict[str, Array], counted: list[str], context: Context
-) -> dict[str, Array]:
+def _one_by_one(compute: Compute, feeds: dict[str, Array], *, counted: list[str]) -> dict[str, Array]:
     """The outputs of one call per row, put together."""
     calls = []
     for index in range(len(feeds[counted[0]])):
         row = {name: array[index : index + 1] if name in counted else array for name, array in feeds.items()}
-        calls.append(loaded.run(row, tuple(part.takes), cancel=context.cancel, step=context.step))
-    return {output: np.concatenate([call[output] for call in calls]) for output in part.takes}
+        calls.append(compute(row))
+    return {output: np.concatenate([call[output] for call in calls]) for output in calls[0]}
+
+
+def _in_tiles(compute: Compute, context: Context, side: int, feeds: dict[str, Array]) -> dict[str, Array]:
+    """The outputs tile by tile, where the picture is larger than a tile."""
+    [(name, array)] = feeds.items()
+    settings = context.settings
+    _, rows, columns = context.space.shape(width=settings.width, height=settings.height)
+    with fitting(context.stage, "tile"):
+        return tiled(lambda tile: compute({name: tile}), array, rows=rows, columns=columns, side=side)
 
 
 def _check_whole(array: Array, spec: TensorSpec | None) -> None:

@@ -68,12 +68,14 @@ class Graph(Part):
         feeds: The value that each input is fed.
         takes: The name that each wanted output gets.
         alone: One row at a time, so that memory is that of one picture.
+        tiled: It is fed one value, of pictures or latents, and may be computed tile by tile, see ``parts/tiling.py``.
     """
 
     role: str
     feeds: dict[str, str] = field(metadata=READ)
     takes: dict[str, str] = field(metadata=WRITE)
     alone: bool = False
+    tiled: bool = False
 
 
 @final

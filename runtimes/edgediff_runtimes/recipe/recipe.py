@@ -254,6 +254,8 @@ class Recipe:
                 names += [stage.guidance.scale, "guidance_rescale"]
             if any("start" in part.writes for parts in stage.tasks.values() for part in parts):
                 names.append("strength")
+            if any(isinstance(part, Graph) and part.tiled for part in _all_parts(stage)):
+                names.append("tile")
             names += stage.schedule.options
             if stage.space.sized:
                 names += ["width", "height"]

@@ -147,8 +147,13 @@ def _check_part(stage: Stage, phase: str, part: Part, faces: Faces, tokenizers: 
         for number in part.over if isinstance(part.over, tuple) else (part.over,):
             if not scales(number):
                 raise RecipeError(stage.name, phase, f"divides `{part.name}` by {number:g}", SCALES)
-    if not isinstance(part, Graph):
-        return
+    if isinstance(part, Graph):
+        _check_graph(stage, phase, part, faces)
+
+
+def _check_graph(stage: Stage, phase: str, part: Graph, faces: Faces) -> None:
+    if part.tiled and len(part.feeds) != 1:
+        raise RecipeError(stage.name, phase, f"computes `{part.role}` in tiles", "one value that it is fed")
     if part.role not in faces:
         raise RecipeError(stage.name, phase, f"computes `{part.role}`", "that component in the bundle")
     takes, gives = faces[part.role]

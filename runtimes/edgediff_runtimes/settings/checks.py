@@ -10,7 +10,9 @@ from typing import Any
 
 from edgediff_runtimes.bundle import Defaults
 from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.memory import tile_that_fits
 from edgediff_runtimes.noise import NOISE_KINDS
+from edgediff_runtimes.parts.tiling import LEAST
 from edgediff_runtimes.plain import as_finite, as_whole
 from edgediff_runtimes.recipe import Guidance, Recipe, Space
 from edgediff_runtimes.recipe.declarations import Choice
@@ -151,6 +153,19 @@ def size(space: Space, defaults: Defaults, options: Options, image_size: tuple[i
         else:
             sides.append(_side(name, default if given is None else given, multiple, space.largest))
     return sides[0], sides[1]
+
+
+def tile(value: int | str | None, space: Space, *, width: int, height: int) -> int | None:
+    """Pixels along one side of a tile, in whole entries of a sample; None where the picture is no larger."""
+    least = LEAST * space.factor
+    side = None if value in (None, "auto") else as_whole(value)
+    if value not in (None, "auto") and (side is None or side < least):
+        raise SettingError("tile", got=value, expected=f"a whole number of pixels from {least}, or `auto`")
+    if value == "auto":
+        side = tile_that_fits(width=width, height=height)
+    if side is None or side >= max(width, height):
+        return None
+    return max(side // space.factor * space.factor, least)
 
 
 def _fixed_side(name: str, value: int | None, side: int) -> int:

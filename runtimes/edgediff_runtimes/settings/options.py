@@ -35,6 +35,8 @@ class Settings:
         height: Pixels.
         strength: How much of the schedule image-to-image runs, above 0 to 1; None without an image.
         encode: How image-to-image takes latents from the encoder's Gaussian; None without an image.
+        tile: Pixels along one side of the tiles that an autoencoder computes larger pictures in; None: it computes them
+            whole.
         task: The recipe's task.
         guided: Whether the network is asked a second time, for the unguided prediction.
         choices: What the recipe's parts read beside these, by option; a tuple has one entry per prompt.
@@ -54,6 +56,7 @@ class Settings:
     height: int = 0
     strength: float | None = None
     encode: EncodeMode | None = None
+    tile: int | None = None
     task: str = "text-to-image"
     guided: bool = False
     choices: dict[str, Any] = field(default_factory=dict)
@@ -114,6 +117,8 @@ class Options(TypedDict, total=False):
         width: Pixels, a multiple of the bundle's latent factor; default: the bundle's, or the image's.
         height: Pixels, as ``width``.
         images: Pictures per prompt, default 1.
+        tile: Pixels along one side of the tiles that larger pictures are decoded and encoded in, which takes the memory
+            of one tile; ``auto``: in tiles where memory is short. Pictures differ a little; default: whole.
         class_label: A number, or a name where the model has names; several are drawn as one batch.
         true_guidance: Scale of classifier-free guidance beside a scale that the network is told; needs a negative
             prompt.
@@ -143,6 +148,7 @@ class Options(TypedDict, total=False):
     width: int | None
     height: int | None
     images: int | None
+    tile: int | Literal["auto"] | None
     class_label: int | str | Sequence[int | str] | None
     true_guidance: float | None
     original_width: int | None

@@ -110,6 +110,7 @@ def resolve_settings(
         height=height,
         strength=strength,
         encode=encode,
+        tile=checks.tile(options.get("tile"), stage.space, width=width, height=height),
         task=task_of(recipe, options)[0],
         guided=guided,
     )

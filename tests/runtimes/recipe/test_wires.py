@@ -23,6 +23,7 @@ BROKEN = [
     (("given", 1, "takes"), {"pooled": "text"}, "(given) takes `pooled` of `text_encoder`: expected one of"),
     (("network", 0, "feeds"), {"sample": "x", "timestep": "t"}, "`encoder_hidden_states` is not fed"),
     (("network", 0, "feeds", "guidance"), "t", "`guidance` is no input of it"),
+    (("network", 0, "tiled"), True, "(network) computes `unet` in tiles: expected one value that it is fed"),
     (("network", 0, "takes"), {"out_sample": "answer"}, "(network) writes no `prediction`"),
     (("tasks", "text-to-image"), [], "(text-to-image) writes no `noise`"),
     (("tasks",), {}, "(tasks) has none"),

@@ -1,0 +1,95 @@
+"""A graph over pictures computed tile by tile: the memory of one tile, at the price of what tiles cannot see.
+
+Tiles lie on a grid and overlap; where they do, the result goes over from one to the other linearly. An autoencoder's
+norms and attention look at the whole picture, so that what tiles give differs a little from what the whole gives;
+where every entry depends on near ones alone, as in ``AutoencoderTiny``, only the borders of tiles differ, which count
+least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias, final
+
+import numpy as np
+
+from edgediff_runtimes.tensors import Array, Floats
+
+Compute: TypeAlias = Callable[[Array], dict[str, Array]]
+
+OVERLAP = 4  # entries of the sample that neighbours share: 32 pixels where an entry is 8
+LEAST = 4 * OVERLAP  # entries along a tile: fewer, and more than two tiles would lie over one another
+
+
+def tiled(compute: Compute, array: Array, *, rows: int, columns: int, side: int) -> dict[str, Array]:
+    """What ``compute`` gives for a picture, tile by tile.
+
+    Args:
+        compute: Outputs by name, of shape ``(batch, channels, ..., height, width)`` like what they are made of.
+        array: ``(batch, channels, ..., height, width)``; height and width are multiples of ``rows`` and ``columns``.
+        rows: Entries of the sample from top to bottom.
+        columns: From left to right.
+        side: Entries along one side of a tile at most, at least ``LEAST``.
+
+    Returns:
+        The outputs for the whole array, float32.
+    """
+    down, across = Axis.cut(rows, side), Axis.cut(columns, side)
+    if len(down.starts) == len(across.starts) == 1:
+        return compute(array)
+    scales = array.shape[-2] // rows, array.shape[-1] // columns
+    sums: dict[str, Floats] = {}
+    for row in range(len(down.starts)):
+        for column in range(len(across.starts)):
+            span, others = down.span(row, scales[0]), across.span(column, scales[1])
+            for name, output in compute(np.ascontiguousarray(array[..., span, others])).items():
+                grown = output.shape[-2] // down.tile, output.shape[-1] // across.tile
+                shape = *output.shape[:-2], rows * grown[0], columns * grown[1]
+                whole = sums.setdefault(name, np.zeros(shape, np.float32))
+                shares = down.shares(row, grown[0])[:, None] * across.shares(column, grown[1])
+                whole[..., down.span(row, grown[0]), across.span(column, grown[1])] += output * shares
+    return {**sums}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Tiles along an axis, all of one length, so that an engine sees one shape.
+
+    Attributes:
+        starts: Where each begins, in entries of the sample.
+        tile: How long each is.
+    """
+
+    starts: tuple[int, ...]
+    tile: int
+
+    @classmethod
+    def cut(cls, length: int, side: int) -> Axis:
+        """As few tiles as ``side`` allows, and no longer than needed."""
+        if length <= side:
+            return cls((0,), length)
+        count = -(-(length - OVERLAP) // (side - OVERLAP))
+        tile = -(-(length + (count - 1) * OVERLAP) // count)
+        return cls(tuple(int(start) for start in np.linspace(0, length - tile, count).round()), tile)
+
+    def span(self, index: int, scale: int) -> slice:
+        """Where a tile lies in an array with ``scale`` entries for one of the sample."""
+        return slice(self.starts[index] * scale, (self.starts[index] + self.tile) * scale)
+
+    def shares(self, index: int, scale: int) -> Floats:
+        """How much of each entry is this tile's; the shares of all tiles sum to one everywhere."""
+        shares = np.ones(self.tile * scale, np.float32)
+        if index:
+            shared = self.starts[index - 1] + self.tile - self.starts[index]
+            shares[: shared * scale] = _rising(shared * scale)
+        if index + 1 < len(self.starts):
+            shared = self.starts[index] + self.tile - self.starts[index + 1]
+            shares[-shared * scale :] = 1 - _rising(shared * scale)
+        return shares
+
+
+def _rising(count: int) -> Floats:
+    """From 0 to 1, both left out."""
+    return ((np.arange(count) + 0.5) / count).astype(np.float32)
