@@ -24,6 +24,7 @@ from edgediff_runtimes.engines.forking import HomeProcess
 from edgediff_runtimes.errors import EngineError, NonFiniteError, SettingError
 from edgediff_runtimes.families.other_outputs import OTHER_OUTPUTS
 from edgediff_runtimes.installing import install_line
+from edgediff_runtimes.memory import available_bytes, needed_by_role
 from edgediff_runtimes.placement import Placement, Residency
 from edgediff_runtimes.tensors import Array, TensorSpec
 
@@ -191,6 +192,16 @@ class Components:
             raise EngineError("the pipeline is closed")
         if self._sessions:
             self._home.check("the pipeline")
+
+    def spare_bytes(self) -> int | None:
+        """About how many bytes are left once all that a run keeps is loaded; None where the system does not tell."""
+        available = available_bytes()
+        if available is None:
+            return None
+        needed = needed_by_role(self._bundle, self._placement)
+        if self.residency == "sequential":  # one at a time, whichever it is
+            return available - max(needed.values(), default=0)
+        return available - sum(size for role, size in needed.items() if role not in self._sessions)
 
     @contextmanager
     def use(self, role: str, *, computed: dict[str, Computed] | None = None) -> Iterator[Loaded]:

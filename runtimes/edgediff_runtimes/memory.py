@@ -63,12 +63,17 @@ def _loaded_bytes(component: Component, placement: Placement) -> int:
     return stored * _INT8_WIDENED if widened else stored
 
 
-def tile_that_fits(*, width: int, height: int) -> int | None:
-    """Pixels along one side of a square that an autoencoder can compute at once; None where that is the picture."""
-    available = available_bytes()
-    if available is None or width * height * _BYTES_PER_PIXEL <= available * (1 - _FOR_CALLS):
+def tile_that_fits(spare: int | None, *, width: int, height: int) -> int | None:
+    """Pixels along one side of a square that an autoencoder can compute at once; None where that is the picture.
+
+    Args:
+        spare: Bytes that there are for it; None: enough.
+        width: Of the picture.
+        height: Likewise.
+    """
+    if spare is None or width * height * _BYTES_PER_PIXEL <= spare * (1 - _FOR_CALLS):
         return None
-    return math.isqrt(int(available * (1 - _FOR_CALLS)) // _BYTES_PER_PIXEL)
+    return math.isqrt(int(max(spare, 0) * (1 - _FOR_CALLS)) // _BYTES_PER_PIXEL)
 
 
 def available_bytes() -> int | None:

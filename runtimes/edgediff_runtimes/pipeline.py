@@ -163,6 +163,7 @@ class Pipeline:
             prompt,
             options,
             image_size=next((picture.size for picture in pictures.values()), None),
+            spare=self._components.spare_bytes,
         )
         prepared = partial(
             StageRun,

@@ -53,8 +53,14 @@ def _in_tiles(compute: Compute, context: Context, side: int, feeds: dict[str, Ar
     [(name, array)] = feeds.items()
     settings = context.settings
     _, rows, columns = context.space.shape(width=settings.width, height=settings.height)
-    with fitting(context.stage, "tile"):
-        return tiled(lambda tile: compute({name: tile}), array, rows=rows, columns=columns, side=side)
+    return tiled(
+        lambda tile: compute({name: tile}),
+        array,
+        rows=rows,
+        columns=columns,
+        side=side,
+        fits=lambda: fitting(context.stage, "tile"),
+    )
 
 
 def _check_whole(array: Array, spec: TensorSpec | None) -> None:

@@ -9,6 +9,7 @@ least.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
@@ -19,10 +20,18 @@ from edgediff_runtimes.tensors import Array, Floats
 Compute: TypeAlias = Callable[[Array], dict[str, Array]]
 
 OVERLAP = 4  # entries of the sample that neighbours share: 32 pixels where an entry is 8
-LEAST = 4 * OVERLAP  # entries along a tile: fewer, and more than two tiles would lie over one another
+LEAST = 4 * OVERLAP  # entries along a tile: of smaller ones most would be computed twice
 
 
-def tiled(compute: Compute, array: Array, *, rows: int, columns: int, side: int) -> dict[str, Array]:
+def tiled(
+    compute: Compute,
+    array: Array,
+    *,
+    rows: int,
+    columns: int,
+    side: int,
+    fits: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> dict[str, Array]:
     """What ``compute`` gives for a picture, tile by tile.
 
     Args:
@@ -31,6 +40,7 @@ def tiled(compute: Compute, array: Array, *, rows: int, columns: int, side: int)
         rows: Entries of the sample from top to bottom.
         columns: From left to right.
         side: Entries along one side of a tile at most, at least ``LEAST``.
+        fits: What the outputs are put together within, see ``fitting``.
 
     Returns:
         The outputs for the whole array, float32.
@@ -43,12 +53,15 @@ def tiled(compute: Compute, array: Array, *, rows: int, columns: int, side: int)
     for row in range(len(down.starts)):
         for column in range(len(across.starts)):
             span, others = down.span(row, scales[0]), across.span(column, scales[1])
-            for name, output in compute(np.ascontiguousarray(array[..., span, others])).items():
-                grown = output.shape[-2] // down.tile, output.shape[-1] // across.tile
-                shape = *output.shape[:-2], rows * grown[0], columns * grown[1]
-                whole = sums.setdefault(name, np.zeros(shape, np.float32))
-                shares = down.shares(row, grown[0])[:, None] * across.shares(column, grown[1])
-                whole[..., down.span(row, grown[0]), across.span(column, grown[1])] += output * shares
+            given = compute(np.ascontiguousarray(array[..., span, others]))
+            with fits():
+                for name, output in given.items():
+                    grown = output.shape[-2] // down.tile, output.shape[-1] // across.tile
+                    if name not in sums:
+                        shape = *output.shape[:-2], rows * grown[0], columns * grown[1]
+                        sums[name] = np.zeros(shape, np.float32)
+                    shares = down.shares(row, grown[0])[:, None] * across.shares(column, grown[1])
+                    sums[name][..., down.span(row, grown[0]), across.span(column, grown[1])] += output * shares
     return {**sums}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -155,14 +155,16 @@ def size(space: Space, defaults: Defaults, options: Options, image_size: tuple[i
     return sides[0], sides[1]
 
 
-def tile(value: int | str | None, space: Space, *, width: int, height: int) -> int | None:
+def tile(
+    value: int | str | None, space: Space, *, width: int, height: int, spare: Callable[[], int | None]
+) -> int | None:
     """Pixels along one side of a tile, in whole entries of a sample; None where the picture is no larger."""
     least = LEAST * space.factor
     side = None if value in (None, "auto") else as_whole(value)
     if value not in (None, "auto") and (side is None or side < least):
         raise SettingError("tile", got=value, expected=f"a whole number of pixels from {least}, or `auto`")
     if value == "auto":
-        side = tile_that_fits(width=width, height=height)
+        side = tile_that_fits(spare(), width=width, height=height)
     if side is None or side >= max(width, height):
         return None
     return max(side // space.factor * space.factor, least)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, cast
 
@@ -68,6 +68,7 @@ def resolve_settings(
     options: Options,
     *,
     image_size: tuple[int, int] | None,
+    spare: Callable[[], int | None] = lambda: None,
 ) -> Settings:
     """Fill in the bundle's defaults and check every option.
 
@@ -77,6 +78,7 @@ def resolve_settings(
         prompt: One prompt or several; None for a model that takes no text.
         options: What the caller asked for.
         image_size: Width and height of ``options["image"]``, or None without one.
+        spare: Tells how many bytes there are for an autoencoder to compute with; None: enough.
 
     Raises:
         SettingError: An option is unknown, is not read by the recipe, or cannot be applied; the sentence says what was
@@ -110,7 +112,7 @@ def resolve_settings(
         height=height,
         strength=strength,
         encode=encode,
-        tile=checks.tile(options.get("tile"), stage.space, width=width, height=height),
+        tile=checks.tile(options.get("tile"), stage.space, width=width, height=height, spare=spare),
         task=task_of(recipe, options)[0],
         guided=guided,
     )

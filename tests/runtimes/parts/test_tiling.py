@@ -24,6 +24,10 @@ def _grown(array):
     return np.repeat(np.repeat(array, GROWN, axis=-2), GROWN, axis=-1)
 
 
+def _enough():
+    return None
+
+
 def _random(*shape):
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
@@ -111,18 +115,18 @@ def test_an_output_of_another_size_is_told_of_the_recipe(context):
     ("given", "tile"), [(None, None), (512, None), (511, 504), (128, 128), (300, 296), (10_000, None)]
 )
 def test_a_tile_is_whole_entries_of_a_sample(given, tile):
-    assert checks.tile(given, Space(4, factor=8), width=512, height=320) == tile
+    assert checks.tile(given, Space(4, factor=8), width=512, height=320, spare=_enough) == tile
 
 
 @pytest.mark.parametrize("given", [0, -1, 127, 256.5, "large", True, [512]])
 def test_other_tiles_are_refused(given):
     with pytest.raises(SettingError, match="a whole number of pixels from 128, or `auto`"):
-        checks.tile(given, Space(4, factor=8), width=512, height=512)
+        checks.tile(given, Space(4, factor=8), width=512, height=512, spare=_enough)
 
 
 @pytest.mark.parametrize(
-    ("available", "tile"), [(None, None), (64 << 30, None), (4 << 30, 640), (1 << 30, 320), (1 << 20, 128)]
+    ("available", "tile"), [(None, None), (64 << 30, None), (4 << 30, 640), (1 << 30, 320), (1 << 20, 128), (-1, 128)]
 )
-def test_auto_takes_the_largest_tile_that_memory_holds(monkeypatch, available, tile):
-    monkeypatch.setattr("edgediff_runtimes.memory.available_bytes", lambda: available)
-    assert checks.tile("auto", Space(4, factor=8), width=1024, height=1024) == tile
+def test_auto_takes_the_largest_tile_that_memory_holds(available, tile):
+    space = Space(4, factor=8)
+    assert checks.tile("auto", space, width=1024, height=1024, spare=lambda: available) == tile
