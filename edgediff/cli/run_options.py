@@ -77,6 +77,12 @@ SAMPLING = Section(
             help="sample or mode of the encoder's distribution for --image.  [default: sample]",
         ),
         click.Option(
+            ["--tile"],
+            metavar="PIXELS",
+            callback=tile,
+            help="Decode and encode in tiles of so many pixels, or auto: where memory is short.  [default: whole]",
+        ),
+        click.Option(
             ["--noise"],
             metavar="KIND",
             shell_complete=completion.one_of("torch-cpu", "torch-cuda", "numpy"),
@@ -155,12 +161,6 @@ COMPUTING = Section(
         click.Option(["--threads"], type=int, help="Threads per graph.  [default: one per core]"),
         click.Option(
             ["--low-memory"], is_flag=True, help="Slower in less memory: one component at a time, one call at a time."
-        ),
-        click.Option(
-            ["--tile"],
-            metavar="PIXELS",
-            callback=tile,
-            help="Decode and encode in tiles of so many pixels, or auto: where memory is short.  [default: whole]",
         ),
         click.Option(
             ["--residency"],

@@ -134,16 +134,16 @@ def test_every_picture_of_a_batch_can_be_drawn_alone(pipeline, picture, sampler,
 
 
 def test_large_pictures_are_read_and_decoded_in_tiles(pipeline, calls, picture, tmp_path):
-    result = pipeline("a red apple", image=picture.resize((240, 144)), steps=4, strength=0.5, seed=3, tile=130)
+    result = pipeline("a red apple", image=picture.resize((272, 208)), steps=4, strength=0.5, seed=3, tile=198)
     shapes = [shape["sample"][-2:] for role, shape in calls if role == "vae_encoder"]
-    assert shapes == [(88, 104)] * 2 * 3  # 144x240 pixels in tiles of at most 128, which share 32
-    assert [shape["latent_sample"] for role, shape in calls if role == "vae_decoder"] == [(1, 4, 11, 13)] * 6
-    assert result.images[0].size == (240, 144)
-    assert result.settings.tile == 128
+    assert shapes == [(136, 168)] * 2 * 2  # 208x272 pixels in tiles of at most 192, which share 64
+    assert [shape["latent_sample"] for role, shape in calls if role == "vae_decoder"] == [(1, 4, 17, 21)] * 4
+    assert result.images[0].size == (272, 208)
+    assert result.settings.tile == 192
     [path] = result.save(tmp_path / "tiled.png")
     _, again = options_of(read_metadata(path)["settings"])
-    assert again["tile"] == 128
-    assert pipeline("a red apple", width=128, height=64, seed=3, tile=128).settings.tile is None
+    assert again["tile"] == 192
+    assert pipeline("a red apple", width=128, height=64, seed=3, tile=192).settings.tile is None
 
 
 def test_image_to_image(pipeline, calls, picture):

@@ -1,9 +1,10 @@
 """A graph over pictures computed tile by tile: the memory of one tile, at the price of what tiles cannot see.
 
-Tiles lie on a grid and overlap; where they do, the result goes over from one to the other linearly. An autoencoder's
-norms and attention look at the whole picture, so that what tiles give differs a little from what the whole gives;
-where every entry depends on near ones alone, as in ``AutoencoderTiny``, only the borders of tiles differ, which count
-least.
+Tiles lie on a grid and overlap. Next to its inner borders a tile lacks what convolutions would see beyond, so its
+outermost entries are dropped; over the rest of the overlap the result goes over from one tile to the other linearly.
+An autoencoder's group norms and attention look at the whole picture, so that what tiles give differs from what the
+whole gives; each norm reads what the norms before it gave, so that no second pass makes them equal. Where every entry
+depends on near ones alone, as in ``AutoencoderTiny``, nothing but the borders differs.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from edgediff_runtimes.tensors import Array, Floats
 
 Compute: TypeAlias = Callable[[Array], dict[str, Array]]
 
-OVERLAP = 4  # entries of the sample that neighbours share: 32 pixels where an entry is 8
-LEAST = 4 * OVERLAP  # entries along a tile: of smaller ones most would be computed twice
+OVERLAP = 8  # entries of the sample that neighbours share: 64 pixels where an entry is 8
+DROPPED = 2  # of these, next to a tile's own border; with less the grid is seen (benchmarks/README.md, "Tiles")
+LEAST = 3 * OVERLAP  # entries along a tile: of smaller ones more than half would be computed again for a neighbour
 
 
 def tiled(
@@ -96,13 +98,14 @@ class Axis:
         shares = np.ones(self.tile * scale, np.float32)
         if index:
             shared = self.starts[index - 1] + self.tile - self.starts[index]
-            shares[: shared * scale] = _rising(shared * scale)
+            shares[: shared * scale] = _rising(shared, scale)
         if index + 1 < len(self.starts):
             shared = self.starts[index] + self.tile - self.starts[index + 1]
-            shares[-shared * scale :] = 1 - _rising(shared * scale)
+            shares[-shared * scale :] = 1 - _rising(shared, scale)
         return shares
 
 
-def _rising(count: int) -> Floats:
-    """From 0 to 1, both left out."""
-    return ((np.arange(count) + 0.5) / count).astype(np.float32)
+def _rising(shared: int, scale: int) -> Floats:
+    """From 0 to 1 over what two tiles share, each without the entries next to its own border."""
+    places = (np.arange(shared * scale) + 0.5) / scale
+    return ((places - DROPPED) / (shared - 2 * DROPPED)).clip(0, 1).astype(np.float32)

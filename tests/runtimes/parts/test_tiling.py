@@ -7,7 +7,7 @@ import pytest
 
 from edgediff_runtimes.errors import RecipeError, SettingError
 from edgediff_runtimes.parts import Value, run_part
-from edgediff_runtimes.parts.tiling import LEAST, OVERLAP, tiled
+from edgediff_runtimes.parts.tiling import DROPPED, LEAST, OVERLAP, tiled
 from edgediff_runtimes.recipe import Space
 from edgediff_runtimes.recipe.declarations import Graph
 from edgediff_runtimes.settings import checks
@@ -16,7 +16,7 @@ from edgediff_runtimes.tensors import TensorSpec
 GROWN = 8
 SPEC = TensorSpec("latents", "float32", (1, 4, "rows", "columns"))
 DECODER = Graph("vae_decoder", {"latents": "z"}, {"sample": "pixels"}, alone=True, tiled=True)
-SIZES = [(16, 16), (17, 16), (40, 16), (33, 57), (128, 128), (100, 31)]
+SIZES = [(24, 24), (25, 24), (40, 16), (33, 57), (128, 128), (100, 31)]
 
 
 def _grown(array):
@@ -70,7 +70,21 @@ def test_neighbours_go_over_into_one_another():
     assert (got[0], got[-1]) == (0, 2)
     steps = np.diff(got)
     assert (steps >= 0).all()
-    assert steps.max() <= 1 / OVERLAP
+    assert steps.max() <= 1 / (OVERLAP - 2 * DROPPED)
+
+
+@pytest.mark.parametrize("scale", [1, GROWN])
+def test_what_convolutions_cannot_see_beyond_a_tile_does_not_count(scale):
+    def compute(tile):
+        grown = np.repeat(np.repeat(np.zeros_like(tile), scale, axis=-2), scale, axis=-1)
+        unseen = DROPPED * scale
+        grown[..., :unseen] = grown[..., -unseen:] = grown[..., :unseen, :] = grown[..., -unseen:, :] = 1
+        return {"sample": grown}
+
+    got = tiled(compute, _random(1, 1, 60, 61), rows=60, columns=61, side=LEAST)["sample"][0, 0]
+    inner = got[DROPPED * scale : -DROPPED * scale, DROPPED * scale : -DROPPED * scale]
+    assert (inner == 0).all()
+    assert (got[0] == 1).all()  # the picture's own border is as the whole has it
 
 
 def test_what_fits_into_a_tile_is_computed_whole():
@@ -79,29 +93,29 @@ def test_what_fits_into_a_tile_is_computed_whole():
 
 
 def test_a_decoder_is_computed_in_tiles_one_picture_at_a_time(context):
-    latents, seen = _random(2, 4, 48, 40), []
+    latents, seen = _random(2, 4, 64, 56), []
 
     def decode(feeds):
         seen.append(feeds["latents"].shape)
         return {"sample": _grown(feeds["latents"])}
 
     graphs = {"graphs": {"vae_decoder": decode}, "specs": {"vae_decoder": [SPEC]}}
-    made = context(values={"z": Value(latents, "pictures")}, tile=128, width=320, height=384, **graphs)
+    made = context(values={"z": Value(latents, "pictures")}, tile=192, width=448, height=512, **graphs)
     run_part(DECODER, made)
     np.testing.assert_allclose(made.array("pixels"), _grown(latents), rtol=0, atol=1e-6)
-    assert {*seen} == {(1, 4, 15, 16)}
+    assert {*seen} == {(1, 4, 22, 24)}
     assert len(seen) == 2 * 4 * 3
     seen.clear()
-    made = context(values={"z": Value(latents, "pictures")}, tile=None, width=320, height=384, **graphs)
+    made = context(values={"z": Value(latents, "pictures")}, tile=None, width=448, height=512, **graphs)
     run_part(DECODER, made)
-    assert seen == [(1, 4, 48, 40)] * 2
+    assert seen == [(1, 4, 64, 56)] * 2
 
 
 def test_an_output_of_another_size_is_told_of_the_recipe(context):
     graphs = {"vae_decoder": lambda feeds: {"sample": feeds["latents"][..., :3]}}
     made = context(
         values={"z": Value(_random(1, 4, 48, 40), "pictures")},
-        tile=128,
+        tile=192,
         width=320,
         height=384,
         graphs=graphs,
@@ -112,20 +126,20 @@ def test_an_output_of_another_size_is_told_of_the_recipe(context):
 
 
 @pytest.mark.parametrize(
-    ("given", "tile"), [(None, None), (512, None), (511, 504), (128, 128), (300, 296), (10_000, None)]
+    ("given", "tile"), [(None, None), (512, None), (511, 504), (192, 192), (300, 296), (10_000, None)]
 )
 def test_a_tile_is_whole_entries_of_a_sample(given, tile):
     assert checks.tile(given, Space(4, factor=8), width=512, height=320, spare=_enough) == tile
 
 
-@pytest.mark.parametrize("given", [0, -1, 127, 256.5, "large", True, [512]])
+@pytest.mark.parametrize("given", [0, -1, 191, 256.5, "large", True, [512]])
 def test_other_tiles_are_refused(given):
-    with pytest.raises(SettingError, match="a whole number of pixels from 128, or `auto`"):
+    with pytest.raises(SettingError, match="a whole number of pixels from 192, or `auto`"):
         checks.tile(given, Space(4, factor=8), width=512, height=512, spare=_enough)
 
 
 @pytest.mark.parametrize(
-    ("available", "tile"), [(None, None), (64 << 30, None), (4 << 30, 640), (1 << 30, 320), (1 << 20, 128), (-1, 128)]
+    ("available", "tile"), [(None, None), (64 << 30, None), (4 << 30, 640), (1 << 30, 320), (1 << 20, 192), (-1, 192)]
 )
 def test_auto_takes_the_largest_tile_that_memory_holds(available, tile):
     space = Space(4, factor=8)
