@@ -29,6 +29,7 @@ ALSO = {
     "edgediff_runtimes.settings": ("Options", "Settings"),
     "edgediff_runtimes.results": ("Timings",),
     "edgediff.api": ("TrialKeywords", "Verification"),
+    "edgediff.planning.planner": ("PlanKeywords",),
     "edgediff_runtimes.quality.claims": ("Figure",),
 }
 ERRORS = "edgediff_runtimes.errors"

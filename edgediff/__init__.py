@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgediff.api import export, load, shipped_models, verify
+    from edgediff.planning.plan import Plan
+    from edgediff.planning.planner import plan
     from edgediff_runtimes.bundle import Bundle
     from edgediff_runtimes.cancellation import CancelToken
     from edgediff_runtimes.engines import EngineOptions, FakeEngine
@@ -34,12 +36,14 @@ __all__ = [
     "FakeEngine",
     "Pipeline",
     "Placement",
+    "Plan",
     "Result",
     "Run",
     "Step",
     "__version__",
     "export",
     "load",
+    "plan",
     "shipped_models",
     "verify",
 ]
@@ -53,11 +57,13 @@ _HOMES = {
     "FakeEngine": "edgediff_runtimes.engines",
     "Pipeline": "edgediff_runtimes.pipeline",
     "Placement": "edgediff_runtimes.placement",
+    "Plan": "edgediff.planning.plan",
     "Result": "edgediff_runtimes.results",
     "Run": "edgediff_runtimes.running.run",
     "Step": "edgediff_runtimes.results",
     "export": "edgediff.api",
     "load": "edgediff.api",
+    "plan": "edgediff.planning.planner",
     "shipped_models": "edgediff.api",
     "verify": "edgediff.api",
 }

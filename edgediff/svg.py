@@ -24,17 +24,29 @@ svg { --ink: #1d2329; --soft: #69727d; --grid: #e3e6ea; --paper: #ffffff;
   --c0: #6ea8e0; --c1: #f0ab55; --c2: #55c7a2; --c3: #cf86b9; --c4: #a7adb6; --c5: #e57f6b; } }
 svg text { fill: var(--ink); } svg .soft { fill: var(--soft); } svg .title { font-size: 14px; font-weight: 600; }
 svg .grid { stroke: var(--grid); } svg .line { fill: none; stroke-width: 2; } svg .mark { stroke-dasharray: 3 4; }
+svg .ring { stroke: var(--ink); }
 """ + "".join(f"svg .f{i} {{ fill: var(--c{i}); }} svg .s{i} {{ stroke: var(--c{i}); }}\n" for i in range(_COLOURS))
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line of a chart; ``dots`` marks its points, for where there are few."""
+    """One line of a chart; ``dots`` marks its points, for where there are few, and ``names`` are theirs."""
 
     name: str
     points: Points
     dots: bool = False
+    names: Sequence[str] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Words at a point; where one of its numbers is None, at a line across the plane."""
+
+    words: str
+    x: float | None = None
+    y: float | None = None
 
 
 def bars(title: str, rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], *, unit: str) -> str:
@@ -75,6 +87,39 @@ def lines(title: str, series: Sequence[Series], *, x_label: str, y_label: str, h
         dashes = ' stroke-dasharray="6 4"' if index >= _COLOURS else ""  # the colours begin again
         body.append(f'<polyline class="line s{colour}"{dashes} points="{path}"/>')
         body += [_dot(frame, x, y, colour=colour, name=one.name) for x, y in one.points if one.dots]
+    return _figure(title, body, height=height)
+
+
+def dots(
+    title: str,
+    series: Sequence[Series],
+    *,
+    x_label: str,
+    y_label: str,
+    colours: Sequence[int],
+    marks: Sequence[Mark] = (),
+) -> str:
+    """Points over a plane whose axes both begin at zero; a series has a colour, and a mark a ring and its words.
+
+    Args:
+        title: The line above it.
+        series: Groups of points.
+        x_label: What the axis to the right counts.
+        y_label: What the axis upwards counts.
+        colours: That of each series.
+        marks: Points with words, and lines across the plane where one of the two numbers is None.
+    """
+    legend, more = _legend([one.name for one in series], y=44, colours=colours)
+    height, top = 420 + more, 74 + more
+    ends = [(mark.x or 0.0, mark.y or 0.0) for mark in marks]
+    points = [*ends, *(point for one in series for point in one.points)]
+    farthest = max((x for x, _ in points), default=1.0)
+    frame = _Frame.around([*points, (1.04 * farthest, 0.0)], height=height, top=top)  # no point on the edge
+    body = [frame.axes(x_label, y_label), legend]
+    for colour, one in zip(colours, series, strict=True):
+        names = one.names or [one.name] * len(one.points)
+        body += [_dot(frame, x, y, colour=colour, name=name) for (x, y), name in zip(one.points, names, strict=True)]
+    body += [_mark(frame, mark) for mark in marks]
     return _figure(title, body, height=height)
 
 
@@ -196,3 +241,21 @@ def _legend(names: Sequence[str], *, y: int, colours: Sequence[int] = tuple(rang
 def _dot(frame: _Frame, x: float, y: float, *, colour: int, name: str) -> str:
     tip = f"<title>{escape(name)}: {x:.4g}, {y:.4g}</title>"
     return f'<circle class="f{colour}" cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="4">{tip}</circle>'
+
+
+def _mark(frame: _Frame, mark: Mark) -> str:
+    words = escape(mark.words)
+    if mark.y is None and mark.x is not None:
+        x, side = frame.x(mark.x), "end" if mark.x > frame.x_max / 2 else "start"
+        line = f'<line class="s5 mark" x1="{x:.1f}" x2="{x:.1f}" y1="{frame.top}" y2="{frame.y(0):.1f}"/>'
+        shift = -5 if side == "end" else 5
+        return f'{line}<text class="soft" x="{x + shift:.1f}" y="{frame.top - 4}" text-anchor="{side}">{words}</text>'
+    if mark.x is None and mark.y is not None:
+        y = frame.y(mark.y)
+        line = f'<line class="s5 mark" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        return f'{line}<text class="soft" x="{_LEFT + 5}" y="{y - 5:.1f}">{words}</text>'
+    x, y = frame.x(mark.x or 0.0), frame.y(mark.y or 0.0)
+    width = _LETTER * len(mark.words)
+    at = min(max(x, _LEFT + width / 2), WIDTH - _RIGHT - width / 2)
+    ring = f'<circle class="line ring" cx="{x:.1f}" cy="{y:.1f}" r="8"/>'
+    return f'{ring}<text x="{at:.1f}" y="{y - 14:.1f}" text-anchor="middle">{words}</text>'

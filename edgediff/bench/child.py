@@ -197,11 +197,20 @@ def peak(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
         return {dtype: matmul_peak(dtype, threads=job["placement"]["threads"]) for dtype in job["dtypes"]}
 
 
+def short(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
+    """Short pictures for a plan, see ``short_run``."""
+    with phases.phase("import"):
+        from edgediff.bench.short_run import short_runs  # noqa: PLC0415 - the import is a phase
+    with phases.phase("pictures"):
+        return short_runs(job)
+
+
 JOBS: dict[str, Callable[[dict[str, Any], Phases], dict[str, Any]]] = {
     "picture": picture,
     "component": component,
     "flops": flops,
     "peak": peak,
+    "short": short,
 }
 
 

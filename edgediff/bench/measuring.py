@@ -8,7 +8,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, final
 
 from edgediff.bench.busy import ProcessorTime, others_share, processor_time
@@ -140,12 +142,13 @@ class _Session:
         return answered
 
 
-def run_job(job: dict[str, Any], what: str) -> tuple[dict[str, Any], Watched]:
+def run_job(job: dict[str, Any], what: str, *, compiled: Path | None = None) -> tuple[dict[str, Any], Watched]:
     """Have a job done in a process of its own, which finds no graph compiled before and leaves none behind.
 
     Args:
         job: See ``edgediff.bench.child``; the placement's ``threads`` also limit NumPy's library there.
         what: What it is, for the sentence of an error.
+        compiled: A folder for the graphs that it compiles, which may have those of an earlier job; None: as above.
 
     Returns:
         The process's last line, and what was seen from outside.
@@ -153,7 +156,7 @@ def run_job(job: dict[str, Any], what: str) -> tuple[dict[str, Any], Watched]:
     Raises:
         EngineError: The process failed or was killed.
     """
-    with CompiledCache.of_user().scratch() as folder:
+    with nullcontext(compiled) if compiled is not None else CompiledCache.of_user().scratch() as folder:
         return _run_job(job, what, {**os.environ, **({} if folder is None else {FOLDER_VARIABLE: str(folder)})})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import final
 
@@ -21,11 +21,14 @@ class CallLog:
         loads: ``(role, seconds)`` of every load.
         calls: ``(role, seconds)`` of every call.
         feeds: For each role, dtype and shape of every input of its first call.
+        on_end: Told ``(what, role)`` as the process ends to do something: ``rest`` as a graph is about to be loaded,
+            ``load``, ``use`` as it is about to be freed, ``free``.
     """
 
     loads: list[tuple[str, float]] = field(default_factory=list)
     calls: list[tuple[str, float]] = field(default_factory=list)
     feeds: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = field(default_factory=dict)
+    on_end: Callable[[str, str], None] = lambda _what, _role: None
 
 
 @final
@@ -53,9 +56,11 @@ class TimedEngine:
 
     def load(self, graph: Graph, *, device: str, options: EngineOptions) -> Session:
         """Load in the wrapped engine."""
+        self._log.on_end("rest", graph.role)
         began = time.perf_counter()
         session = self._engine.load(graph, device=device, options=options)
         self._log.loads.append((graph.role, time.perf_counter() - began))
+        self._log.on_end("load", graph.role)
         return _TimedSession(graph.role, session, self._log)
 
 
@@ -78,4 +83,6 @@ class _TimedSession(Session):
         return outputs
 
     def close(self) -> None:
+        self._log.on_end("use", self._role)
         self._session.close()
+        self._log.on_end("free", self._role)

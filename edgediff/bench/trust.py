@@ -9,7 +9,7 @@ from edgediff.bench.charts import label
 from edgediff.bench.reporting import Report
 
 # Above this part of the processors, what others do shows in the times: on two cores, half of one.
-_BUSY = 0.25
+BUSY = 0.25
 _SPREAD = 1.25  # the slowest round over the quickest; beside nothing else, rounds differ by a few percent
 
 
@@ -27,12 +27,12 @@ def is_beyond_peak(part: dict[str, Any]) -> bool:
 def _busy(report: Report) -> Iterator[str]:
     machine = report["machine"]
     share, load = machine.get("others_share"), machine["load_at_start"]
-    if share is not None and share > _BUSY:
+    if share is not None and share > BUSY:
         yield (
             f"the machine was busy: other programs took {share:.0%} of its processors; times are too long and spread, "
             "ratios of one round are better, memory is not touched"
         )
-    elif share is None and load is not None and load > _BUSY * machine["cores"]:
+    elif share is None and load is not None and load > BUSY * machine["cores"]:
         yield (
             f"the machine was busy as this began (load {load:.1f} on {machine['cores']} cores): times may be too long "
             "and spread, ratios of one round are better, memory is not touched"

@@ -51,7 +51,8 @@ def _report(cache: CompiledCache, cleared: tuple[Entry, ...] | None) -> dict[str
 
 
 def _print(cache: CompiledCache, cleared: tuple[Entry, ...] | None) -> None:
-    from edgediff.cli.tables import print_table, readable_bytes
+    from edgediff.cli.tables import print_table
+    from edgediff_runtimes.plain import readable_bytes
 
     entries = cache.entries()
     columns = ("graph", "of", "engine", "device", "computes in", "size", "last used")

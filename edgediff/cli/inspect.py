@@ -94,8 +94,9 @@ def _write_grid(opened: Bundle, path: Path, *, overwrite: bool) -> None:
 def print_bundle(opened: Bundle) -> None:
     """Print components and facts of a bundle."""
     from edgediff.cli.quality_tables import print_quality
-    from edgediff.cli.tables import print_table, readable_bytes
+    from edgediff.cli.tables import print_table
     from edgediff_runtimes.errors import shown
+    from edgediff_runtimes.plain import readable_bytes
 
     manifest = opened.manifest
     print_table(

@@ -33,7 +33,8 @@ def command(*, folders: tuple[Path, ...], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    from edgediff.cli.tables import print_table, readable_bytes
+    from edgediff.cli.tables import print_table
+    from edgediff_runtimes.plain import readable_bytes
 
     columns = ("model", "family", "tasks", "precision", "size", "pictures", "steps", "guidance")
     cells = [

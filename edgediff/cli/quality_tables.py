@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from edgediff.cli.tables import print_table, readable_bytes
+from edgediff.cli.tables import print_table
 from edgediff_runtimes.bundle import ComponentQuality, LevelQuality, QualityReport, Search
+from edgediff_runtimes.plain import readable_bytes
 
 
 def print_quality(report: QualityReport) -> None:

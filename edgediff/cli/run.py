@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         'edgediff run -m my-dit --label "golden retriever" --label 207',
         'edgediff run "a cat" --image photo.jpg --strength 0.6',
         "edgediff run --repeat apple.png -o again.png",
+        'edgediff run "a red apple" --plan plan.json',
     ),
 )
 @click.argument("prompt", nargs=-1, metavar="[PROMPT]", callback=one_prompt)
@@ -49,6 +50,7 @@ def command(
     threads: int | None,
     low_memory: bool,
     residency: Residency | None,
+    plan: Path | None,
     as_json: bool,
     **drawing: Any,  # noqa: ANN401 - the drawing options, None where not given
 ) -> None:
@@ -59,6 +61,7 @@ def command(
     """
     from edgediff.api import load
     from edgediff.cli.drawing import draw
+    from edgediff.cli.planned import planned
     from edgediff.cli.prompts import NO_PROMPT, repeated, subjects, texts
     from edgediff.cli.writing import writer
 
@@ -66,22 +69,24 @@ def command(
         lines, options = texts(prompt, prompts), asked(drawing)
     else:
         lines, options, drawn_with = repeated(repeat, prompt, prompts, asked(drawing))
+    place: dict[str, Any] = {
+        "device": by_component("--device", device, default="auto" if device else None),
+        "engine": by_component("--engine", engine),
+        "execution": by_component("--execution", execution),
+        "strict": strict,
+        "threads": threads,
+        "residency": residency or ("sequential" if low_memory else None),
+        "low_memory": low_memory,
+        "split_guidance": low_memory,
+    }
+    if plan is not None:
+        model, place, options = planned(plan, model, place, options)
     labels = options.pop("class_label", None) or ()
     drawn = subjects(lines, labels if isinstance(labels, list | tuple) else (labels,))
     target = writer(
         output, [subject.words for subject in drawn], dict(options), overwrite=overwrite, grid=grid, as_json=as_json
     )
-    with load(
-        model,
-        device=by_component("--device", device, default="auto") or "auto",
-        engine=by_component("--engine", engine),
-        execution=by_component("--execution", execution),
-        strict=strict,
-        threads=threads,
-        residency=residency or ("sequential" if low_memory else None),
-        low_memory=low_memory,
-        split_guidance=low_memory,
-    ) as pipeline:
+    with load(model, **{**place, "device": place["device"] or "auto"}) as pipeline:
         if None in lines and "prompt" in pipeline.bundle.manifest.recipe.options:
             raise click.UsageError(NO_PROMPT)
         if repeat is not None and drawn_with != pipeline.fingerprint:

@@ -128,6 +128,12 @@ FILES = Section(
         ),
         click.Option(["--prompts"], type=_FILE, help="A file with one prompt a line, drawn one by one; - is stdin."),
         click.Option(["--repeat"], type=_FILE, metavar="PICTURE", help="Draw a picture of ours again."),
+        click.Option(
+            ["--plan"],
+            type=_FILE,
+            metavar="FILE.json",
+            help="Take bundle and settings from a plan (`edgediff plan --apply`); what is given here goes before them.",
+        ),
         click.Option(["--json", "as_json"], is_flag=True, help="Print files, settings and timings as JSON."),
     ),
 )

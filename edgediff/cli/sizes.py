@@ -48,3 +48,13 @@ def byte_count(ctx: click.Context, param: click.Parameter, text: str | None) -> 
     if text is not None and count is None:
         raise click.BadParameter(f"{text!r} is no amount of memory: expected {BYTES_EXPECTED}", ctx, param)
     return count
+
+
+def duration(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
+    """A time in seconds; None where it was not given."""
+    from edgediff_runtimes.plain import SECONDS_EXPECTED, as_seconds
+
+    seconds = None if text is None else as_seconds(text)
+    if text is not None and seconds is None:
+        raise click.BadParameter(f"{text!r} is no such time: expected {SECONDS_EXPECTED}", ctx, param)
+    return seconds

@@ -37,13 +37,3 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         console.print(shown(title), style="table.title")
         console.print(table)
     click.echo("\n".join(line.rstrip() for line in captured.get().removesuffix("\n").split("\n")))
-
-
-def readable_bytes(count: int) -> str:
-    """``12.3 MB``: decimal units, three figures."""
-    size = float(count)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:  # noqa: PLR2004 - decimal units
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"

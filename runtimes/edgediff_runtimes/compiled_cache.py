@@ -78,7 +78,7 @@ class CompiledCache:
         Raises:
             SettingError: ``EDGEDIFF_CACHE`` is no folder, or ``EDGEDIFF_CACHE_LIMIT`` no number of bytes.
         """
-        folder = _folder()
+        folder = cache_folder()
         return cls(None if folder is None else folder / "compiled", _limit())
 
     def entries(self) -> tuple[Entry, ...]:
@@ -219,7 +219,12 @@ def _is_unusable(path: Path) -> bool:
     return False
 
 
-def _folder() -> Path | None:
+def cache_folder() -> Path | None:
+    """The folder of all caches of this user, see above; it need not exist. None where the system has no place for one.
+
+    Raises:
+        SettingError: ``EDGEDIFF_CACHE`` is no folder.
+    """
     if given := os.environ.get(FOLDER_VARIABLE):
         try:
             return Path(given).expanduser().absolute()

@@ -15,6 +15,7 @@
     │   └── OutOfMemoryError         (MemoryError)         there is not enough memory
     ├── SettingError                 (ValueError)          a setting of a run cannot be applied
     │   └── SamplerError                                   ... because of the sampler or its schedule
+    ├── BudgetError              (ValueError)          no plan keeps to what was asked for
     ├── ImageError                   (ValueError)          a picture cannot be read or written
     ├── NonFiniteError               (ArithmeticError)     a component returned NaN or infinity
     ├── HubError                     (OSError)             a model cannot be fetched from the hub
@@ -227,6 +228,18 @@ class SettingError(EdgediffError, ValueError):
 
 class SamplerError(SettingError):
     """A sampler is unknown, or cannot be combined with the schedule, the steps or the model."""
+
+
+class BudgetError(EdgediffError, ValueError):
+    """No plan keeps to a budget.
+
+    Attributes:
+        nearest: The plan that comes nearest to it.
+    """
+
+    def __init__(self, sentence: str, *, nearest: object, hint: str | None = None) -> None:
+        super().__init__(sentence, hint=hint)
+        self.nearest = nearest
 
 
 class ImageError(EdgediffError, ValueError):

@@ -9,6 +9,8 @@ from numbers import Real
 from typing import Any
 
 BYTES_EXPECTED = "a number of bytes such as 2GB or 512MiB"
+SECONDS_EXPECTED = "a time above 0 such as 20s, 800ms or 2min"
+_SECONDS = {"": 1.0, "S": 1.0, "MS": 1e-3, "MIN": 60.0}
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
 
 
@@ -39,3 +41,21 @@ def as_bytes(text: str) -> int | None:
     if match is None or match[2].upper() not in _UNITS:
         return None
     return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def as_seconds(text: str) -> float | None:
+    """A time above 0 in seconds, written with or without a unit, ``20s`` or ``2 min``; None for anything else."""
+    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?) *([A-Za-z]*)", text.strip())
+    if match is None or match[2].upper() not in _SECONDS:
+        return None
+    return float(match[1]) * _SECONDS[match[2].upper()] or None
+
+
+def readable_bytes(count: float) -> str:
+    """``12.3 MB``: decimal units, three figures."""
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:  # noqa: PLR2004 - decimal units
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"

@@ -20,6 +20,7 @@ LEAVES = [
     errors.NotInstalledError("the engine `x`", extra="x", reason=ImportError("no module")),
     errors.DeviceError("npu", available=["cpu"]),
     errors.SettingError("steps", got=0, expected="more"),
+    errors.BudgetError("no plan keeps to 1 GB", nearest=None),
     errors.NonFiniteError("unet", step=0),
     errors.Cancelled(),
     errors.OutOfMemoryError("ONNX Runtime failed in `unet`", work="a picture of 8x8 pixels"),

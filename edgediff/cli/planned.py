@@ -1,0 +1,36 @@
+"""``edgediff run --plan``: the settings of a plan, behind those of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+if TYPE_CHECKING:
+    from edgediff_runtimes.settings import Options
+
+
+def planned(path: Path, model: str, place: dict[str, Any], options: Options) -> tuple[str, dict[str, Any], Options]:
+    """Bundle, placement and options of a call, by a plan where the command line says nothing.
+
+    Args:
+        path: The plan's file.
+        model: What ``--model`` says, or its default.
+        place: What ``edgediff.load`` is to take, as the command line says it.
+        options: What a call is to take, likewise.
+
+    Raises:
+        SettingError: It is no plan, or one of another bundle.
+    """
+    from edgediff.api import load
+    from edgediff.planning.settings_file import read_settings
+
+    settings = read_settings(path)
+    source = click.get_current_context().get_parameter_source("model")
+    named = model if source is not click.core.ParameterSource.DEFAULT else settings.path
+    # Before anything of the plan is applied: a component that it names may be missing in another bundle.
+    with load(named, residency="sequential") as pipeline:
+        settings.check(pipeline.fingerprint, bundle=pipeline.bundle.path.name)
+    given = {name: value for name, value in place.items() if value not in (None, False)}
+    return named, {**place, **settings.load, **given}, cast("Options", {**settings.call, **options})

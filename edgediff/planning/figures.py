@@ -1,0 +1,110 @@
+"""What was measured of a variant, in the figures from which pictures are worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any, final
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One graph of a variant: seconds to load it, of its first call and of a later one, and its private peak."""
+
+    load_s: float
+    first_call_s: float
+    call_s: float
+    peak_bytes: int | None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured of a variant; medians over the rounds, but for memory, which is the most of any.
+
+    Attributes:
+        load_s: Loading all graphs, once what the engine keeps of them is there.
+        first_load_s: Loading all graphs for the first time on this machine; None where the engine keeps nothing.
+        around_s: All that is neither loading nor steps: text, the result, our own work.
+        first_step_s: The first step.
+        step_s: A later step.
+        own_step_s: Of it, what is not spent in the network.
+        memory_bytes: Private memory of the process at its peak; None where the system does not tell.
+        psnr_db: Where pictures are computed in tiles, their distance from the same ones computed whole.
+        executions: What floats were computed in, by role.
+        parts: By role.
+        rounds: Processes that measured.
+    """
+
+    load_s: float
+    first_load_s: float | None
+    around_s: float
+    first_step_s: float
+    step_s: float
+    own_step_s: float
+    memory_bytes: int | None
+    psnr_db: float | None
+    executions: dict[str, str]
+    parts: dict[str, Part]
+    rounds: int
+
+    def written(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> Figures:
+        """From what ``written`` gave.
+
+        Raises:
+            TypeError: These are other values.
+        """
+        return cls(**{**values, "parts": {role: Part(**part) for role, part in dict(values["parts"]).items()}})
+
+
+def figures_of(rounds: Sequence[dict[str, Any]], *, network: set[str], first_load_s: float | None) -> Figures:
+    """The figures of at least one round.
+
+    Args:
+        rounds: What ``bench.short_run`` gave, a process each.
+        network: Roles of the graphs that are called at every step.
+        first_load_s: See ``Figures``.
+    """
+    firsts = [one["runs"][0] for one in rounds]
+    first = firsts[0]
+    peaks = [lap["peak"] for run in firsts for lap in run["laps"]]
+    return Figures(
+        load_s=median(sum(run["loads_s"].values()) for run in firsts),
+        first_load_s=first_load_s,
+        around_s=median(run["total_s"] - sum(run["loads_s"].values()) - sum(run["steps_s"]) for run in firsts),
+        first_step_s=median(run["steps_s"][0] for run in firsts),
+        step_s=median(seconds for run in firsts for seconds in _later(run["steps_s"])),
+        own_step_s=median(
+            max(sum(run["steps_s"]) - sum(sum(run["calls_s"][role]) for role in network & run["calls_s"].keys()), 0.0)
+            / len(run["steps_s"])
+            for run in firsts
+        ),
+        memory_bytes=max(peaks, default=None),
+        psnr_db=rounds[0]["runs"][-1]["psnr_db"],
+        executions=first["executions"],
+        parts={role: _part(role, firsts) for role in first["calls_s"]},
+        rounds=len(rounds),
+    )
+
+
+def _part(role: str, runs: Sequence[dict[str, Any]]) -> Part:
+    calls = [run["calls_s"][role] for run in runs]
+    peaks = [lap["peak"] for run in runs for lap in run["laps"] if lap["role"] == role]
+    return Part(
+        load_s=median(run["loads_s"][role] for run in runs),
+        first_call_s=median(one[0] for one in calls),
+        call_s=median(seconds for one in calls for seconds in _later(one)),
+        peak_bytes=max(peaks, default=None),
+    )
+
+
+def _later(seconds: Sequence[float]) -> Sequence[float]:
+    """All but the first, where there are more."""
+    return seconds[1:] or seconds

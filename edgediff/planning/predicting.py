@@ -1,0 +1,59 @@
+"""Every candidate of what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from edgediff.planning.candidates import Candidate, quality_of, seconds_of_steps, together
+from edgediff.planning.knobs import Values, call_options, load_options, settings_to_predict
+from edgediff.planning.measuring import Measured
+
+_FEWER = "fewer steps than others of this plan: how far their pictures are from those was not measured"
+
+
+def candidates(measured: Sequence[Measured]) -> list[Candidate]:
+    """All of them, in the order in which they were measured."""
+    return [found for one in measured for found in _of(one)]
+
+
+def _of(measured: Measured) -> Iterator[Candidate]:
+    variant, figures = measured.variant, measured.figures
+    manifest = variant.work.bundle.manifest
+    precisions = {role: manifest.components[role].precision for role in figures.executions}
+    bundle_db, unproven = quality_of(manifest.quality, precisions, figures.executions)
+    for predicted in settings_to_predict(variant.work):
+        values: Values = {**variant.values, **predicted}
+        drawing = figures.around_s + seconds_of_steps(figures, steps=variant.run_steps[values["steps"]])
+        reasons = [unproven] * (unproven is not None)
+        reasons += [_FEWER] * (values["steps"] != variant.work.steps[0])
+        errors = [bundle_db, *([figures.psnr_db] if figures.psnr_db is not None else [])]
+        yield Candidate(
+            bundle=variant.name,
+            engine=variant.case.engine,
+            device=variant.case.device,
+            execution=variant.case.asked,
+            values=values,
+            time_s=figures.load_s + drawing,
+            first_time_s=None if figures.first_load_s is None else figures.first_load_s + drawing,
+            next_time_s=drawing if values["residency"] == "resident" else figures.load_s + drawing,
+            memory_bytes=figures.memory_bytes,
+            psnr_db=None if reasons else together(*errors),
+            unproven=", and ".join(filter(None, reasons)) or None,
+            settings={
+                "bundle": {
+                    "name": variant.name,
+                    "path": str(variant.case.bundle.path),
+                    "fingerprint": variant.fingerprint,
+                },
+                "precision": precisions,
+                "load": {**variant.placement, **load_options(values)},
+                "call": {**_call(variant.case.works[0]), **call_options(values)},
+            },
+        )
+
+
+def _call(work: object) -> Values:
+    """What was asked of the picture, without what another picture has otherwise."""
+    assert isinstance(work, dict)  # noqa: S101 - a TypedDict
+    kept = ("width", "height", "guidance")
+    return {name: work[name] for name in kept if work.get(name) is not None}

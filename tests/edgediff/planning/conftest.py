@@ -1,0 +1,55 @@
+"""Candidates and figures made up, so that what comes of them can be told beforehand."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgediff.planning.candidates import Candidate
+from edgediff.planning.figures import Figures, Part
+
+
+@pytest.fixture
+def candidate():
+    """Builds a candidate: ``candidate("int8", time=4, memory=2e9, db=40)``."""
+
+    def candidate(bundle="int8", *, time=4.0, memory=2e9, db=40.0, further=None, engine="onnxruntime", **values):
+        return Candidate(
+            bundle=bundle,
+            engine=engine,
+            device="cpu",
+            execution=None,
+            values={"residency": "resident", "low_memory": False, "steps": None, **values},
+            time_s=time,
+            first_time_s=None,
+            next_time_s=time if further is None else further,
+            memory_bytes=None if memory is None else int(memory),
+            psnr_db=db,
+            unproven="nobody measured it" if db is None else None,
+            settings={"bundle": {"name": bundle, "path": f"/{bundle}", "fingerprint": "0"}, "load": {}, "call": {}},
+        )
+
+    return candidate
+
+
+@pytest.fixture
+def figures():
+    """Builds the figures of a variant whose network takes 1 s a step, of which 0.1 s are ours."""
+
+    def figures(**others):
+        part = Part(load_s=2.0, first_call_s=1.4, call_s=0.9, peak_bytes=900)
+        known = {
+            "load_s": 2.0,
+            "first_load_s": None,
+            "around_s": 3.0,
+            "first_step_s": 1.5,
+            "step_s": 1.0,
+            "own_step_s": 0.1,
+            "memory_bytes": 1000,
+            "psnr_db": None,
+            "executions": {"unet": "f32"},
+            "parts": {"unet": part},
+            "rounds": 1,
+        }
+        return Figures(**{**known, **others})
+
+    return figures

@@ -1,0 +1,235 @@
+"""``edgediff plan`` and ``edgediff run --plan`` from the outside."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from PIL import Image
+
+import edgediff
+from edgediff.planning import measuring
+from edgediff_runtimes.compiled_cache import cache_folder
+from edgediff_runtimes.errors import BudgetError, EngineError, SettingError
+
+ENGINE = ("--engine", "onnxruntime")
+UNKNOWN = json.dumps(
+    {
+        "format": "edgediff-plan",
+        "format_version": "1.0",
+        "bundle": {"name": "a", "path": "a", "fingerprint": "0"},
+        "load": {"bundle": "x"},
+        "call": {},
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def planned(bundle, tmp_path_factory):
+    """A folder with what one plan of the tiny bundle left; its figures are kept for all further plans here."""
+    folder = tmp_path_factory.mktemp("planned")
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measuring, "_ROUNDS", 1)  # these tests look at no time
+        plan = edgediff.plan(bundle, engine="onnxruntime", memory="8GB", latency="1min", on_progress=seen.append)
+    plan.save_settings(folder / "plan.json")
+    plan.save_json(folder / "report.json")
+    return folder, plan, seen
+
+
+def test_every_way_of_saving_memory_is_measured(planned):
+    _, plan, seen = planned
+    assert [(event.done, event.total) for event in seen] == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert [event.last is None for event in seen] == [True, False, False, False]
+    assert [one.variant.values["residency"] for one in plan.measured] == ["resident", "sequential", "sequential"]
+    assert not any(one.kept for one in plan.measured)
+    for one in plan.measured:
+        assert one.figures.parts.keys() == {"text_encoder", "unet", "vae_decoder"}
+        assert one.figures.executions["unet"] == "f32"
+        assert one.figures.memory_bytes > 10**7
+    assert [one.psnr_db for one in plan.candidates] == [120.0] * 3
+    assert plan.excluded == ()
+
+
+def test_a_report_has_all_of_it(planned):
+    folder, plan, _ = planned
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    assert report["format"] == "edgediff-plan-report"
+    assert report["budget"] == {"memory": 8 * 10**9, "latency": 60.0, "min_psnr": None, "prefer": "quality"}
+    assert report["fits"] is True
+    assert len(report["rejected"]) == 2
+    assert len(report["measured"]) == 3
+    assert report["plan"]["settings"]["load"] == plan.load_options
+    assert {trade["name"] for trade in report["trades"]} <= {"residency", "low_memory"}
+
+
+def test_a_plan_draws(planned, bundle):
+    _, plan, _ = planned
+    assert plan.bundle == str(bundle.resolve())
+    with edgediff.load(plan.bundle, **plan.load_options) as pipeline:
+        result = pipeline("a red apple", seed=1, **plan.call_options)
+    assert result.residency == plan.choice.plan.values["residency"]
+
+
+@pytest.mark.usefixtures("planned")
+def test_figures_are_kept_and_files_written(bundle, command, tmp_path):
+    targets = ("--json", tmp_path / "r.json", "--plot", tmp_path / "r.svg", "--apply", tmp_path / "a.json")
+    done = command("plan", bundle, *ENGINE, "--prefer", "memory", *targets)
+    assert done.code == 0
+    assert done.err.count("(measured before)") == 3
+    assert done.out.startswith("Plan: bundle, onnxruntime, ")
+    for title in ("component ", "What each setting does", "Not chosen"):
+        assert title in done.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "r.json", "r.svg"]
+    svg = (tmp_path / "r.svg").read_text("utf-8")
+    assert svg.startswith("<svg")
+    assert svg.count("<circle") == 3 + 1  # every candidate, and a ring around the plan
+    again = command("plan", bundle, *ENGINE, "--apply", tmp_path / "a.json")
+    assert (again.code, again.out) == (1, "")
+    assert "is there already" in again.err
+
+
+@pytest.mark.usefixtures("planned")
+def test_an_impossible_budget_is_refused_with_the_nearest_plan(bundle, command, tmp_path):
+    done = command("plan", bundle, *ENGINE, "--memory", "1MB", "--apply", tmp_path / "a.json")
+    assert done.code == 1
+    assert done.out.startswith("Nearest plan: bundle, onnxruntime, ")
+    assert "over budget: " in done.out
+    assert "error: no plan keeps to 1 MB: the nearest is bundle, onnxruntime, " in done.err
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(BudgetError) as error:
+        edgediff.plan(bundle, engine="onnxruntime", memory="1MB")
+    assert error.value.nearest.choice.fits is False
+
+
+@pytest.mark.usefixtures("planned")
+def test_a_report_may_go_to_stdout(bundle, command):
+    done = command("plan", bundle, *ENGINE, "--json", "-")
+    assert json.loads(done.out)["plan"]["bundle"] == "bundle"
+
+
+def test_run_takes_bundle_and_settings_from_a_plan(planned, bundle, command, tmp_path):
+    folder, plan, _ = planned
+    done = command("run", "a", "--plan", folder / "plan.json", "--seed", "1", "--json", "-o", tmp_path / "a.png")
+    assert done.code == 0
+    (report,) = json.loads(done.out)
+    assert report["residency"] == plan.choice.plan.values["residency"]
+    assert {part["engine"] for part in report["computed"].values()} == {"onnxruntime"}
+    plain = command("run", "a", "-m", bundle, "--seed", "1", "-o", tmp_path / "b.png")
+    assert plain.code == 0
+    with Image.open(tmp_path / "a.png") as a, Image.open(tmp_path / "b.png") as b:
+        assert a.tobytes() == b.tobytes()
+
+
+def test_the_command_line_goes_before_a_plan(planned, command, tmp_path):
+    folder, _, _ = planned
+    values = json.loads((folder / "plan.json").read_text("utf-8"))
+    values["load"]["residency"], values["call"] = "sequential", {"steps": 2}
+    (tmp_path / "p.json").write_text(json.dumps(values), "utf-8")
+    plan = ("--plan", tmp_path / "p.json", "--json", "--overwrite", "-o", tmp_path / "a.png")
+    (taken,) = json.loads(command("run", "a", *plan).out)
+    assert (taken["residency"], taken["settings"]["steps"]) == ("sequential", 2)
+    (given,) = json.loads(command("run", "a", *plan, "--residency", "resident", "--steps", "3").out)
+    assert (given["residency"], given["settings"]["steps"]) == ("resident", 3)
+
+
+def test_a_plan_of_another_bundle_is_refused(planned, bundle_copy, command, tmp_path):
+    folder, _, _ = planned
+    manifest = bundle_copy / "edgediff.json"
+    manifest.write_text(manifest.read_text("utf-8").replace('"steps": ', '"steps": 1'), "utf-8")
+    target = tmp_path / "out" / "a.png"
+    done = command("run", "a", "-m", bundle_copy, "--plan", folder / "plan.json", "-o", target)
+    assert (done.code, done.out) == (1, "")
+    assert "is 'of bundle (" in done.err
+    assert "expected a plan of copy (" in done.err
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("no json", "no JSON that can be read"),
+        ("{}", "another file"),
+        ('{"format": "edgediff-plan", "format_version": "2.0"}', "of version 2.0"),
+        ('{"format": "edgediff-plan", "format_version": "1.0"}', "without its settings"),
+        (UNKNOWN, "with `bundle`"),
+    ],
+)
+def test_what_is_no_plan_is_refused(command, tmp_path, text, sentence):
+    (tmp_path / "p.json").write_text(text, "utf-8")
+    done = command("run", "a", "--plan", tmp_path / "p.json")
+    assert (done.code, done.out) == (1, "")
+    assert sentence in done.err
+
+
+def test_an_interrupt_keeps_what_was_measured_and_leaves_nothing_half(bundle_copy, monkeypatch):
+    monkeypatch.setattr(measuring, "_ROUNDS", 1)
+    before = set((cache_folder() / "plans").glob("*"))
+
+    def interrupt(event):
+        if event.done == 1:
+            raise KeyboardInterrupt
+
+    manifest = bundle_copy / "edgediff.json"
+    manifest.write_text(manifest.read_text("utf-8").replace('"steps": ', '"steps": 1'), "utf-8")
+    with pytest.raises(KeyboardInterrupt):
+        edgediff.plan(bundle_copy, engine="onnxruntime", on_progress=interrupt)
+    (kept,) = set((cache_folder() / "plans").glob("*")) - before
+    assert json.loads(kept.read_text("utf-8"))["rounds"] == 1
+
+
+def test_when_the_time_is_over_the_rest_is_told_and_not_measured(planned, monkeypatch, tmp_path):
+    _, plan, _ = planned
+    monkeypatch.setenv("EDGEDIFF_CACHE", str(tmp_path))
+    monkeypatch.setattr(measuring, "_measured", lambda variant, _: pytest.fail(f"measured {variant}"))
+    measured, excluded, _ = measuring.measure([one.variant for one in plan.measured], at_most_s=-1.0)
+    assert measured == []
+    assert [one.reason for one in excluded] == ["not measured: -1 s of measuring were over"] * 3
+
+
+def test_what_fails_is_told_and_the_others_are_measured(planned, monkeypatch, tmp_path):
+    _, plan, _ = planned
+    monkeypatch.setenv("EDGEDIFF_CACHE", str(tmp_path))
+
+    def measured(variant, _):
+        if variant.values["residency"] == "resident":
+            raise EngineError("memory ran out")
+        return plan.measured[0].figures
+
+    monkeypatch.setattr(measuring, "_measured", measured)
+    found, excluded, _ = measuring.measure([one.variant for one in plan.measured], at_most_s=60.0)
+    assert len(found) == 2
+    assert [(one.name, one.reason) for one in excluded] == [("bundle, onnxruntime on cpu, resident", "memory ran out")]
+
+
+@pytest.mark.usefixtures("planned")
+def test_a_spoilt_file_of_the_cache_is_measured_again(bundle, monkeypatch, tmp_path):
+    monkeypatch.setattr(measuring, "_ROUNDS", 1)
+    monkeypatch.setenv("EDGEDIFF_CACHE", str(shutil.copytree(cache_folder(), tmp_path / "cache")))
+    spoilt = next((tmp_path / "cache" / "plans").glob("*.json"))
+    spoilt.write_text('{"load_s": 1}', "utf-8")
+    plan = edgediff.plan(bundle, engine="onnxruntime")
+    assert sorted(one.kept for one in plan.measured) == [False, True, True]
+    assert "parts" in json.loads(spoilt.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("options", "setting"),
+    [
+        ({"memory": "much"}, "memory"),
+        ({"at_most_s": 0}, "at_most_s"),
+        ({"width": 64}, "height"),
+        ({"steps": 0}, "steps"),
+        ({"engine": "tensorrt"}, "engine"),
+    ],
+)
+def test_what_cannot_be_applied_is_refused_before_anything_is_measured(bundle, options, setting):
+    with pytest.raises(SettingError) as error:
+        edgediff.plan(bundle, on_progress=lambda _: pytest.fail("measured"), **options)
+    assert error.value.setting == setting
+
+
+def test_no_bundle_is_refused():
+    with pytest.raises(SettingError, match="`bundles` is 'none': expected at least one"):
+        edgediff.plan(())
