@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, final
 
 from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.parts.tiling import LEAST, OVERLAP
 from edgediff_runtimes.settings import Settings
 
 Values: TypeAlias = dict[str, Any]
+_TILES_ALONG = (2, 4)  # tiles along the longer side
 
 
 @final
@@ -49,9 +51,21 @@ class Knob:
     of_a_call: bool = False
 
 
+def _tiles(work: Work) -> tuple[int | None, ...]:
+    """None, and the pixels of tiles that cut the longer side into two and into four, where tiles are not too small."""
+    recipe, settings = work.bundle.manifest.recipe, work.settings
+    entry = recipe.stages[-1].space.factor
+    longest = max(settings.width, settings.height) // entry
+    sides = [-(-(longest + (count - 1) * OVERLAP) // count) for count in _TILES_ALONG]
+    found = [side * entry for side in sides if LEAST <= side < longest]
+    return None, *(found if "tile" in recipe.options else ())
+
+
 KNOBS: tuple[Knob, ...] = (
     Knob("residency", lambda _: ("resident", "sequential"), measured=True),
     Knob("low_memory", lambda _: (False, True), measured=True, needs={"residency": "sequential"}),
+    # Tiles make the peak of a decode smaller, which is the process's where nothing else stays beside it.
+    Knob("tile", _tiles, measured=True, needs={"residency": "sequential"}, of_a_call=True),
     Knob("steps", lambda work: work.steps, measured=False, of_a_call=True),
 )
 

@@ -11,11 +11,19 @@ from edgediff.planning.figures import Figures, figures_of
 from edgediff.planning.knobs import KNOBS, Work, call_options, load_options, settings_to_measure, settings_to_predict
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.quality.measures import MAX_DB
+from edgediff_runtimes.settings.resolve import resolve_settings
+
+
+def _work(bundle, *, side):
+    settings = resolve_settings(
+        bundle.manifest.recipe, bundle.manifest.defaults, "a", {"width": side, "height": side}, image_size=None
+    )
+    return Work(bundle, settings, steps=(20, 10))
 
 
 @pytest.fixture(scope="module")
 def work(bundle):
-    return Work(Bundle.open(bundle), settings=None, steps=(20, 10))
+    return _work(Bundle.open(bundle), side=64)
 
 
 def test_the_first_step_is_slower_than_the_others(figures):
@@ -38,7 +46,19 @@ def test_memory_is_saved_in_steps_of_a_ladder(work):
     assert [values["steps"] for values in settings_to_predict(work)] == [20, 10]
 
 
-def test_every_knob_is_an_option_of_loading_or_of_a_call(work):
+@pytest.mark.parametrize(("side", "tiles"), [(64, []), (256, []), (512, [288]), (1024, [544, 304])])
+def test_tiles_cut_a_side_into_two_and_four(bundle, side, tiles):
+    work = _work(Bundle.open(bundle), side=side)
+    found = {values["tile"] for values in settings_to_measure(work)}
+    assert found == {None, *tiles}
+    with_tiles = [values for values in settings_to_measure(work) if values["tile"] is not None]
+    assert {values["residency"] for values in with_tiles} <= {"sequential"}
+    for values in with_tiles:
+        assert call_options(values) == {"tile": values["tile"]}
+
+
+def test_every_knob_is_an_option_of_loading_or_of_a_call(bundle):
+    work = _work(Bundle.open(bundle), side=512)
     values = {knob.name: knob.values(work)[-1] for knob in KNOBS}
     options = {**load_options(values), **call_options(values)}
     assert options == {**values, "split_guidance": True}
