@@ -1,9 +1,10 @@
-"""What OpenVINO's compiled cache, ``low_memory`` and cancelling cost and give, for one graph of a bundle.
+"""What OpenVINO's compiled cache, ``low_memory``, ``static`` and cancelling cost and give, for one graph of a bundle.
 
     python benchmarks/openvino_settings.py BUNDLE [--role unet] [--latent 16] [--rounds 2] [--cancels 5]
 
-Every case runs in a process of its own, through our engine: as ONNX, and as IR that is made from it beforehand;
-without a cache, with an empty one (*cold*) and with what that left (*warm*). Private memory is what belongs to no file.
+Every case runs in a process of its own, through our engine: as ONNX, and as IR that is made from it beforehand (of a
+bundle in IR as that alone); without a cache, with an empty one (*cold*) and with what that left (*warm*). *Static*:
+compiled for the shapes of the first run, and within it. Private memory is what belongs to no file.
 Read the processor seconds on a machine that others use too. Results: ``results/openvino_settings-NAME.json``.
 """
 
@@ -29,6 +30,8 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "IR, cold": ("openvino", "cold", {}),
     "IR, warm": ("openvino", "warm", {}),
     "IR, warm, low memory": ("openvino", "warm", {"low_memory": True}),
+    "IR, cold, static": ("openvino", "cold", {"static": True}),
+    "IR, warm, static": ("openvino", "warm", {"static": True}),
 }
 
 
@@ -119,13 +122,18 @@ def main() -> None:
     if given.child:
         child(given.graph, given.role, given.latent, given.cancels, given.child)
         return
-    measured: dict[str, list[dict[str, Any]]] = {name: [] for name in CASES}
-    onnx = Path(given.bundle).absolute() / given.role / "model.onnx"
+    component = Path(given.bundle).absolute() / given.role
     with tempfile.TemporaryDirectory() as folder:
-        graphs = {"onnx": onnx, "openvino": _converted(onnx, Path(folder) / "ir")}
+        graphs = {"openvino": component / "openvino_model.xml"}
+        if not graphs["openvino"].exists():
+            graphs["onnx"] = component / "model.onnx"
+            graphs["openvino"] = _converted(graphs["onnx"], Path(folder) / "ir")
+        cases = {name: case for name, case in CASES.items() if case[0] in graphs}
+        measured: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
         for index in range(given.rounds):
-            for name, (format_, cache, _) in CASES.items():
-                environment = dict(os.environ) | {"EDGEDIFF_CACHE": f"{folder}/cache-{index}-{format_}"}
+            for name, (format_, cache, options) in cases.items():
+                kept = f"{folder}/cache-{index}-{format_}-{'static' in options}"
+                environment = dict(os.environ) | {"EDGEDIFF_CACHE": kept}
                 environment["EDGEDIFF_CACHE_LIMIT"] = "0" if cache == "none" else "1000GB"
                 command = [
                     __file__,
@@ -149,7 +157,8 @@ def main() -> None:
 
 def _print(name: str, row: dict[str, Any]) -> None:
     print(
-        f"{name:22} load {row['load_cpu_s']['median']:6.2f} cpu s, run {row['run_cpu_s']['median']:6.2f} cpu s, "
+        f"{name:22} load {row['load_cpu_s']['median']:6.2f} cpu s, first run {row['first_run_cpu_s']['median']:6.2f}, "
+        f"run {row['run_cpu_s']['median']:6.2f} cpu s, "
         f"private peak {row['peak_private'] / 1e9:5.2f} GB, after {row['private_after_runs'] / 1e9:5.2f} GB, "
         f"cache {row['cache_bytes'] / 1e6:7.1f} MB, cancelled after {row['cancel_s']['median'] * 1e3:5.0f} ms",
         flush=True,

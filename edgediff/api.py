@@ -83,6 +83,7 @@ def load(
     residency: Residency | None = None,
     split_guidance: bool = False,
     strict: bool = False,
+    static: tuple[int, int] | None = None,
 ) -> Pipeline:
     """Make a pipeline from a bundle.
 
@@ -100,6 +101,9 @@ def load(
             None: the first where memory holds all of them, else the second, with a warning.
         split_guidance: Make the two calls of guidance one after the other: less memory.
         strict: A component that returns NaN or infinity in less than f32 is an error; else it is computed again in f32.
+        static: Width and height of all pictures, in pixels. OpenVINO compiles graphs for these shapes alone, which
+            takes less time and memory; other sizes are refused, and so is ``static`` by ONNX Runtime, which gains
+            nothing by it. None: any size.
 
     Returns:
         A pipeline; close it or use it as a context manager.
@@ -118,6 +122,7 @@ def load(
         low_memory=low_memory,
         residency=residency,
         strict=strict,
+        static=static,
     )
     return Pipeline(open_bundle(bundle), placement, split_guidance=split_guidance)
 

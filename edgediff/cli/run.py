@@ -50,6 +50,7 @@ def command(
     threads: int | None,
     low_memory: bool,
     residency: Residency | None,
+    static: tuple[int, int] | None,
     plan: Path | None,
     as_json: bool,
     **drawing: Any,  # noqa: ANN401 - the drawing options, None where not given
@@ -78,6 +79,7 @@ def command(
         "residency": residency or ("sequential" if low_memory else None),
         "low_memory": low_memory,
         "split_guidance": low_memory,
+        "static": static,
     }
     if plan is not None:
         model, place, options = planned(plan, model, place, options)

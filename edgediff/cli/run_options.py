@@ -173,6 +173,12 @@ COMPUTING = Section(
             type=click.Choice(["resident", "sequential"]),
             help="Keep all components, or free each behind its use.  [default: as memory allows]",
         ),
+        click.Option(
+            ["--static"],
+            metavar="WxH",
+            callback=size,
+            help="Compile for pictures of this size alone: less time and memory in OpenVINO.  [default: any size]",
+        ),
     ),
 )
 SECTIONS = (DRAWING, START, TOLD, SAMPLING, FILES, COMPUTING)

@@ -113,6 +113,7 @@ class Loaded:
         arrays = self._outputs(self._session, outputs, feeds, cancel)
         if self._computed is not None:
             self._computed.calls += 1
+            self._computed.threads = self._session.threads
         if all(map(_is_finite, arrays.values())):
             return arrays
         exact = self._rescue()
@@ -283,7 +284,8 @@ class Components:
             return engine.load(graph, device=self._placement.device_of(graph.role), options=options)
         except SettingError:  # it computes graphs as they were exported, or its device has no f32
             other = next(other_engines(graph.format, than=engine.name), None)
-            return None if other is None else other.load(graph, device="auto", options=options)
+            any_size = dataclasses.replace(options, static=False)
+            return None if other is None else other.load(graph, device="auto", options=any_size)
 
     def _engine_of(self, graph: Graph) -> Engine:
         if (named := self._placement.engine_named(graph.role)) is not None:

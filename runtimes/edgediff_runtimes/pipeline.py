@@ -24,7 +24,7 @@ from edgediff_runtimes.running.awaiting import in_thread
 from edgediff_runtimes.running.run import Run
 from edgediff_runtimes.running.schedules import sampler_for
 from edgediff_runtimes.running.stage import StageRun
-from edgediff_runtimes.settings import Options
+from edgediff_runtimes.settings import Options, checks
 from edgediff_runtimes.settings.resolve import resolve_settings, settings_of, task_of
 from edgediff_runtimes.text import open_tokenizer
 
@@ -66,6 +66,9 @@ class Pipeline:
         bundle.check_wires()
         self.bundle = bundle
         self._split_guidance = split_guidance
+        self._static = placement.static
+        if self._static is not None:  # refused here, not by the first picture
+            checks.size(bundle.manifest.recipe.first.space, bundle.manifest.defaults, self._at_size({}), None)
         if placement.residency is None:
             placement = replace(placement, residency=_residency(bundle, placement))
         self._components = Components(bundle, placement, replaced=replaced)
@@ -154,6 +157,7 @@ class Pipeline:
             EngineError: The pipeline is closed.
         """
         self._components.check_open()
+        options = self._at_size(options)
         manifest = self.bundle.manifest
         _, names = task_of(manifest.recipe, options)
         pictures = {name: read_image(cast("ImageSource", options.get(name))) for name in names}
@@ -189,6 +193,9 @@ class Pipeline:
         with self._runs_lock:
             self._runs.add(run)
         return run
+
+    def _at_size(self, options: Options) -> Options:
+        return options if self._static is None else checks.at_static_size(options, self._static)
 
     @property
     def fingerprint(self) -> str:

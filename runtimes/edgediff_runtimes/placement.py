@@ -37,6 +37,8 @@ class Placement:
             first, where memory holds all of them.
         strict: A component that returns NaN or infinity in less than f32 is an error; else it is computed again in
             f32 for that call, with a warning, and the result says so.
+        static: Width and height of all pictures, in pixels: graphs are compiled for the shapes of these alone, which
+            takes less time and memory; None: any size, see ``EngineOptions``.
 
     The first four may be mappings by role.
 
@@ -52,6 +54,7 @@ class Placement:
     keep_compiled: bool = True
     residency: Residency | None = None
     strict: bool = False
+    static: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.residency not in (None, *RESIDENCIES):
@@ -59,6 +62,8 @@ class Placement:
         for name in ("low_memory", "keep_compiled", "strict"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingError(name, got=getattr(self, name), expected="True or False")
+        if self.static is not None and not _is_size(self.static):
+            raise SettingError("static", got=self.static, expected="width and height, such as (512, 512)")
         for name, (fits, expected) in _KINDS.items():
             _check_kind(name, getattr(self, name), fits=fits, expected=expected)
         for role in self._named:
@@ -107,11 +112,13 @@ class Placement:
             low_memory=self.low_memory,
             execution=_of(self.execution, role, None),
             keep_compiled=self.keep_compiled,
+            static=self.static is not None,
         )
 
     def asks_of(self, role: str) -> bool:
-        """Whether a device or an execution was named for a component, which its engine may lack."""
-        return self.device_of(role) != "auto" or self.options_of(role).execution is not None
+        """Whether something was asked for a component that its engine may lack."""
+        options = self.options_of(role)
+        return self.device_of(role) != "auto" or options.execution is not None or options.static
 
 
 def named_engines(named: ByRole[Engine | str | None]) -> ByRole[Engine | None]:
@@ -125,6 +132,10 @@ def named_engines(named: ByRole[Engine | str | None]) -> ByRole[Engine | None]:
         return get_engine(named) if isinstance(named, str) else named
     found = {name: get_engine(name) for name in dict.fromkeys(each for each in named.values() if isinstance(each, str))}
     return {role: found[engine] if isinstance(engine, str) else engine for role, engine in named.items()}
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, tuple) and [type(side) for side in value] == [int, int]
 
 
 def _is_name(value: object) -> bool:

@@ -107,6 +107,26 @@ def test_low_memory_draws_the_same(openvino, bundle):
     np.testing.assert_array_equal(*results)
 
 
+def test_a_fixed_size_is_for_openvino(openvino, bundle, command, tmp_path):
+    with (
+        edgediff.load(bundle, engine=openvino.name) as usual,
+        edgediff.load(bundle, engine=openvino.name, static=(16, 32)) as fixed,
+    ):
+        expected, got = usual("a red apple", **QUICK, width=16, height=32), fixed("a red apple", **QUICK)
+    np.testing.assert_allclose(got.latents, expected.latents, rtol=0, atol=1e-5)
+    assert got.computed == expected.computed
+    run = ("run", "a red apple", "-m", bundle, "--static", "64x64", "--seed", 0, "--steps", 2)
+    assert command(*run, "--engine", openvino.name, "-o", tmp_path / "a.png").code == 0
+    with Image.open(tmp_path / "a.png") as drawn:
+        assert drawn.size == (64, 64)
+    done = command(*run, "--engine", openvino.name, "--size", "16x16", "-o", tmp_path / "b.png")
+    assert (done.code, [file.name for file in tmp_path.glob("*.png")]) == (1, ["a.png"])
+    assert "expected 64, because the bundle was loaded for 64x64 alone\nhint: `--static` fixes the size" in done.err
+    done = command(*run, "--engine", "onnxruntime", "-o", tmp_path / "b.png")
+    assert done.code == 1
+    assert "expected none, because `onnxruntime` gains nothing by knowing it" in done.err
+
+
 def test_a_missing_package_names_its_line(monkeypatch, bundle):
     for name in [name for name in sys.modules if name.startswith("edgediff_runtimes.engines.openvino")]:
         monkeypatch.delitem(sys.modules, name)

@@ -69,6 +69,23 @@ def test_what_is_decoded_is_scaled_and_shifted(tiny, fake_engine, answers):
     np.testing.assert_allclose(seen[0], result.latents / 0.25 + 0.125, rtol=1e-6)
 
 
+def test_a_size_that_is_fixed(tiny, fake_engine, picture, calls):
+    with Pipeline(tiny, Placement(engine=fake_engine, static=(32, 48))) as pipeline:
+        assert pipeline("a").images[0].size == (32, 48)
+        assert pipeline("a", image=picture, width=32).images[0].size == (32, 48)
+        before = len(calls)
+        with pytest.raises(SettingError) as caught:
+            pipeline("a", height=32)
+    assert caught.value.sentence == "`height` is 32: expected 48, because the bundle was loaded for 32x48 alone"
+    assert len(calls) == before
+
+
+def test_a_size_that_is_fixed_must_be_one_of_the_model(tiny, fake_engine):
+    with pytest.raises(SettingError, match="`width` is 33: expected a multiple of"):
+        Pipeline(tiny, Placement(engine=fake_engine, static=(33, 48)))
+    assert fake_engine.open_sessions == []
+
+
 def test_without_guidance_the_batch_is_not_doubled(pipeline, calls):
     pipeline("a", seed=0, guidance=1.0, images=3)
     assert calls[0][1]["input_ids"] == (1, 12)

@@ -63,12 +63,14 @@ class EngineOptions:
             cannot; None leaves it to the graph's precision, see ``execution.WISHES``.
         keep_compiled: Keep what the engine compiled, where it keeps anything, for the next process: not of graphs that
             will be gone then.
+        static: Compile a graph for the shapes of each call, where the engine can; those of the last calls are kept.
     """
 
     threads: int | None = None
     low_memory: bool = False
     execution: str | None = None
     keep_compiled: bool = True
+    static: bool = False
 
     def __post_init__(self) -> None:
         if self.execution is not None and self.execution not in EXECUTIONS:
@@ -90,7 +92,7 @@ class Session(ABC):
         inputs: What the graph takes, by name.
         outputs: What the graph gives, by name.
         execution: What it computes floats in: ``f32``, ``bf16`` or ``f16``.
-        threads: Threads of the processor that compute it; None where the engine does not tell.
+        threads: Threads of the processor that compute it; None where the engine does not tell, or not before a call.
     """
 
     inputs: Mapping[str, TensorSpec]

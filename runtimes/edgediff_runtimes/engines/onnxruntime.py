@@ -56,6 +56,13 @@ class OnnxRuntimeEngine:
         """A graph is computed as it was exported; see ``Engine.execution``."""
         if device not in ("auto", "cpu"):
             raise DeviceError(device, available=[d.name for d in self.devices()])
+        if options.static:
+            raise SettingError(
+                "static",
+                got="a size",
+                expected=f"none, because `{self.name}` gains nothing by knowing it",
+                hint='`engine="openvino"` does',
+            )
         if not graph.inputs and graph.precision == "unknown":  # only the graph itself can tell
             return options.execution or "f32"
         halves = any(spec.dtype == "float16" for spec in (*graph.inputs, *graph.outputs))

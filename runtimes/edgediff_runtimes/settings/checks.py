@@ -170,6 +170,16 @@ def tile(
     return max(side // space.factor * space.factor, least)
 
 
+def at_static_size(options: Options, static: tuple[int, int]) -> Options:
+    """The options with the size that graphs are compiled for; another one is refused."""
+    width, height = static
+    for name, given, side in (("width", options.get("width"), width), ("height", options.get("height"), height)):
+        if given is not None and as_whole(given) != side:
+            expected = f"{side}, because the bundle was loaded for {width}x{height} alone"
+            raise SettingError(name, got=given, expected=expected, hint="`static` fixes the size")
+    return {**options, "width": width, "height": height}
+
+
 def _fixed_side(name: str, value: int | None, side: int) -> int:
     if value is not None and as_whole(value) != side:
         raise SettingError(name, got=value, expected=f"{side}, the only one that the bundle's model draws")

@@ -27,16 +27,16 @@ _KEPT_SHAPES = 2
 class OpenVinoSession(Session):
     """A graph compiled for a device; every run has an inference request of its own.
 
-    Where the device needs fixed shapes, the graph is compiled for those of the first call, and again for others; the
-    last ones are kept.
+    Where the device needs fixed shapes or they are asked for, the graph is compiled for those of the first call, and
+    again for others; the last ones are kept.
     """
 
-    def __init__(self, compiler: Compiler, *, low_memory: bool) -> None:
+    def __init__(self, compiler: Compiler, *, low_memory: bool, static: bool) -> None:
         graph = compiler.graph
         self._compiler: Compiler | None = compiler
         self._role = graph.role
         self._home = HomeProcess()
-        self._static = compiler.place.quirks.static_shapes is not None
+        self._static = static or compiler.place.quirks.static_shapes is not None
         self._low_memory = low_memory
         self._lock = threading.Lock()
         self._models: OrderedDict[Shapes | None, _Model] = OrderedDict()
@@ -45,7 +45,6 @@ class OpenVinoSession(Session):
         self.outputs = specs_of(first.outputs, graph.outputs)
         self._results = names_of(first.outputs, graph.outputs)
         self.execution = compiler.execution if self._static else compiler.computed_in(first)
-        self.threads = None if self._static else compiler.threads(first)
 
     def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
         """Compute the graph; see ``Session.run``."""
@@ -76,6 +75,7 @@ class OpenVinoSession(Session):
             model = self._models.pop(shapes, None)
             if model is None or model.spoilt:
                 model = _Model(self._compiler.compile(shapes))
+                self.threads = self._compiler.threads(model.compiled)
             self._models[shapes] = model
             while len(self._models) > _KEPT_SHAPES:
                 self._models.popitem(last=False)
