@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from edgediff.cli.by_component import by_component
 from edgediff.cli.command import Command
 from edgediff.cli.prompts import one_prompt
-from edgediff.cli.run_options import SECTIONS, asked
-
-if TYPE_CHECKING:
-    from edgediff_runtimes.placement import Residency
+from edgediff.cli.run_options import SECTIONS, asked, placed
 
 
 @click.command(
@@ -43,17 +39,9 @@ def command(
     grid: bool,
     prompts: Path | None,
     repeat: Path | None,
-    device: tuple[str, ...],
-    engine: tuple[str, ...],
-    execution: tuple[str, ...],
-    strict: bool,
-    threads: int | None,
-    low_memory: bool,
-    residency: Residency | None,
-    static: tuple[int, int] | None,
     plan: Path | None,
     as_json: bool,
-    **drawing: Any,  # noqa: ANN401 - the drawing options, None where not given
+    **given: Any,  # noqa: ANN401 - how to draw and where to compute, None where not given
 ) -> None:
     """Draw PROMPT with a bundle. Paths of the pictures go to stdout.
 
@@ -66,21 +54,11 @@ def command(
     from edgediff.cli.prompts import NO_PROMPT, repeated, subjects, texts
     from edgediff.cli.writing import writer
 
+    place, options = placed(given), asked(given)
     if repeat is None:
-        lines, options = texts(prompt, prompts), asked(drawing)
+        lines = texts(prompt, prompts)
     else:
-        lines, options, drawn_with = repeated(repeat, prompt, prompts, asked(drawing))
-    place: dict[str, Any] = {
-        "device": by_component("--device", device, default="auto" if device else None),
-        "engine": by_component("--engine", engine),
-        "execution": by_component("--execution", execution),
-        "strict": strict,
-        "threads": threads,
-        "residency": residency or ("sequential" if low_memory else None),
-        "low_memory": low_memory,
-        "split_guidance": low_memory,
-        "static": static,
-    }
+        lines, options, drawn_with = repeated(repeat, prompt, prompts, options)
     if plan is not None:
         model, place, options = planned(plan, model, place, options)
     labels = options.pop("class_label", None) or ()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from edgediff.cli import completion
+from edgediff.cli.by_component import by_component
 from edgediff.cli.command import Section
 from edgediff.cli.sizes import place, size, tile
 
@@ -188,6 +189,21 @@ _PAIRS = {
     "target_size": ("target_width", "target_height"),
     "crop": ("crop_left", "crop_top"),
 }
+
+
+def placed(given: dict[str, Any]) -> dict[str, Any]:
+    """What ``edgediff.load`` is to take of the options of ``COMPUTING``, which are taken out of those given."""
+    low_memory = given.pop("low_memory")
+    device = given.pop("device")
+    return {
+        "device": by_component("--device", device, default="auto" if device else None),
+        "engine": by_component("--engine", given.pop("engine")),
+        "execution": by_component("--execution", given.pop("execution")),
+        "residency": given.pop("residency") or ("sequential" if low_memory else None),
+        "low_memory": low_memory,
+        "split_guidance": low_memory,
+        **{name: given.pop(name) for name in ("strict", "threads", "static")},
+    }
 
 
 def asked(drawing: dict[str, Any]) -> Options:
