@@ -82,7 +82,7 @@ def test_every_drawing_option_arrives(command, bundle, picture, tmp_path):
         "--size": "72x64",
         "--image": picture,
         "--strength": "0.9",
-        "--tile": "64",
+        "--tile": "192",
         "--threads": "1",
         "--device": "cpu",
     }
@@ -108,7 +108,7 @@ def test_every_drawing_option_arrives(command, bundle, picture, tmp_path):
         "choices": {},
         "strength": 0.9,
         "encode": "sample",
-        "tile": 64,
+        "tile": None,  # the picture is no larger
     }
 
 
