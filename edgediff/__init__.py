@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgediff.api import export, load, shipped_models, verify
     from edgediff.planning.plan import Plan
     from edgediff.planning.planner import plan
+    from edgediff.tuning import tune
     from edgediff_runtimes.bundle import Bundle
     from edgediff_runtimes.cancellation import CancelToken
     from edgediff_runtimes.engines import EngineOptions, FakeEngine
@@ -45,6 +46,7 @@ __all__ = [
     "load",
     "plan",
     "shipped_models",
+    "tune",
     "verify",
 ]
 
@@ -65,6 +67,7 @@ _HOMES = {
     "load": "edgediff.api",
     "plan": "edgediff.planning.planner",
     "shipped_models": "edgediff.api",
+    "tune": "edgediff.tuning",
     "verify": "edgediff.api",
 }
 

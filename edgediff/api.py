@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, final
 
-from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.bundle import Bundle, ProvedReuse, QualityReport
 from edgediff_runtimes.engines import Engine, get_engine
 from edgediff_runtimes.errors import BundleNotFoundError, HubError, NotInstalledError, SettingError
 from edgediff_runtimes.hub import is_hub_name, snapshot
@@ -18,6 +18,7 @@ from edgediff_runtimes.placement import ByRole, Placement, Residency, named_engi
 from edgediff_runtimes.quality import OnProgress, Reference, Runner, check_claims, check_record, measure
 from edgediff_runtimes.quality.claims import Figure
 from edgediff_runtimes.quality.making import ignore
+from edgediff_runtimes.tuning import check_reuse
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # typing's own came with Python 3.11
@@ -101,6 +102,7 @@ def load(
             None: the first where memory holds all of them, else the second, with a warning.
         split_guidance: Make the two calls of guidance one after the other: less memory.
         strict: A component that returns NaN or infinity in less than f32 is an error; else it is computed again in f32.
+            With ``reuse``, all network calls are made from a jump of the prediction error on.
         static: Width and height of all pictures, in pixels. OpenVINO compiles graphs for these shapes alone, which
             takes less time and memory; other sizes are refused, and so is ``static`` by ONNX Runtime, which gains
             nothing by it. None: any size.
@@ -303,16 +305,22 @@ def verify(
 
 
 def _figures(bundle: Bundle, asked: Runner | None, on_progress: OnProgress) -> tuple[tuple[Figure, ...], str | None]:
-    """What a bundle claims of its quality, measured again; or why there is nothing to measure."""
+    """What a bundle claims of its quality and of reuse, measured again; or why there is nothing to measure."""
     claimed, reference = bundle.manifest.quality, Reference.of(bundle)
-    if claimed is None or reference is None:
-        return (), "the manifest claims nothing of the bundle's quality"
-    check_record(claimed, reference)
-    # As it was measured: in OpenVINO the number of threads moves a figure.
-    own = Placement(engine=get_engine(claimed.engine), device=claimed.device, threads=claimed.threads)
-    runner = asked or Runner(bundle, own)
-    measured = measure(runner, reference, record=claimed.reference, on_progress=on_progress)
-    return check_claims(claimed, measured), None
+    figures: list[Figure] = []
+    if claimed is not None and reference is not None:
+        check_record(claimed, reference)
+        runner = asked or _as_measured(bundle, claimed)
+        measured = measure(runner, reference, record=claimed.reference, on_progress=on_progress)
+        figures += check_claims(claimed, measured)
+    for proof in bundle.manifest.reuse:
+        figures += check_reuse(asked or _as_measured(bundle, proof), proof, on_progress=on_progress)
+    return tuple(figures), None if figures else "the manifest claims nothing of the bundle's quality"
+
+
+def _as_measured(bundle: Bundle, claimed: QualityReport | ProvedReuse) -> Runner:
+    """The bundle computed as it was measured: in OpenVINO the number of threads moves a figure."""
+    return Runner(bundle, Placement(engine=get_engine(claimed.engine), device=claimed.device, threads=claimed.threads))
 
 
 def _exporter(name: str) -> Any:  # noqa: ANN401 - a public name of the exporter, a function or a class

@@ -95,6 +95,7 @@ def print_bundle(opened: Bundle) -> None:
     """Print components and facts of a bundle."""
     from edgediff.cli.quality_tables import print_quality
     from edgediff.cli.tables import print_table
+    from edgediff.cli.tune import print_reuse
     from edgediff_runtimes.errors import shown
     from edgediff_runtimes.plain import readable_bytes
 
@@ -131,6 +132,8 @@ def print_bundle(opened: Bundle) -> None:
         click.echo(f"{'quality:':11} not measured")
     else:
         print_quality(manifest.quality)
+    if manifest.reuse:
+        print_reuse(manifest.reuse)
 
 
 def _asked(manifest: Manifest) -> dict[str, str]:

@@ -11,12 +11,13 @@ import click
 from edgediff.cli import completion
 from edgediff.cli.by_component import by_component
 from edgediff.cli.command import Section
-from edgediff.cli.sizes import place, size, tile
+from edgediff.cli.sizes import number_or_word, place, size
 
 if TYPE_CHECKING:
     from edgediff_runtimes.settings import Options
 
 _FILE = click.Path(path_type=Path)
+
 
 DRAWING = Section(
     "The picture",
@@ -69,6 +70,14 @@ SAMPLING = Section(
             help="Replaces a field of its config; repeatable.",
         ),
         click.Option(
+            ["--reuse"],
+            metavar="N|auto|off",
+            callback=number_or_word,
+            shell_complete=completion.one_of("auto", "off"),
+            help="Make N network calls for all steps and extrapolate the others; auto: as few as the bundle was tuned "
+            "for with these settings (`edgediff tune`).  [default: off]",
+        ),
+        click.Option(
             ["--guidance-rescale"], type=float, help="0 to 1; tames the contrast of high guidance.  [default: 0]"
         ),
         click.Option(
@@ -80,7 +89,7 @@ SAMPLING = Section(
         click.Option(
             ["--tile"],
             metavar="PIXELS",
-            callback=tile,
+            callback=number_or_word,
             help="Decode and encode in tiles of so many pixels, or auto: where memory is short.  [default: whole]",
         ),
         click.Option(
@@ -163,7 +172,10 @@ COMPUTING = Section(
             help="f32, bf16 or f16: what floats are computed in; likewise.  [default: as exported]",
         ),
         click.Option(
-            ["--strict"], is_flag=True, help="Fail where a component overflows, in place of computing it again in f32."
+            ["--strict"],
+            is_flag=True,
+            help="Fail where a component overflows, in place of computing it again in f32; with --reuse, make all "
+            "calls from a jump of the prediction error on.",
         ),
         click.Option(["--threads"], type=int, help="Threads per graph.  [default: one per core]"),
         click.Option(

@@ -9,6 +9,12 @@ import click
 
 from edgediff.cli.command import Command
 
+# Measured on the trained model of docs/reuse.md.
+_FEW = """\
+Fewer network calls, as measured on one small model (docs/reuse.md): where the picture is to stay, `run --reuse` with a
+sampler that is not stochastic and low guidance, after `edgediff tune`; where another one will do, `--sampler
+dpmpp_2m_ays --steps 10` is as near to the exact solution as 11 of 20 calls of `ddim`, and fewer steps are further."""
+
 
 @click.command("samplers", cls=Command, examples=("edgediff samplers", "edgediff samplers --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -38,3 +44,4 @@ def command(*, as_json: bool) -> None:
             for row in table
         ],
     )
+    click.echo(_FEW)

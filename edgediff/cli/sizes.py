@@ -1,8 +1,10 @@
-"""``512x512``, ``0,64`` and ``2GB`` on the command line."""
+"""``512x512``, ``0,64``, ``2GB``, and a number or a word on the command line."""
 
 from __future__ import annotations
 
 import click
+
+_DIGITS = 10  # of a number that counts anything here
 
 
 def size(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int] | None:
@@ -19,15 +21,6 @@ def sizes(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) ->
     """Width and height of each time that an option was given."""
     found = (size(ctx, param, text) for text in texts)
     return tuple(pair for pair in found if pair is not None)
-
-
-def tile(ctx: click.Context, param: click.Parameter, text: str | None) -> int | str | None:
-    """The side of a tile, or ``auto``; None where it was not given."""
-    if text is None or text == "auto":
-        return text
-    if not text.isdecimal():
-        raise click.BadParameter(f"{text!r} is no size of a tile: expected a number of pixels, or auto", ctx, param)
-    return int(text)
 
 
 def place(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int] | None:
@@ -58,3 +51,8 @@ def duration(ctx: click.Context, param: click.Parameter, text: str | None) -> fl
     if text is not None and seconds is None:
         raise click.BadParameter(f"{text!r} is no such time: expected {SECONDS_EXPECTED}", ctx, param)
     return seconds
+
+
+def number_or_word(ctx: click.Context, param: click.Parameter, text: str | None) -> int | str | None:  # noqa: ARG001 - click's signature
+    """A whole number where it is one, else the word, which the API looks at; None where it was not given."""
+    return int(text) if text is not None and text.isdecimal() and len(text) < _DIGITS else text

@@ -147,4 +147,5 @@ def _report(result: Result, files: list[Path]) -> dict[str, Any]:
         "timings": dataclasses.asdict(result.timings),
         "computed": {role: dataclasses.asdict(how) for role, how in result.computed.items()},
         "residency": result.residency,
+        **({} if result.reuse is None else {"reuse": dataclasses.asdict(result.reuse)}),
     }

@@ -45,12 +45,15 @@ def quality_grid(bundle: Bundle, *, on_progress: OnProgress) -> Image.Image:
     return sheet(reference, drawn)
 
 
-def sheet(reference: Reference, drawn: list[Array]) -> Image.Image:
+def sheet(
+    reference: Reference, drawn: list[Array], *, titles: tuple[str, str] = ("fp32", "this bundle")
+) -> Image.Image:
     """Put pictures beside those of the record, small ones in several groups of columns.
 
     Args:
         reference: Has fp32's pictures with prompts and seeds.
         drawn: A picture for each, uint8, ``(height, width, 3)``.
+        titles: What the two are.
     """
     width, height = enlarged(Image.new("RGB", (reference.width, reference.height))).size
     across, down = 3 * (width + GAP) + GAP, height + 2 * LINE + 2 * GAP
@@ -59,14 +62,14 @@ def sheet(reference: Reference, drawn: list[Array]) -> Image.Image:
     groups = math.ceil(len(drawn) / rows)  # four pictures fill two groups of two, where three have room
     result = Image.new("RGB", (groups * across + GAP, LINE + rows * down + GAP), PAPER)
     pen = ImageDraw.Draw(result)
-    titles = "fp32", "this bundle", f"difference x{AMPLIFIED}"
     for index, (expected, got) in enumerate(zip(reference.pictures, drawn, strict=True)):
         group, row = divmod(index, rows)
         left, top = GAP + group * across, LINE + GAP + row * down
         for column, picture in enumerate((expected, got, _difference(expected, got))):
             x = left + column * (width + GAP)
             if row == 0:
-                write_line(pen, (x, GAP // 2), titles[column], room=width, colour=INK)
+                title = (*titles, f"difference x{AMPLIFIED}")[column]
+                write_line(pen, (x, GAP // 2), title, room=width, colour=INK)
             result.paste(enlarged(Image.fromarray(picture)), (x, top))
         figures = f"PSNR {psnr_db(expected, got):.1f} dB, SSIM {ssim(expected, got):.4f}, seed {reference.seeds[index]}"
         for line, (text, colour) in enumerate(((reference.prompts[index], INK), (figures, _SOFT))):

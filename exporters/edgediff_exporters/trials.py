@@ -9,19 +9,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
-from typing import TypeAlias, final
+from typing import final
 
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.plain import as_finite, as_whole
-from edgediff_runtimes.quality import Subjects, call_of, check_floors, held_out, read_prompts
+from edgediff_runtimes.quality import Prompts, Subjects, call_of, check_floors, held_out
 from edgediff_runtimes.recipe import Recipe
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.settings import checks
 from edgediff_runtimes.settings.resolve import resolve_settings
 from edgediff_runtimes.untrusted.bounds import IMAGES, PIXELS, SIDE, STEPS, Bound
-
-# A text file with one prompt a line, or the prompts themselves.
-Prompts: TypeAlias = "str | Path | Sequence[str]"
 
 # A search of `mixed`.
 _SEARCH_MINUTES = 10.0
@@ -132,10 +129,8 @@ def plan_trials(
     if not measured:
         names = ("evaluate", "evaluation_pictures", "trial_steps", "trial_size", "min_psnr", "min_ssim")
         _refuse(options, names, "an ONNX bundle in fp32 is what others are measured against", None)
-    if ours.empty:
-        _refuse(options, ("calibrate", "evaluate"), "the model takes neither prompts nor labels", None)
     minutes = _minutes(options, searched=searched)
-    calibration = _prompts(options.calibrate, "calibrate") or (ours.calibration if calibrated else ())
+    calibration = ours.asked(options.calibrate, setting="calibrate") or (ours.calibration if calibrated else ())
     pictures = options.calibration_pictures
     if pictures is None and calibration:
         pictures = min(len(calibration), _CALIBRATION_PICTURES) if options.calibrate is None else len(calibration)
@@ -200,23 +195,11 @@ def check_trials(trials: Trials, recipe: Recipe, defaults: Defaults) -> None:
 def _evaluation(options: TrialOptions, calibration: Sequence[str], ours: Subjects) -> tuple[str, ...]:
     prompts = ours.evaluation
     if options.calibrate is not None or options.evaluate is not None:
-        given = _prompts(options.evaluate, "evaluate")
-        ours.check([*calibration, *given])
-        prompts = held_out(given or None, calibration=calibration, ours=ours.evaluation)
+        given = ours.asked(options.evaluate, setting="evaluate") or None
+        prompts = held_out(given, calibration=calibration, ours=ours.evaluation)
     asked = len(prompts) if options.evaluation_pictures is None else options.evaluation_pictures
     pictures = _count("evaluation_pictures", asked, IMAGES, least=0)
     return tuple(islice(cycle(prompts), pictures))
-
-
-def _prompts(given: Prompts | None, setting: str) -> tuple[str, ...]:
-    if given is None:
-        return ()
-    if isinstance(given, str | Path):
-        return read_prompts(Path(given), setting=setting)
-    prompts = tuple(given) if isinstance(given, Sequence) else ()
-    if not prompts or not all(isinstance(prompt, str) and prompt.strip() for prompt in prompts):
-        raise SettingError(setting, got=given, expected="a text file, or at least one prompt")
-    return prompts
 
 
 def _refuse(options: TrialOptions, names: Collection[str], reason: str, hint: str | None) -> None:

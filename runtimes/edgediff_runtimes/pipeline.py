@@ -21,9 +21,11 @@ from edgediff_runtimes.noise import noise_source, per_image
 from edgediff_runtimes.placement import Placement, Residency
 from edgediff_runtimes.results import Result, Step, Timings
 from edgediff_runtimes.running.awaiting import in_thread
+from edgediff_runtimes.running.reusing import reuse_of
 from edgediff_runtimes.running.run import Run
 from edgediff_runtimes.running.schedules import sampler_for
 from edgediff_runtimes.running.stage import StageRun
+from edgediff_runtimes.sampling import Between
 from edgediff_runtimes.settings import Options, checks
 from edgediff_runtimes.settings.resolve import resolve_settings, settings_of, task_of
 from edgediff_runtimes.text import open_tokenizer
@@ -69,6 +71,7 @@ class Pipeline:
         self._static = placement.static
         if self._static is not None:  # refused here, not by the first picture
             checks.size(bundle.manifest.recipe.first.space, bundle.manifest.defaults, self._at_size({}), None)
+        self._strict = placement.strict
         if placement.residency is None:
             placement = replace(placement, residency=_residency(bundle, placement))
         self._components = Components(bundle, placement, replaced=replaced)
@@ -156,6 +159,19 @@ class Pipeline:
             ImageError: The image cannot be read.
             EngineError: The pipeline is closed.
         """
+        return self._run(prompt, options, None)
+
+    def stream_with(self, between: Between, prompt: str | Sequence[str] | None, **options: Unpack[Options]) -> Run:
+        """As ``stream``, with something that stands between the sampler and the network: it listens, or answers itself.
+
+        Args:
+            between: What the sampler of the first stage asks, see ``sampling.Between``; of use for this run alone.
+            prompt: As in ``stream``.
+            **options: See ``Options``; ``reuse`` is not looked at.
+        """
+        return self._run(prompt, options, between)
+
+    def _run(self, prompt: str | Sequence[str] | None, options: Options, between: Between | None) -> Run:
         self._components.check_open()
         options = self._at_size(options)
         manifest = self.bundle.manifest
@@ -180,16 +196,27 @@ class Pipeline:
             timings=Timings(),
             computed={},
         )
+        run_of = [
+            (stage, sampler_for(stage, settings, manifest.scheduler))
+            for stage in manifest.recipe.stages
+            if stage.schedule.since is None or settings.option(stage.schedule.since) < 1
+        ]
+        reuse = None
+        if between is None:
+            samplers = [sampler for _, sampler in run_of]
+            reuse = reuse_of(manifest, settings, samplers, strict=self._strict)
+            between = None if reuse is None else reuse.between
         stages = [
             prepared(
                 stage=stage,
                 settings=settings_of(stage, settings),
-                sampler=sampler_for(stage, settings, manifest.scheduler),
+                sampler=sampler,
+                between=between if index == 0 else None,
             )
-            for stage in manifest.recipe.stages
-            if stage.schedule.since is None or settings.option(stage.schedule.since) < 1
+            for index, (stage, sampler) in enumerate(run_of)
         ]
-        run = Run(stages, provenance={"bundle": self.bundle.path.name, "fingerprint": self.fingerprint})
+        provenance = {"bundle": self.bundle.path.name, "fingerprint": self.fingerprint}
+        run = Run(stages, provenance=provenance, reuse=reuse)
         with self._runs_lock:
             self._runs.add(run)
         return run
@@ -199,8 +226,9 @@ class Pipeline:
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that change with the bundle's manifest, and so with any of its files."""
-        return hashlib.sha256(self.bundle.manifest.to_json().encode()).hexdigest()[:16]
+        """Sixteen hexadecimal digits that change with any of the bundle's files, and not with what it is tuned for."""
+        manifest = replace(self.bundle.manifest, reuse=())  # of which a picture carries what it was drawn by
+        return hashlib.sha256(manifest.to_json().encode()).hexdigest()[:16]
 
     def cancel(self) -> None:
         """End all runs in progress, also inside a step; they raise ``Cancelled``. Later runs are not touched."""

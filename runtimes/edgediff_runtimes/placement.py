@@ -36,7 +36,8 @@ class Placement:
         residency: ``resident`` keeps components, ``sequential`` frees each as soon as it is not needed; None: the
             first, where memory holds all of them.
         strict: A component that returns NaN or infinity in less than f32 is an error; else it is computed again in
-            f32 for that call, with a warning, and the result says so.
+            f32 for that call, with a warning, and the result says so. With reuse of predictions, all network calls are
+            made from a jump of the prediction error on.
         static: Width and height of all pictures, in pixels: graphs are compiled for the shapes of these alone, which
             takes less time and memory; None: any size, see ``EngineOptions``.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Literal, final
 
 from PIL import Image
 
+from edgediff_runtimes.bundle.reuse import TenthSpread
 from edgediff_runtimes.components import Computed
 from edgediff_runtimes.picture_files import check_place, save_image
 from edgediff_runtimes.placement import Residency
@@ -68,6 +69,31 @@ class Timings:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Reused:
+    """How a run that was asked to reuse predictions came out.
+
+    Attributes:
+        schedule: ``proved`` (it was measured with these settings, as the bundle says), ``even`` or ``given`` (its
+            quality was not measured), or ``full`` (``auto`` found nothing that was measured).
+        orders: One for each call: None where it was made, else the degree of the polynomial that answered it.
+        calls: Network calls of the whole schedule; with guidance each is for both branches.
+        made: Those that were made.
+        errors: The prediction error of each call that was made, from the third on, see ``sampling.reuse.Reusing``.
+        jumped: The call, from 0, at which the error jumped under ``strict``, so that all after it were made; else None.
+        psnr_db: What was measured of this schedule, against the run that makes all calls; None where it was not.
+    """
+
+    schedule: Literal["proved", "even", "given", "full"]
+    orders: tuple[int | None, ...]
+    calls: int
+    made: int
+    errors: tuple[float, ...]
+    jumped: int | None = None
+    psnr_db: TenthSpread | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Result:
     """Pictures, and all that is needed to draw them again.
 
@@ -80,6 +106,7 @@ class Result:
         computed: How each component was computed, by role: in what, and how often it had to be rescued.
         residency: Whether components stay between runs (``resident``) or each is freed behind its use
             (``sequential``).
+        reuse: How reuse came out; None where it was not asked for.
     """
 
     images: list[Image.Image]
@@ -89,6 +116,7 @@ class Result:
     provenance: dict[str, Any]
     computed: dict[str, Computed] = field(default_factory=dict)
     residency: Residency = "resident"
+    reuse: Reused | None = None
 
     @property
     def seed(self) -> int:
@@ -103,7 +131,12 @@ class Result:
     def metadata(self, index: int) -> dict[str, Any]:
         """What goes into the file of a picture: the settings that draw it alone, their bundle, what computed it."""
         computed = {role: dataclasses.asdict(how) for role, how in self.computed.items()}
-        return {"settings": self.settings.of_image(index), **self.provenance, "computed": computed}
+        metadata = {"settings": self.settings.of_image(index), **self.provenance, "computed": computed}
+        if self.reuse is not None:
+            # What was done, and not what was asked for: the bundle may be tuned anew before the picture is drawn again.
+            metadata["settings"]["reuse"] = "off" if self.reuse.schedule == "full" else self.reuse.orders
+            metadata["reuse"] = dataclasses.asdict(self.reuse)
+        return metadata
 
     def save(self, path: str | Path) -> list[Path]:
         """Write the pictures, over files that are there; PNG, JPEG and WebP carry the settings.

@@ -23,6 +23,7 @@ from edgediff_runtimes.bundle.quality import (
     Spread,
     TaskMetric,
 )
+from edgediff_runtimes.bundle.reuse import ProvedReuse, TenthSpread
 from edgediff_runtimes.recipe.defaults import Defaults
 
 __all__ = [
@@ -39,12 +40,14 @@ __all__ = [
     "OperatorCount",
     "Origin",
     "PictureQuality",
+    "ProvedReuse",
     "Provenance",
     "QualityReport",
     "Search",
     "SearchPoint",
     "Spread",
     "TaskMetric",
+    "TenthSpread",
     "Tokenizer",
     "sha256_of",
 ]

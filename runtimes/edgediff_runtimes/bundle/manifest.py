@@ -13,6 +13,7 @@ from typing import Any, final
 
 from edgediff_runtimes.bundle.file_entry import FileEntry
 from edgediff_runtimes.bundle.quality import QualityReport
+from edgediff_runtimes.bundle.reuse import ProvedReuse
 from edgediff_runtimes.bundle.tokenizer_kinds import TOKENIZER_KINDS
 from edgediff_runtimes.errors import FormatVersionError, ManifestError
 from edgediff_runtimes.fields import Fields
@@ -216,6 +217,7 @@ class Manifest:
         provenance: Where the bundle comes from.
         quality: How far what it draws is from what fp32 draws, or None where it was not measured.
         format_version: ``major.minor`` of the format.
+        reuse: Schedules of reuse that were measured, see ``edgediff tune``.
     """
 
     family: str
@@ -227,6 +229,7 @@ class Manifest:
     provenance: Provenance
     quality: QualityReport | None = None
     format_version: str = FORMAT_VERSION
+    reuse: tuple[ProvedReuse, ...] = ()
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
@@ -262,6 +265,9 @@ class Manifest:
             provenance=Provenance.read(fields.fields("provenance")),
             quality=None if values.get("quality") is None else QualityReport.read(fields.fields("quality")),
             format_version=version,
+            reuse=()
+            if values.get("reuse") is None
+            else tuple(ProvedReuse.read(item) for item in fields.objects("reuse")),
         )
 
     @property
@@ -276,6 +282,8 @@ class Manifest:
             del values["provenance"]["vocabulary"]
         if not self.provenance.components:  # likewise
             del values["provenance"]["components"]
+        if not self.reuse:  # likewise
+            del values["reuse"]
         del values["recipe"]
         beside = {"tasks": self.tasks, "parts": self.recipe.parts, "stages": self.recipe.written()}
         values = {"format_version": self.format_version, "family": self.family, **beside, **values}

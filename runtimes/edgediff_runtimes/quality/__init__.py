@@ -20,6 +20,7 @@ from edgediff_runtimes.quality.measuring import draw, fidelity, measure, measure
 from edgediff_runtimes.quality.prompts import (
     CALIBRATION_PROMPTS,
     EVALUATION_PROMPTS,
+    Prompts,
     Subjects,
     call_of,
     held_out,
@@ -34,6 +35,7 @@ __all__ = [
     "RECORD_NAME",
     "OnProgress",
     "Probe",
+    "Prompts",
     "Reference",
     "Runner",
     "Subjects",

@@ -9,7 +9,7 @@ are more. A figure better than claimed is no fault.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -96,12 +96,21 @@ def check_claims(claimed: QualityReport, measured: QualityReport) -> tuple[Figur
     Raises:
         VerificationError: A figure is worse than its claim by more than the tolerance.
     """
-    figures = tuple(_figures(claimed, measured))
-    for figure in figures:
+    return held(_figures(claimed, measured))
+
+
+def held(figures: Iterable[Figure]) -> tuple[Figure, ...]:
+    """All figures, none of which is worse than its claim by more than its tolerance.
+
+    Raises:
+        VerificationError: One is.
+    """
+    found = tuple(figures)
+    for figure in found:
         if figure.measured < figure.least:
             said, got, least = map(figure.text, (figure.claimed, figure.measured, figure.least))
             raise VerificationError(figure.name, claimed=said, measured=got, least=least)
-    return figures
+    return found
 
 
 def _figures(claimed: QualityReport, measured: QualityReport) -> Iterator[Figure]:

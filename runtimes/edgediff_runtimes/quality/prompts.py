@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
-from typing import final
+from typing import TypeAlias, final
 
 from edgediff_runtimes.errors import ComponentFileError, SettingError
 from edgediff_runtimes.recipe import Recipe
@@ -20,6 +20,9 @@ from edgediff_runtimes.settings import Options
 from edgediff_runtimes.settings.checks import choice
 from edgediff_runtimes.untrusted.bounds import TEXT_BYTES
 from edgediff_runtimes.untrusted.documents import read_text
+
+# A text file with one prompt a line, or the prompts themselves.
+Prompts: TypeAlias = str | Path | Sequence[str]
 
 CALIBRATION_PROMPTS: tuple[str, ...] = (
     "a yellow banana",
@@ -105,14 +108,28 @@ class Subjects:
         """Whether there is nothing to ask for."""
         return not any(self.evaluation)
 
-    def check(self, subjects: Sequence[str]) -> None:
-        """Refuse a label that the model does not have.
+    def asked(self, given: Prompts | None, *, setting: str) -> tuple[str, ...]:
+        """What a user gives in place of ours: prompts or labels; none where that is nothing.
+
+        Args:
+            given: A text file with one a line, or they themselves.
+            setting: What a user calls the setting, for the error.
 
         Raises:
-            SettingError: There is one.
+            SettingError: The model takes neither, the file cannot be read, there is none in it, or the model does not
+                have a label.
         """
+        if given is None:
+            return ()
+        if self.empty:
+            shown = str(given) if isinstance(given, Path) else given
+            raise SettingError(
+                setting, got=shown, expected="nothing, because the model takes neither prompts nor labels"
+            )
+        texts = read_prompts(Path(given), setting=setting) if isinstance(given, str | Path) else _texts(given, setting)
         if self.labels is not None:
-            choice(self.labels, subjects)
+            choice(self.labels, texts)
+        return texts
 
 
 def call_of(recipe: Recipe, subject: str) -> tuple[str | None, Options]:
@@ -140,6 +157,13 @@ def read_prompts(path: Path, *, setting: str) -> tuple[str, ...]:
     if not prompts:
         raise SettingError(setting, got=str(path), expected="a file with at least one prompt, one a line")
     return prompts
+
+
+def _texts(given: object, setting: str) -> tuple[str, ...]:
+    texts = tuple(given) if isinstance(given, Sequence) else ()
+    if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise SettingError(setting, got=given, expected="a text file, or at least one prompt")
+    return texts
 
 
 def held_out(

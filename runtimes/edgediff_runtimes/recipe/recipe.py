@@ -15,7 +15,7 @@ from edgediff_runtimes.recipe.records import read_record, write_record
 
 RGB_CHANNELS = 3
 # What every run takes, whatever its parts read.
-ALWAYS = ("seed", "noise", "steps", "sampler", "sampler_options", "images", "strict")
+ALWAYS = ("seed", "noise", "steps", "sampler", "sampler_options", "reuse", "images", "strict")
 _KIND_NAMES = {kind: name for name, kind in KINDS.items()}
 
 

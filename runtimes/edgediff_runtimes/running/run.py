@@ -13,6 +13,7 @@ from edgediff_runtimes.errors import Cancelled, OutOfMemoryError
 from edgediff_runtimes.parts import Value
 from edgediff_runtimes.results import Result, Step
 from edgediff_runtimes.running.awaiting import in_thread
+from edgediff_runtimes.running.reusing import ReuseOfRun
 from edgediff_runtimes.running.stage import StageRun
 from edgediff_runtimes.settings import Settings
 
@@ -32,10 +33,13 @@ class Run:
         total_steps: How many steps it has.
     """
 
-    def __init__(self, stages: Sequence[StageRun], *, provenance: dict[str, Any]) -> None:
+    def __init__(
+        self, stages: Sequence[StageRun], *, provenance: dict[str, Any], reuse: ReuseOfRun | None = None
+    ) -> None:
         self.total_steps = sum(stage.sampler.steps for stage in stages)
         self._stages = stages
         self._provenance = provenance
+        self._reuse = reuse
         self._result: Result | None = None
         self._failure: Exception | None = None
         self._steps = self._work()
@@ -135,6 +139,7 @@ class Run:
             self._provenance,
             drawing.computed,
             drawing.components.residency,
+            None if self._reuse is None else self._reuse.report(),
         )
 
 

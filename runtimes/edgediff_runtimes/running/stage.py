@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import final
 
 from PIL import Image
@@ -25,7 +26,7 @@ from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Stage
 from edgediff_runtimes.results import Step, Timings
 from edgediff_runtimes.running.guidance import PLAIN, Guided
-from edgediff_runtimes.sampling import Sampler
+from edgediff_runtimes.sampling import Between, Sampler
 from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Floats
 from edgediff_runtimes.text import Encoder
@@ -48,6 +49,7 @@ class StageRun:
         pictures: What the caller gave, by option.
         rng: Where random draws come from.
         split_guidance: See ``Guided.split``.
+        between: What the sampler asks in place of the network, which it is handed; None: nothing stands between.
         cancel: Ends the run, also inside a graph.
         timings: Filled phase by phase.
         computed: How each component was computed, by role; filled phase by phase.
@@ -62,6 +64,7 @@ class StageRun:
     pictures: Mapping[str, Image.Image]
     rng: NoiseSource
     split_guidance: bool
+    between: Between | None = None
     cancel: CancelToken = field(default_factory=CancelToken)
     timings: Timings = field(default_factory=Timings)
     computed: dict[str, Computed] = field(default_factory=dict)
@@ -129,7 +132,8 @@ class StageRun:
         began = time.perf_counter()
         start, sample = begin.get("start"), begin.get("sample")
         noise = begin["noise"] if sample is None else sample
-        for step in self.sampler.iterate(network, noise, rng=context.rng, start=start, sample=sample):
+        model = network if self.between is None else partial(self.between, network)
+        for step in self.sampler.iterate(model, noise, rng=context.rng, start=start, sample=sample):
             self.timings.steps_s.append(time.perf_counter() - began)
             yield Step(
                 index=step.index,

@@ -9,10 +9,11 @@ from __future__ import annotations
 from edgediff_runtimes.sampling.building import build_sampler, takes
 from edgediff_runtimes.sampling.known_samplers import SamplerInfo
 from edgediff_runtimes.sampling.names import sampler_config, sampler_fields, sampler_names, sampler_table
-from edgediff_runtimes.sampling.prediction import PredictionPair
+from edgediff_runtimes.sampling.prediction import Between, PredictionPair
 from edgediff_runtimes.sampling.sampler import Sampler, Step
 
 __all__ = [
+    "Between",
     "PredictionPair",
     "Sampler",
     "SamplerInfo",

@@ -30,6 +30,8 @@ class PredictionPair:
 
 
 Model: TypeAlias = "Callable[[Array, Any], Array | PredictionPair]"
+# What a sampler asks in place of a network, which it is handed: it may answer itself, or listen.
+Between: TypeAlias = "Callable[[Model, Array, Any], Array | PredictionPair]"
 
 
 class Parametrisation(Protocol):

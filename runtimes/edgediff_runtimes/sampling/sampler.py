@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgediff_runtimes.noise import NoiseSource
-    from edgediff_runtimes.sampling.levels import Interval
+    from edgediff_runtimes.sampling.levels import Interval, Level
     from edgediff_runtimes.sampling.limits import Limit
     from edgediff_runtimes.sampling.prediction import Model, Parametrisation
     from edgediff_runtimes.sampling.solver import Solver, State
@@ -78,9 +78,19 @@ class Sampler:
         return len(self.intervals)
 
     @property
+    def calls(self) -> tuple[Level, ...]:
+        """The level of every network call, in call order."""
+        return tuple(level for interval in self.intervals for level in self.solver.calls(interval))
+
+    @property
     def timesteps(self) -> Array:
         """What the network is told, one entry per call, in call order."""
-        return np.array([level.t for interval in self.intervals for level in self.solver.calls(interval)])
+        return np.array([level.t for level in self.calls])
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether steps draw fresh noise."""
+        return any(self.solver.draws(interval) for interval in self.intervals)
 
     def for_strength(self, strength: float) -> Sampler:
         """The sampler that starts later, for image-to-image.

@@ -37,6 +37,10 @@ class Solver(Protocol):
         """What to remember before the first step."""
         ...
 
+    def draws(self, interval: Interval) -> bool:
+        """Whether the step over an interval may draw fresh noise."""
+        ...
+
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Move ``x`` from the interval's start to its end."""
         ...
@@ -64,6 +68,34 @@ class Stateless(ABC):
     def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
         """Nothing."""
         return ()
+
+    @abstractmethod
+    def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
+        """Move ``x`` from the interval's start to its end."""
+
+
+class Deterministic(ABC):
+    """A solver that draws nothing: one start has one end."""
+
+    __slots__ = ()
+
+    def draws(self, interval: Interval) -> bool:  # noqa: ARG002 - one seam
+        """Never."""
+        return False
+
+    @abstractmethod
+    def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
+        """Move ``x`` from the interval's start to its end."""
+
+
+class Stochastic(ABC):
+    """A solver whose steps draw fresh noise."""
+
+    __slots__ = ()
+
+    def draws(self, interval: Interval) -> bool:  # noqa: ARG002 - one seam
+        """Always."""
+        return True
 
     @abstractmethod
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:

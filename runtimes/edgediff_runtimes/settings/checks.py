@@ -16,7 +16,8 @@ from edgediff_runtimes.parts.tiling import LEAST
 from edgediff_runtimes.plain import as_finite, as_whole
 from edgediff_runtimes.recipe import Guidance, Recipe, Space
 from edgediff_runtimes.recipe.declarations import Choice
-from edgediff_runtimes.settings.options import EncodeMode, Options
+from edgediff_runtimes.sampling.reuse import FEWEST, ReuseSchedule
+from edgediff_runtimes.settings.options import EncodeMode, Options, Reuse
 from edgediff_runtimes.untrusted.bounds import IMAGES, PIXELS, SIDE, STEPS, Bound
 
 _NO_TEXT = "nothing, because the bundle's model takes no text"
@@ -106,6 +107,19 @@ def sampler_options(value: Mapping[str, Any]) -> dict[str, Any]:
     if taken := sorted(value.keys() & {"steps", "config"}):
         raise SettingError("sampler_options", got=value, expected=f"no `{taken[0]}` among the fields")
     return dict(value)
+
+
+def reuse(value: Reuse) -> Reuse:
+    """Network calls to make, orders, ``auto`` or ``off``; how many calls a run has is known to its sampler alone."""
+    if isinstance(value, str) and value in ("auto", "off"):
+        return value
+    if isinstance(value, list | tuple) and ReuseSchedule.fits(value):
+        return tuple(value)
+    found = as_whole(value)
+    if found is None or found < FEWEST:
+        expected = f"`auto`, `off`, a whole number of at least {FEWEST}, or the orders of a schedule"
+        raise SettingError("reuse", got=value, expected=expected)
+    return found
 
 
 def rescale(value: float, *, guided: bool) -> float:

@@ -10,6 +10,7 @@ from edgediff_runtimes.images import ImageSource
 from edgediff_runtimes.noise import image_seeds
 
 EncodeMode: TypeAlias = Literal["sample", "mode"]
+Reuse: TypeAlias = int | Literal["auto", "off"] | Sequence[int | None]
 RANDOM_SEED = -1  # as the web UIs write it; also the default
 
 
@@ -39,6 +40,7 @@ class Settings:
             whole.
         task: The recipe's task.
         guided: Whether the network is asked a second time, for the unguided prediction.
+        reuse: See ``Options``.
         choices: What the recipe's parts read beside these, by option; a tuple has one entry per prompt.
     """
 
@@ -59,6 +61,7 @@ class Settings:
     tile: int | None = None
     task: str = "text-to-image"
     guided: bool = False
+    reuse: Reuse = "off"
     choices: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -114,6 +117,9 @@ class Options(TypedDict, total=False):
         noise: ``torch-cpu`` (default) draws the normals that torch draws on a CPU; others: ``noise.noise_source``.
         sampler: Name of a sampler; default: the bundle's own schedule.
         sampler_options: Fields of the sampler's config to replace, such as ``{"timestep_spacing": "trailing"}``.
+        reuse: How many network calls are made for all steps, the others are extrapolated: ``off`` (default), a number
+            from 3, or ``auto``: as few as the bundle was tuned for with these settings, else all. Or the orders of a
+            schedule, one for each call, as a result has them.
         width: Pixels, a multiple of the bundle's latent factor; default: the bundle's, or the image's.
         height: Pixels, as ``width``.
         images: Pictures per prompt, default 1.
@@ -145,6 +151,7 @@ class Options(TypedDict, total=False):
     noise: str | None
     sampler: str | None
     sampler_options: Mapping[str, Any] | None
+    reuse: Reuse | None
     width: int | None
     height: int | None
     images: int | None

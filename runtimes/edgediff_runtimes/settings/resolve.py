@@ -115,6 +115,7 @@ def resolve_settings(
         tile=checks.tile(options.get("tile"), stage.space, width=width, height=height, spare=spare),
         task=task_of(recipe, options)[0],
         guided=guided,
+        reuse=checks.reuse(_or(options.get("reuse"), "off")),
     )
     settings = replace(settings, choices=_choices(recipe, options, settings))
     checks.memory(settings.batch, width, height)

@@ -16,8 +16,8 @@ FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
 MEAN, WIDTH = 0.7, 0.9
 
 
-def sampler_of(name: str, steps: int):
-    return build_sampler(sampler_config(name, FLOW if name.startswith("flow") else BASE), steps)
+def sampler_of(name: str, steps: int, **options):
+    return build_sampler(sampler_config(name, FLOW if name.startswith("flow") else BASE), steps, **options)
 
 
 def posterior(x, level: Level):

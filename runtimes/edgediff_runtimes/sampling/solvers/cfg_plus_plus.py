@@ -29,6 +29,10 @@ class CfgPlusPlus(OneCall, Stateless):
 
     ancestral: bool = False
 
+    def draws(self, interval: Interval) -> bool:  # noqa: ARG002 - one seam
+        """Where it is ancestral."""
+        return self.ancestral
+
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """The guided clean sample, noised again with the unguided noise."""
         start, end = interval.start, interval.end

@@ -36,11 +36,15 @@ class ChurnedEuler(OneCall, Stateless):
     noise: float = 1.0
     reread: bool = True
 
+    def draws(self, interval: Interval) -> bool:
+        """Where noise is raised."""
+        return self._gamma(interval) > 0
+
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Raise the noise, then take an Euler step from there."""
         start, sigma = interval.start, interval.start.sigma
         prediction = denoise(x, start)
-        gamma = min(self.churn / interval.total, math.sqrt(2) - 1) if self.low <= sigma <= self.high else 0.0
+        gamma = self._gamma(interval)
         raised = sigma * (gamma + 1)
         denoised = prediction.denoised
         if gamma > 0:
@@ -49,3 +53,7 @@ class ChurnedEuler(OneCall, Stateless):
             denoised = prediction.parametrisation.denoised(prediction.raw, x, level)
         x_next = x + (interval.end.sigma - raised) * ((x - denoised) / raised)
         return Outcome(x_next, denoised, state)
+
+    def _gamma(self, interval: Interval) -> float:
+        churned = self.low <= interval.start.sigma <= self.high
+        return min(self.churn / interval.total, math.sqrt(2) - 1) if churned else 0.0

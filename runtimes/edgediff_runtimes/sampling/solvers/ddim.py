@@ -43,6 +43,10 @@ class Ddim(OneCall, Stateless):
     eta: float = 0.0
     derived: bool = False
 
+    def draws(self, interval: Interval) -> bool:  # noqa: ARG002 - one seam
+        """With ``eta``."""
+        return self.eta > 0
+
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Mix the clean sample and the noise as at the end level, with a share of fresh noise."""
         end = interval.end

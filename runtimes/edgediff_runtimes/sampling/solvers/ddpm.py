@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from edgediff_runtimes.errors import SamplerError
-from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless, Stochastic
 
 if TYPE_CHECKING:
     from edgediff_runtimes.noise import NoiseSource
@@ -23,7 +23,7 @@ _SMALLEST_VARIANCE = 1e-20
 
 @final
 @dataclass(frozen=True, slots=True)
-class Ddpm(OneCall, Stateless):
+class Ddpm(OneCall, Stateless, Stochastic):
     """DDPM (Ho et al. 2020, algorithm 2, equations 6 and 7), order 1, stochastic.
 
     An interval whose ``extra`` is a number takes it for its beta, rather than the one its levels imply.

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
+from edgediff_runtimes.sampling.solver import Deterministic, OneCall, Outcome, Stateless
 from edgediff_runtimes.sampling.solvers.dpm_multistep import FEW_STEPS
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Deis(OneCall, Stateless):
+class Deis(OneCall, Stateless, Deterministic):
     """Log-rho multistep DEIS (Zhang & Chen 2023, section 4 and appendix H), orders 1 to 3, one call.
 
     With ``rho = sigma / alpha`` the sample over alpha moves by the integral of the noise over rho, interpolated in

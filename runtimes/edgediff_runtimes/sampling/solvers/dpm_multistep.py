@@ -9,7 +9,7 @@ import numpy as np
 
 from edgediff_runtimes.noise.brownian import BrownianPath
 from edgediff_runtimes.sampling.solver import OneCall, Outcome
-from edgediff_runtimes.sampling.solvers.exponential import NOISE_KINDS, exponential
+from edgediff_runtimes.sampling.solvers.exponential import NOISE_KINDS, SDE_KINDS, exponential
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +58,10 @@ class DpmMultistep(OneCall):
     def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
         """The Brownian path, if any, and an empty history."""
         return (None if self.brownian is None else BrownianPath(*self.brownian, x.shape, noise.seeds),)
+
+    def draws(self, interval: Interval) -> bool:  # noqa: ARG002 - one seam
+        """With the SDE kinds."""
+        return self.kind in SDE_KINDS
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Integrate the answers' interpolation polynomial exactly."""

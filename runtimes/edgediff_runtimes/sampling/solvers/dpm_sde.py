@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from edgediff_runtimes.noise.brownian import BrownianPath
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import Outcome, Stochastic
 from edgediff_runtimes.sampling.solvers.ddim import ancestral_std
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, slots=True)
-class DpmSde:
+class DpmSde(Stochastic):
     """The stochastic singlestep of second order (Lu et al. 2022b; Crowson 2022, k-diffusion), two calls.
 
     The midpoint in log(sigma) is the interval's ``via``. Both moves of a step start from the same sample and take their

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from edgediff_runtimes.sampling.solver import OneCall, Outcome
-from edgediff_runtimes.sampling.solvers.exponential import NOISE_KINDS, exponential
+from edgediff_runtimes.sampling.solvers.exponential import NOISE_KINDS, SDE_KINDS, exponential
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +53,10 @@ class DpmSinglestep(OneCall):
     def init(self, x: Array, intervals: Sequence[Interval], noise: NoiseSource) -> State:  # noqa: ARG002 - one seam
         """An empty history."""
         return ((), x)
+
+    def draws(self, interval: Interval) -> bool:  # noqa: ARG002 - one seam
+        """With the SDE kinds."""
+        return self.kind in SDE_KINDS
 
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """Move the group's first sample to the end of the interval."""

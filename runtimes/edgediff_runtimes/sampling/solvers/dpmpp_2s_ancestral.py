@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import Outcome, Stateless
+from edgediff_runtimes.sampling.solver import Outcome, Stateless, Stochastic
 
 if TYPE_CHECKING:
     from edgediff_runtimes.noise import NoiseSource
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Dpmpp2sAncestral(Stateless):
+class Dpmpp2sAncestral(Stateless, Stochastic):
     """A second-order step down, then noise up (Lu et al. 2022b, algorithm 1; Crowson 2022, k-diffusion), two calls.
 
     On variance-exploding levels. An interval's ``extra`` is (sigma_down, sigma_up), its ``via`` the level halfway to

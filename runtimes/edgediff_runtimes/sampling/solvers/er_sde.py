@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless, Stochastic
 
 if TYPE_CHECKING:
     from edgediff_runtimes.noise import NoiseSource
@@ -26,7 +26,7 @@ def _scale(ratio: Floats) -> Floats:
 
 @final
 @dataclass(frozen=True, slots=True)
-class ErSde(OneCall, Stateless):
+class ErSde(OneCall, Stateless, Stochastic):
     """ER-SDE-Solver-3 (Cui et al. 2023, algorithms 3 to 5), stochastic, one call.
 
     Its mean converges with order 2, measured: the published slope of the denoised sample is that of the last step's

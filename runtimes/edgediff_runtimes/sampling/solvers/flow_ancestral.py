@@ -28,6 +28,10 @@ class FlowAncestral(OneCall, Stateless):
     eta: float = 1.0
     s_noise: float = 1.0
 
+    def draws(self, interval: Interval) -> bool:  # noqa: ARG002 - one seam
+        """Unless its share or its factor is 0."""
+        return self.eta > 0 and self.s_noise > 0
+
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """An Euler step below the end level, then back up to it with noise."""
         start, end = interval.start, interval.end

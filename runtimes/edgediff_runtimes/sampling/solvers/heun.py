@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import Outcome, Stateless
+from edgediff_runtimes.sampling.solver import Deterministic, Outcome, Stateless
 
 if TYPE_CHECKING:
     from edgediff_runtimes.noise import NoiseSource
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Heun(Stateless):
+class Heun(Stateless, Deterministic):
     """Heun's method (Karras et al. 2022, algorithm 1 without churn), order 2, two calls; Euler where the end is clean.
 
     ``dx/dsigma = (x - denoised) / sigma`` holds on variance-exploding and on flow levels.

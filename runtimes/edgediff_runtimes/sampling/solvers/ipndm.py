@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
+from edgediff_runtimes.sampling.solver import Deterministic, OneCall, Outcome, Stateless
 
 if TYPE_CHECKING:
     from edgediff_runtimes.noise import NoiseSource
@@ -19,7 +19,7 @@ _SMALLEST_ALPHA = 1e-8
 
 @final
 @dataclass(frozen=True, slots=True)
-class Ipndm(OneCall, Stateless):
+class Ipndm(OneCall, Stateless, Deterministic):
     """F-PNDM with multistep starts (Liu et al. 2022, equation 12; Zhang & Chen 2023, section 3.3), order 2, one call.
 
     The history is a tuple of the noises of the last steps, newest last.

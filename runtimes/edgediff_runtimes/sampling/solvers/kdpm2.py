@@ -29,6 +29,10 @@ class Kdpm2(Stateless):
         """Two calls, at the start and at the midpoint."""
         return (interval.start, *interval.via)
 
+    def draws(self, interval: Interval) -> bool:
+        """Where the interval is ancestral."""
+        return interval.extra is not None
+
     def step(self, denoise: Denoise, x: Array, interval: Interval, state: State, noise: NoiseSource) -> Outcome:
         """An Euler step to the midpoint, and its slope for the whole interval."""
         start, end = interval.start, interval.end

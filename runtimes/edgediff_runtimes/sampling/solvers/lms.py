@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
+from edgediff_runtimes.sampling.solver import Deterministic, OneCall, Outcome, Stateless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Lms(OneCall, Stateless):
+class Lms(OneCall, Stateless, Deterministic):
     """Adams-Bashforth on uneven steps (Crowson 2022, k-diffusion; Hairer et al. 1993, III.5), order 4, one call.
 
     The history is a tuple of (sigma, slope) of the last steps, newest last.

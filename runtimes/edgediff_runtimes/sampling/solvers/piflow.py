@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from edgediff_runtimes.errors import SamplerError
-from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
+from edgediff_runtimes.sampling.solver import Deterministic, OneCall, Outcome, Stateless
 
 if TYPE_CHECKING:
     from edgediff_runtimes.noise import NoiseSource
@@ -54,7 +54,7 @@ class PolicyFlow:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Piflow(OneCall, Stateless):
+class Piflow(OneCall, Stateless, Deterministic):
     """Policy-based flow (Chen et al. 2025, "pi-Flow", DX policy), order 1: many small Euler steps under one policy.
 
     An interval's ``extra`` is (time at its start, time at its end), before the shift.

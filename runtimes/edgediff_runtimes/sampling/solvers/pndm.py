@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from edgediff_runtimes.sampling.prediction import Velocity
-from edgediff_runtimes.sampling.solver import OneCall, Outcome
+from edgediff_runtimes.sampling.solver import Deterministic, OneCall, Outcome
 from edgediff_runtimes.sampling.solvers.ipndm import ADAMS_BASHFORTH
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _RUNGE_KUTTA = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
 
 @final
 @dataclass(frozen=True, slots=True)
-class Pndm(OneCall):
+class Pndm(OneCall, Deterministic):
     """PNDM (Liu et al. 2022, equations 11 to 13, algorithm 2), order 2 (its section 3.5), one call per interval.
 
     Every call of the network is an interval of its own. An interval's ``extra`` is the stage of a Runge-Kutta step (0

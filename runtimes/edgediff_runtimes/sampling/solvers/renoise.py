@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless, Stochastic
 
 if TYPE_CHECKING:
     from edgediff_runtimes.noise import NoiseSource
@@ -37,7 +37,7 @@ class TimestepBoundary:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Renoise(OneCall, Stateless):
+class Renoise(OneCall, Stateless, Stochastic):
     """Multistep consistency sampling (Song et al. 2023, algorithm 1), order 1, stochastic.
 
     Attributes:

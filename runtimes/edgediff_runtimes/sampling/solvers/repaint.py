@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from edgediff_runtimes.sampling.solver import Outcome
+from edgediff_runtimes.sampling.solver import Outcome, Stochastic
 from edgediff_runtimes.sampling.solvers.ddim import ancestral_std
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class RePaint:
+class RePaint(Stochastic):
     """Lugmayr et al. 2022, algorithm 1, order 1, stochastic: the known part is noised anew, the rest is denoised.
 
     An interval whose ``extra`` is a tuple of betas goes back up by that much noise, without asking the network.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from edgediff_runtimes.sampling.solver import OneCall, Outcome
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stochastic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ def _quadrature() -> tuple[Array, Array]:
 
 @final
 @dataclass(frozen=True, slots=True)
-class SaSolver(OneCall):
+class SaSolver(OneCall, Stochastic):
     """SA-Solver (Xue et al. 2023, algorithm 1, equations 13 to 18), order of the corrector, stochastic, one call.
 
     The state is (history of (log SNR, answer), newest last; sample, noise and tau of the last step; steps made).

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless, Stochastic
 
 if TYPE_CHECKING:
     from edgediff_runtimes.noise import NoiseSource
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, slots=True)
-class PredictorCorrector(Stateless):
+class PredictorCorrector(Stateless, Stochastic):
     """Song et al. 2021, algorithms 2 and 4 (variance exploding), order 1, stochastic.
 
     Langevin steps at the start's level, then the reverse diffusion to the end's. ``denoised`` is the predictor's mean.
@@ -55,7 +55,7 @@ def _mean_norm(array: Array) -> float:
 
 @final
 @dataclass(frozen=True, slots=True)
-class EulerMaruyama(OneCall, Stateless):
+class EulerMaruyama(OneCall, Stateless, Stochastic):
     """The reverse variance-preserving SDE (Song et al. 2021, equation 6 and appendix B), order 1, stochastic.
 
     An interval's ``extra`` is (beta, length of the step). ``denoised`` is the step's mean.
@@ -71,7 +71,7 @@ class EulerMaruyama(OneCall, Stateless):
 
 @final
 @dataclass(frozen=True, slots=True)
-class ChurnedHeun(Stateless):
+class ChurnedHeun(Stateless, Stochastic):
     """Karras et al. 2022, algorithm 2, order 2, stochastic: noise up to ``via``, then Heun's step; two calls.
 
     Attributes:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless, Stochastic
 
 if TYPE_CHECKING:
     from edgediff_runtimes.noise import NoiseSource
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Tcd(OneCall, Stateless):
+class Tcd(OneCall, Stateless, Stochastic):
     """Strategic stochastic sampling (Zheng et al. 2024, "Trajectory Consistency Distillation", algorithm 4), order 1.
 
     A DDIM step goes down to the interval's ``via``, below its end; noise then leads up to the end.

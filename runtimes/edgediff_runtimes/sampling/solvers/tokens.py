@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless
+from edgediff_runtimes.sampling.solver import OneCall, Outcome, Stateless, Stochastic
 
 if TYPE_CHECKING:
     from edgediff_runtimes.noise import NoiseSource
@@ -22,7 +22,7 @@ _TINY = np.float32(1e-20)
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class VqDiffusion(OneCall, Stateless):
+class VqDiffusion(OneCall, Stateless, Stochastic):
     """VQ-Diffusion (Gu et al. 2022, equations 8 and 11, "mask and replace"), order 1, stochastic.
 
     The network gives log-probabilities of the clean tokens, (batch, classes - 1, tokens); the last class is the mask.
@@ -65,7 +65,7 @@ class VqDiffusion(OneCall, Stateless):
 
 @final
 @dataclass(frozen=True, slots=True)
-class MaskedTokens(OneCall, Stateless):
+class MaskedTokens(OneCall, Stateless, Stochastic):
     """MaskGIT's decoding (Chang et al. 2022, section 3.2; Patil et al. 2024, "aMUSEd"), order 1, stochastic.
 
     The network gives logits (batch, tokens, classes), or (batch, classes, height, width) for tokens in two dimensions.

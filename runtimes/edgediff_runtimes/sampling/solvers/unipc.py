@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from edgediff_runtimes.sampling.solver import OneCall, Outcome
+from edgediff_runtimes.sampling.solver import Deterministic, OneCall, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True, slots=True)
-class UniPc(OneCall):
+class UniPc(OneCall, Deterministic):
     """UniPC (Zhao et al. 2023, algorithms 1 and 2, appendix for B(h)), order p and p + 1 when corrected, one call.
 
     The state is (history of (level, answer), newest last; the sample that the last step started from; its order).
