@@ -11,7 +11,7 @@ import click
 from edgediff.cli import completion
 from edgediff.cli.by_component import by_component
 from edgediff.cli.command import Section
-from edgediff.cli.sizes import number_or_word, place, size
+from edgediff.cli.sizes import levels, number_or_word, place, size
 
 if TYPE_CHECKING:
     from edgediff_runtimes.settings import Options
@@ -79,6 +79,20 @@ SAMPLING = Section(
         ),
         click.Option(
             ["--guidance-rescale"], type=float, help="0 to 1; tames the contrast of high guidance.  [default: 0]"
+        ),
+        click.Option(
+            ["--guidance-interval"],
+            metavar="LOW,HIGH",
+            callback=levels,
+            help="Guidance only at noise levels sigma above LOW up to HIGH (or inf): one network call at the others, "
+            "and another picture.  [default: all]",
+        ),
+        click.Option(
+            ["--reuse-guidance"],
+            type=int,
+            metavar="N",
+            help="Compute what guidance adds at every Nth network call and keep it in between: one call there, and "
+            "another picture.  [default: 1]",
         ),
         click.Option(
             ["--encode"],

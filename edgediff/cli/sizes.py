@@ -1,6 +1,8 @@
-"""``512x512``, ``0,64``, ``2GB``, and a number or a word on the command line."""
+"""``512x512``, ``0,64``, ``0.3,5``, ``2GB``, and a number or a word on the command line."""
 
 from __future__ import annotations
+
+import math
 
 import click
 
@@ -31,6 +33,18 @@ def place(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple
     if not (left.isdecimal() and top.isdecimal()):
         raise click.BadParameter(f"{text!r} is no place: expected LEFT,TOP such as 0,64", ctx, param)
     return int(left), int(top)
+
+
+def levels(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[float, float | None] | None:
+    """Two noise levels, None for a higher one that is infinite; None where they were not given."""
+    if text is None:
+        return None
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError as error:
+        message = f"{text!r} is no interval: expected LOW,HIGH such as 0.3,5 or 0.3,inf"
+        raise click.BadParameter(message, ctx, param) from error
+    return low, None if high == math.inf else high
 
 
 def byte_count(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:

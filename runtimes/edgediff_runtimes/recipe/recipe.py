@@ -251,7 +251,7 @@ class Recipe:
         for stage in self.stages:
             names += [name for part in _all_parts(stage) for name in part.options]
             if stage.guidance is not None:
-                names += [stage.guidance.scale, "guidance_rescale"]
+                names += [stage.guidance.scale, "guidance_rescale", "guidance_interval", "reuse_guidance"]
             if any("start" in part.writes for parts in stage.tasks.values() for part in parts):
                 names.append("strength")
             if any(isinstance(part, Graph) and part.tiled for part in _all_parts(stage)):

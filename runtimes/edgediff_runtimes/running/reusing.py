@@ -66,7 +66,7 @@ def reuse_of(manifest: Manifest, settings: Settings, samplers: Sequence[Sampler]
     asked, sampler = settings.reuse, samplers[0]
     if asked == "off":
         return None
-    total, reason = len(sampler.calls), why_not(manifest, sampler, stages=len(samplers))
+    total, reason = len(sampler.calls), why_not(manifest, settings, sampler, stages=len(samplers))
     proofs = [
         proof
         for proof in manifest.reuse
@@ -135,17 +135,20 @@ def _of_any_picture(settings: Settings) -> Settings:
     return replace(plain, tile=None, reuse="off")
 
 
-def why_not(manifest: Manifest, sampler: Sampler, *, stages: int) -> str | None:
+def why_not(manifest: Manifest, settings: Settings, sampler: Sampler, *, stages: int) -> str | None:
     """Why predictions cannot be reused, whatever the schedule, as the end of a sentence; None: they can.
 
     Args:
         manifest: The bundle's.
+        settings: Of the run.
         sampler: Of the run.
         stages: Of the run.
     """
     steps = manifest.defaults.steps
     if stages > 1:
         return "what it costs was not measured for models of several stages"
+    if settings.guidance_interval is not None or settings.reuse_guidance > 1:
+        return "what it costs was not measured beside `guidance_interval` and `reuse_guidance`"
     if steps < MADE_FOR_FEW:
         return f"this model draws in {steps} steps, each too far from the last to extrapolate anything"
     return why_not_reusable(sampler)

@@ -51,6 +51,9 @@ def sampler_for(stage: Stage, settings: Settings, scheduler: Mapping[str, Any]) 
         sampler = build_sampler(config, steps=settings.steps, **options)
     if sampler.needs_unguided and not settings.guided:
         raise SamplerError("sampler", got=settings.sampler, expected="one that needs no guidance, or guidance above 1")
+    if sampler.needs_unguided and (settings.guidance_interval is not None or settings.reuse_guidance > 1):
+        expected = "another, because this one takes the unguided prediction, which is not computed at every call"
+        raise SamplerError("sampler", got=settings.sampler, expected=expected)
     return _cut(sampler if strength is None else sampler.for_strength(strength), stage, settings, config)
 
 

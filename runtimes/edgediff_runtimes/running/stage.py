@@ -25,7 +25,7 @@ from edgediff_runtimes.recipe.declarations import Graph
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Stage
 from edgediff_runtimes.results import Step, Timings
-from edgediff_runtimes.running.guidance import PLAIN, Guided
+from edgediff_runtimes.running.guidance import PLAIN, Guided, guidance_calls
 from edgediff_runtimes.sampling import Between, Sampler
 from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Floats
@@ -102,6 +102,7 @@ class StageRun:
                 rescale=self.settings.guidance_rescale,
                 split=self.split_guidance,
                 with_unguided=self.sampler.needs_unguided,
+                calls=guidance_calls(self.settings, self.sampler),
             )
             yield from self._sample(network, context, begin)
 

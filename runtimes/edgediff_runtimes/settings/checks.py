@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
@@ -17,7 +18,7 @@ from edgediff_runtimes.plain import as_finite, as_whole
 from edgediff_runtimes.recipe import Guidance, Recipe, Space
 from edgediff_runtimes.recipe.declarations import Choice
 from edgediff_runtimes.sampling.reuse import FEWEST, ReuseSchedule
-from edgediff_runtimes.settings.options import EncodeMode, Options, Reuse
+from edgediff_runtimes.settings.options import EncodeMode, GuidanceInterval, Options, Reuse
 from edgediff_runtimes.untrusted.bounds import IMAGES, PIXELS, SIDE, STEPS, Bound
 
 _NO_TEXT = "nothing, because the bundle's model takes no text"
@@ -130,6 +131,28 @@ def rescale(value: float, *, guided: bool) -> float:
     if share and not guided:
         raise SettingError("guidance_rescale", got=value, expected="0, because this run has no guidance")
     return share
+
+
+def guidance_interval(value: GuidanceInterval | None, *, guided: bool) -> GuidanceInterval | None:
+    """Between which noise levels there is guidance; None: at all."""
+    if value is None:
+        return None
+    low, high = value if isinstance(value, list | tuple) and len(value) == 2 else (None, None)  # noqa: PLR2004 - a pair
+    lowest, highest = as_finite(low), None if high in (None, math.inf) else as_finite(high)
+    if lowest is None or lowest < 0 or (high not in (None, math.inf) and (highest is None or highest <= lowest)):
+        expected = "two noise levels, the lower one first and not below 0; None for no upper end"
+        raise SettingError("guidance_interval", got=value, expected=expected)
+    if not guided:
+        raise SettingError("guidance_interval", got=value, expected="nothing, because this run has no guidance")
+    return lowest, highest
+
+
+def reuse_guidance(value: int, *, guided: bool) -> int:
+    """At every which call the difference of guidance is computed."""
+    every = at_least_one("reuse_guidance", value, STEPS)
+    if every > 1 and not guided:
+        raise SettingError("reuse_guidance", got=value, expected="1, because this run has no guidance")
+    return every
 
 
 def start(

@@ -11,6 +11,7 @@ from edgediff_runtimes.noise import image_seeds
 
 EncodeMode: TypeAlias = Literal["sample", "mode"]
 Reuse: TypeAlias = int | Literal["auto", "off"] | Sequence[int | None]
+GuidanceInterval: TypeAlias = tuple[float, float | None]
 RANDOM_SEED = -1  # as the web UIs write it; also the default
 
 
@@ -41,6 +42,8 @@ class Settings:
         task: The recipe's task.
         guided: Whether the network is asked a second time, for the unguided prediction.
         reuse: See ``Options``.
+        guidance_interval: Between which noise levels there is guidance, see ``Options``; None: at all.
+        reuse_guidance: See ``Options``.
         choices: What the recipe's parts read beside these, by option; a tuple has one entry per prompt.
     """
 
@@ -62,6 +65,8 @@ class Settings:
     task: str = "text-to-image"
     guided: bool = False
     reuse: Reuse = "off"
+    guidance_interval: GuidanceInterval | None = None
+    reuse_guidance: int = 1
     choices: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -113,6 +118,11 @@ class Options(TypedDict, total=False):
         steps: Sampling steps; default: the bundle's, or as many as custom ``timesteps`` or ``sigmas`` make.
         guidance: Guidance scale; 1 or less makes one call a step; default: the bundle's.
         guidance_rescale: 0 (default) to 1, see ``guidance.combine``.
+        guidance_interval: ``(low, high)``: guidance only where ``low < sigma <= high``, outside of which the network is
+            asked once; sigma is a flow's, else noise over signal, as ``Step.sigma``; None for ``high`` is no upper end.
+            Another picture; default: at all levels.
+        reuse_guidance: Compute the difference that guidance makes at every N-th network call and keep it in between,
+            where the network is asked once. Another picture; default: 1, at every call.
         seed: Seed of the first picture, picture i has ``seed + i``; default, and for -1: drawn at random.
         noise: ``torch-cpu`` (default) draws the normals that torch draws on a CPU; others: ``noise.noise_source``.
         sampler: Name of a sampler; default: the bundle's own schedule.
@@ -147,6 +157,8 @@ class Options(TypedDict, total=False):
     steps: int | None
     guidance: float | None
     guidance_rescale: float | None
+    guidance_interval: GuidanceInterval | None
+    reuse_guidance: int | None
     seed: int | None
     noise: str | None
     sampler: str | None

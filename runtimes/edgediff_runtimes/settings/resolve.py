@@ -116,6 +116,8 @@ def resolve_settings(
         task=task_of(recipe, options)[0],
         guided=guided,
         reuse=checks.reuse(_or(options.get("reuse"), "off")),
+        guidance_interval=checks.guidance_interval(options.get("guidance_interval"), guided=guided),
+        reuse_guidance=checks.reuse_guidance(_or(options.get("reuse_guidance"), 1), guided=guided),
     )
     settings = replace(settings, choices=_choices(recipe, options, settings))
     checks.memory(settings.batch, width, height)
@@ -157,7 +159,8 @@ def _check_known(recipe: Recipe, options: Options) -> None:
         raise SettingError("options", got=unknown[0], expected=f"one of {', '.join(known)}", hint=hint)
     # These are refused where they are checked, with a better reason.
     without = () if any(options.get(name) is not None for name in PICTURES) else _WITH_A_PICTURE
-    read = {*recipe.options, *PICTURES, *without, "negative_prompt", "guidance_rescale", "width", "height"}
+    guidance = "negative_prompt", "guidance_rescale", "guidance_interval", "reuse_guidance"
+    read = {*recipe.options, *PICTURES, *without, *guidance, "width", "height"}
     for name, value in options.items():
         if value is not None and name not in read:
             why = "has no classes" if name == "class_label" else "does not take it"

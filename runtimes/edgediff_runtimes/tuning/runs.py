@@ -63,7 +63,7 @@ class Runs:
         with pipeline.stream(prompt, **call) as run:
             settings = run.settings
         sampler = sampler_for(manifest.recipe.first, settings, manifest.scheduler)
-        reason = why_not(manifest, sampler, stages=len(manifest.recipe.stages))
+        reason = why_not(manifest, settings, sampler, stages=len(manifest.recipe.stages))
         if reason is not None:
             expected = f"runs whose predictions can be reused, but {reason}"
             raise SettingError("bundle", got=pipeline.bundle.path.name, expected=expected)

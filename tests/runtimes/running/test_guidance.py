@@ -12,7 +12,12 @@ from edgediff_runtimes.errors import NonFiniteError, SamplerError
 from edgediff_runtimes.parts import Context, Value
 from edgediff_runtimes.recipe import Guidance
 from edgediff_runtimes.recipe.declarations import Graph as Declared
-from edgediff_runtimes.running.guidance import PLAIN, Guided, combine
+from edgediff_runtimes.running.guidance import PLAIN, Guided, combine, guidance_calls
+from edgediff_runtimes.sampling import Sampler, build_sampler
+from edgediff_runtimes.sampling.levels import chain, exploding
+from edgediff_runtimes.sampling.prediction import Epsilon
+from edgediff_runtimes.sampling.solvers.ddim import Ddim
+from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import TensorSpec
 
 SHAPE = (2, 4, 6, 5)
@@ -59,7 +64,7 @@ def network(tmp_path):
             guidance=PLAIN,
             rescale=rescale,
             split=split,
-            **{"scale": 5.0, "with_unguided": False, **fields},
+            **{"scale": 5.0, "with_unguided": False, "calls": ("both",) * 8, **fields},
         )
         return guided, seen
 
@@ -118,6 +123,21 @@ def test_guidance_is_one_call_of_twice_the_batch(network):
     np.testing.assert_array_equal(seen[0]["sample"], np.concatenate([x, x]))
     np.testing.assert_array_equal(seen[0]["encoder_hidden_states"][:2], _text(guided, 1))
     np.testing.assert_array_equal(seen[0]["encoder_hidden_states"][2:], _text(guided, 0))
+
+
+def test_a_held_difference_is_that_of_the_last_call_of_both(network):
+    guided, seen = network(scale=4.0, rescale=0.3, calls=("both", "held", "conditional", "both", "held"))
+    samples = [_random(20 + call, *SHAPE) for call in range(5)]
+    got = [guided(x, 7) for x in samples]
+    assert [feeds["sample"].shape[0] for feeds in seen] == [4, 2, 2, 4, 2]
+    means = [e.mean(axis=(1, 2))[:, None, None, None] for e in (_text(guided, 1), _text(guided, 0))]
+    for call, last in enumerate((0, 0, None, 3, 3)):
+        conditional = np.tanh(samples[call]) * means[1]
+        expected = conditional
+        if last is not None:
+            difference = np.tanh(samples[last]) * (means[1] - means[0])
+            expected = combine(conditional - difference, conditional, scale=4.0, rescale=0.3)
+        np.testing.assert_allclose(got[call], expected, atol=2e-6)
 
 
 def test_split_guidance_is_two_calls_with_the_same_result(network):
@@ -223,3 +243,29 @@ def test_the_norm_of_each_token_is_kept_where_a_token_is_a_square():
     plain = combine(unconditional, conditional, scale=4.0)
     ratios = (got / plain).reshape(2, 3, 2, 2, 3, 2)
     np.testing.assert_allclose(ratios, np.broadcast_to(ratios[:, :1, :, :1, :, :1], ratios.shape), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("interval", "every", "expected"),
+    [
+        (None, 1, "bbbbbb"),
+        (None, 2, "bhbhbh"),
+        (None, 4, "bhhhbh"),
+        ((0.2, 3.0), 1, "ccbbbc"),  # at 10, 5, 3, 1, 0.5, 0.2: above the lower end, up to the higher one
+        ((0.2, None), 1, "bbbbbc"),
+        ((0.2, 5.0), 2, "cbhbhc"),
+        ((20.0, 30.0), 1, "cccccc"),
+    ],
+    ids=str,
+)
+def test_what_is_computed_at_each_call(interval, every, expected):
+    sigmas = [10.0, 5.0, 3.0, 1.0, 0.5, 0.2, 0.0]
+    sampler = Sampler(chain([exploding(np.float32(sigma), sigma) for sigma in sigmas]), Ddim(), Epsilon())
+    settings = Settings((), (), 1, 0, "torch-cpu", 6, 3.0, 0.0, None, guidance_interval=interval, reuse_guidance=every)
+    assert "".join(computing[0] for computing in guidance_calls(settings, sampler)) == expected
+
+
+def test_the_level_of_a_flow_is_its_own():
+    sampler = build_sampler({"_class_name": "FlowMatchEulerDiscreteScheduler"}, 4)  # sigmas 1, 0.75, 0.5 and 0.25
+    settings = Settings((), (), 1, 0, "torch-cpu", 4, 3.0, 0.0, None, guidance_interval=(0.25, 0.75))
+    assert [*map(str, guidance_calls(settings, sampler))] == ["conditional", "both", "both", "conditional"]
