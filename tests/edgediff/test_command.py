@@ -110,7 +110,6 @@ def test_every_drawing_option_arrives(command, bundle, picture, tmp_path):
         "task": "image-to-image",
         "guided": True,
         "reuse": "off",
-        "tile": None,
         "choices": {},
         "strength": 0.9,
         "encode": "sample",
