@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from released_names import release
 
@@ -50,15 +51,24 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "sdcpp": ("stable-diffusion-cpp-python", "pillow"),  # compiled here, with this machine's instructions
 }
 # peer -> (environment, settings for its driver)
-PEERS: dict[str, tuple[str, dict[str, str]]] = {
+PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "edgediff": ("edgediff", {"engine": "onnxruntime"}),
     "edgediff openvino f32": ("edgediff-openvino", {"engine": "openvino", "execution": "f32"}),
     "edgediff openvino int8": ("edgediff-openvino", {"engine": "openvino", "model": "edgediff-int8"}),
+    "edgediff openvino int8, 11 of 20 calls": (
+        "edgediff-openvino",
+        {"engine": "openvino", "model": "edgediff-int8", "steps": 20, "options": {"reuse": 11}},
+    ),
+    "edgediff openvino int8, 8 of 20 calls": (
+        "edgediff-openvino",
+        {"engine": "openvino", "model": "edgediff-int8", "steps": 20, "options": {"reuse": 8}},
+    ),
     "diffusers fp32": ("diffusers", {"dtype": "float32"}),
     "diffusers bf16": ("diffusers", {"dtype": "bfloat16"}),
     "optimum-onnx": ("optimum-onnx", {}),
     "openvino-genai f32": ("openvino-genai", {"precision": "f32"}),
     "openvino-genai bf16": ("openvino-genai", {"precision": "bf16"}),
+    "openvino-genai int8": ("openvino-genai", {"precision": "f32", "model": "edgediff-int8"}),
     "sdcpp": ("sdcpp", {}),
 }
 

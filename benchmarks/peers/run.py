@@ -42,20 +42,23 @@ def job_for(given: argparse.Namespace, name: str, folder: Path) -> dict[str, Any
     """What a driver is told."""
     environment, settings = PEERS[name]
     width, height = map(int, given.size.split("x"))
-    return {
+    job = {
         "driver": driver_of(environment),
         "sampler": "euler",
-        "bundle": str(given.int8 if settings.get("model") == "edgediff-int8" else given.bundle),
+        "bundle": str(given.bundle),
         "noise": str(folder / "noise.npy"),
         "picture": str(folder / f"{name.replace(' ', '-')}.png"),
         "width": width,
         "height": height,
         "threads": given.threads,
         "first": FEW_STEPS,
-        "measured": {"steps": given.steps, "guidance": given.guidance},
+        "measured": {"steps": settings.get("steps", given.steps), "guidance": given.guidance},
         **{key: str(path) for key, path in prepared(given.cache, given.pipeline).items()},
         **settings,
     }
+    if settings.get("model") == "edgediff-int8":
+        job[READS.get(environment, environment)] = str(given.int8)
+    return job
 
 
 def process(given: argparse.Namespace, name: str, job: dict[str, Any], **variables: str) -> Child:
@@ -74,7 +77,7 @@ def one(given: argparse.Namespace, name: str, job: dict[str, Any]) -> dict[str, 
         child = process(given, name, job, EDGEDIFF_CACHE=cache)
     begins = {phase: at for at, phase in child.marks}
     few, measured = child.output["first"], child.output["measured"]
-    missing = FULL_STEPS - given.steps
+    missing = FULL_STEPS - job["measured"]["steps"]
     steps = summary(measured["steps_s"])["median"]
     network = measured["network_s"][1:]  # the first step's beginning is not seen, see driving.py
     around = [step - call for step, call in zip(measured["steps_s"], network, strict=True)] if network else []
@@ -192,7 +195,8 @@ def measure(given: argparse.Namespace) -> None:
                 flush=True,
             )
             report["peers"] = dict(summarised({peer: rows for peer, rows in rounds.items() if rows}))
-            report["psnr_to_diffusers_fp32_db"] = likeness(folder, list(rounds))
+            alike = [peer for peer in rounds if PEERS[peer][1].get("steps", given.steps) == given.steps]
+            report["psnr_to_diffusers_fp32_db"] = likeness(folder, alike)
             report["rounds"] = rounds
             store(f"peers-{name}", report)
     report["partial"] = False
