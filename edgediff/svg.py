@@ -24,7 +24,7 @@ svg { --ink: #1d2329; --soft: #69727d; --grid: #e3e6ea; --paper: #ffffff;
   --c0: #6ea8e0; --c1: #f0ab55; --c2: #55c7a2; --c3: #cf86b9; --c4: #a7adb6; --c5: #e57f6b; } }
 svg text { fill: var(--ink); } svg .soft { fill: var(--soft); } svg .title { font-size: 14px; font-weight: 600; }
 svg .grid { stroke: var(--grid); } svg .line { fill: none; stroke-width: 2; } svg .mark { stroke-dasharray: 3 4; }
-svg .ring { stroke: var(--ink); }
+svg .ring { stroke: var(--ink); } svg .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 4px; }
 """ + "".join(f"svg .f{i} {{ fill: var(--c{i}); }} svg .s{i} {{ stroke: var(--c{i}); }}\n" for i in range(_COLOURS))
 
 
@@ -258,4 +258,4 @@ def _mark(frame: _Frame, mark: Mark) -> str:
     width = _LETTER * len(mark.words)
     at = min(max(x, _LEFT + width / 2), WIDTH - _RIGHT - width / 2)
     ring = f'<circle class="line ring" cx="{x:.1f}" cy="{y:.1f}" r="8"/>'
-    return f'{ring}<text x="{at:.1f}" y="{y - 14:.1f}" text-anchor="middle">{words}</text>'
+    return f'{ring}<text class="halo" x="{at:.1f}" y="{y - 14:.1f}" text-anchor="middle">{words}</text>'

@@ -133,7 +133,10 @@ def described(one: Candidate) -> str:
 def figures_in_words(one: Candidate) -> str:
     """``2.3 s a picture, 1.1 s a further one, 85 MB, as exact as fp32``: what it is worth."""
     further = f"{seconds(one.next_time_s)} a further one"
-    return f"{seconds(one.time_s)} a picture, {further}, {memory(one)}, {quality(one)}"
+    known = f"{seconds(one.time_s)} a picture, {further}, {memory(one)}, {quality(one)}"
+    if one.first_time_s is None or one.first_time_s <= one.time_s:
+        return known
+    return f"{known}; the very first one on a machine takes {seconds(one.first_time_s)}, while graphs are compiled"
 
 
 def seconds(amount: float) -> str:
