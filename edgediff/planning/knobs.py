@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, final
 
-from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.bundle import Bundle, ProvedReuse
 from edgediff_runtimes.parts.tiling import LEAST, OVERLAP
 from edgediff_runtimes.settings import Settings
 
@@ -24,11 +24,13 @@ class Work:
         bundle: The bundle.
         settings: Of a run in the most steps.
         steps: All numbers of steps that are asked for, the most first.
+        proofs: For each of them the schedules of reuse that the bundle proves for it, by the calls that they make.
     """
 
     bundle: Bundle
     settings: Settings
     steps: tuple[int | None, ...]
+    proofs: Mapping[int | None, Mapping[int, ProvedReuse]] = field(default_factory=dict)
 
 
 @final
@@ -61,12 +63,18 @@ def _tiles(work: Work) -> tuple[int | None, ...]:
     return None, *(found if "tile" in recipe.options else ())
 
 
+def _calls_proved(work: Work) -> tuple[int | None, ...]:
+    """None, and numbers of network calls that were measured to be enough: the others are extrapolated."""
+    return None, *sorted({calls for proofs in work.proofs.values() for calls in proofs}, reverse=True)
+
+
 KNOBS: tuple[Knob, ...] = (
     Knob("residency", lambda _: ("resident", "sequential"), measured=True),
     Knob("low_memory", lambda _: (False, True), measured=True, needs={"residency": "sequential"}),
     # Tiles make the peak of a decode smaller, which is the process's where nothing else stays beside it.
     Knob("tile", _tiles, measured=True, needs={"residency": "sequential"}, of_a_call=True),
     Knob("steps", lambda work: work.steps, measured=False, of_a_call=True),
+    Knob("reuse", _calls_proved, measured=False, of_a_call=True),
 )
 
 
@@ -77,7 +85,9 @@ def settings_to_measure(work: Work) -> Iterator[Values]:
 
 def settings_to_predict(work: Work) -> Iterator[Values]:
     """Every combination of the values of the others."""
-    return _combinations([knob for knob in KNOBS if not knob.measured], work)
+    for values in _combinations([knob for knob in KNOBS if not knob.measured], work):
+        if values["reuse"] is None or values["reuse"] in work.proofs.get(values["steps"], {}):
+            yield values
 
 
 def _combinations(knobs: Sequence[Knob], work: Work) -> Iterator[Values]:

@@ -23,10 +23,14 @@ def _of(measured: Measured) -> Iterator[Candidate]:
     bundle_db, unproven = quality_of(manifest.quality, precisions, figures.executions)
     for predicted in settings_to_predict(variant.work):
         values: Values = {**variant.values, **predicted}
-        drawing = figures.around_s + seconds_of_steps(figures, steps=variant.run_steps[values["steps"]])
+        proof = None if values["reuse"] is None else variant.work.proofs[values["steps"]][values["reuse"]]
+        calls = 1.0 if proof is None else (len(proof.schedule.made) - 1) / (len(proof.orders) - 1)
+        steps = variant.run_steps[values["steps"]]
+        drawing = figures.around_s + seconds_of_steps(figures, steps=steps, calls=calls)
         reasons = [unproven] * (unproven is not None)
         reasons += [_FEWER] * (values["steps"] != variant.work.steps[0])
-        errors = [bundle_db, *([figures.psnr_db] if figures.psnr_db is not None else [])]
+        others = [figures.psnr_db, None if proof is None else proof.psnr_db.mean]
+        errors = [bundle_db, *(db for db in others if db is not None)]
         yield Candidate(
             bundle=variant.name,
             engine=variant.case.engine,

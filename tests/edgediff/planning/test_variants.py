@@ -1,0 +1,125 @@
+"""What is measured, what is only worked out, and what is left out; nothing is computed here."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+import pytest
+
+from edgediff.planning.measuring import Measured
+from edgediff.planning.predicting import candidates
+from edgediff.planning.variants import Asked, variants
+from edgediff_runtimes.bundle import Bundle, ProvedReuse, TenthSpread
+from edgediff_runtimes.bundle.quality import PictureQuality
+from edgediff_runtimes.errors import DeviceError, SettingError
+from edgediff_runtimes.sampling.reuse import ReuseSchedule
+
+ONLY = {"engines": ("onnxruntime",)}
+
+
+def _proof(made, *, steps, db):
+    return ProvedReuse(
+        orders=ReuseSchedule.of(made, steps).orders,
+        steps=steps,
+        guidance=5.0,
+        sampler=None,
+        width=64,
+        height=64,
+        psnr_db=TenthSpread(db, db - 5),
+        ssim=TenthSpread(1.0, 1.0),
+        error=0.1,
+        pictures=(PictureQuality("a", 0, db, 1.0),),
+        engine="onnxruntime",
+        engine_version="1",
+        device="cpu",
+    )
+
+
+@pytest.fixture(scope="module")
+def tuned(bundle, tmp_path_factory):
+    """The tiny bundle, which recommends twenty steps and proves two schedules for them."""
+    folder = shutil.copytree(bundle, tmp_path_factory.mktemp("tuned") / "tuned")
+    manifest = Bundle.open(folder).manifest
+    manifest = dataclasses.replace(
+        manifest,
+        defaults=dataclasses.replace(manifest.defaults, steps=20, guidance=5.0),
+        reuse=(_proof((0, 1, 10, 19), steps=20, db=40.0), _proof((0, 1, 5, 9, 13, 19), steps=20, db=50.0)),
+    )
+    (folder / "edgediff.json").write_text(manifest.to_json(), "utf-8")
+    return folder
+
+
+def test_reuse_is_chosen_where_it_is_proved(tuned, figures):
+    found, excluded = variants(Asked((str(tuned),), **ONLY))
+    assert excluded == []
+    made = candidates([Measured(found[0], figures(), kept=True)])
+    by_calls = {one.values["reuse"]: one for one in made}
+    assert by_calls.keys() == {None, 6, 4}
+    full, six, four = by_calls[None], by_calls[6], by_calls[4]
+    assert full.time_s == pytest.approx(2.0 + 3.0 + 1.5 + 19 * 1.0)
+    assert six.time_s == pytest.approx(2.0 + 3.0 + 1.5 + 19 * 0.1 + 5 * 0.9)
+    assert four.time_s < six.time_s
+    assert [one.psnr_db for one in (full, six, four)] == [120.0, pytest.approx(50.0), pytest.approx(40.0)]
+    assert (full.settings["call"], four.settings["call"]) == ({}, {"reuse": 4})
+
+
+@pytest.mark.parametrize("options", [{"steps": (10,)}, {"guidance": 7.5}, {"size": (128, 128)}])
+def test_reuse_that_was_proved_for_other_settings_is_not_offered(tuned, figures, options):
+    found, _ = variants(Asked((str(tuned),), **ONLY, **options))
+    made = candidates([Measured(found[0], figures(), kept=True)])
+    assert {one.values["reuse"] for one in made} == {None}
+
+
+def test_fewer_steps_are_not_proven_beside_more(tuned, figures):
+    found, _ = variants(Asked((str(tuned),), **ONLY, steps=(10, 20, 10)))
+    made = candidates([Measured(found[0], figures(), kept=True)])
+    known = {(one.values["steps"], one.values["reuse"]): one for one in made}
+    assert known.keys() == {(20, None), (20, 6), (20, 4), (10, None)}
+    assert known[20, None].unproven is None
+    assert known[10, None].psnr_db is None
+    assert known[10, None].unproven.startswith("fewer steps than others of this plan")
+    assert known[20, None].time_s - known[10, None].time_s == pytest.approx(10.0)
+
+
+def test_loading_counts_to_every_picture_where_nothing_stays(tuned, figures):
+    found, _ = variants(Asked((str(tuned),), **ONLY))
+    made = candidates([Measured(one, figures(first_load_s=9.0), kept=True) for one in found])
+    full = {one.values["residency"]: one for one in made if one.values["reuse"] is None}
+    assert full["resident"].next_time_s == pytest.approx(full["resident"].time_s - 2.0)
+    assert full["sequential"].next_time_s == full["sequential"].time_s
+    assert full["resident"].first_time_s == pytest.approx(full["resident"].time_s + 7.0)
+
+
+def test_what_differs_from_whole_pictures_counts_to_the_quality(tuned, figures):
+    found, _ = variants(Asked((str(tuned),), **ONLY))
+    (made, *_) = candidates([Measured(found[0], figures(psnr_db=41.0), kept=True)])
+    assert made.psnr_db == pytest.approx(41.0)
+
+
+def test_several_bundles_take_turns_and_are_told_apart(bundle, tuned):
+    found, _ = variants(Asked((str(bundle), str(tuned)), **ONLY))
+    assert [one.name for one in found] == ["bundle", "tuned"] * 3
+    found, _ = variants(Asked((str(tuned), str(tuned)), **ONLY))
+    assert {one.name for one in found} == {str(tuned)}
+
+
+def test_three_steps_are_measured_or_as_few_as_there_are(bundle):
+    for steps, measured in (((20, 10), 3), ((2,), 2)):
+        (first, *_), _ = variants(Asked((str(bundle),), **ONLY, steps=steps))
+        assert first.options["steps"] == measured
+
+
+def test_a_place_that_refuses_is_told_and_others_are_taken(bundle):
+    found, excluded = variants(Asked((str(bundle),), **ONLY, executions=("graph", "bf16")))
+    assert {one.case.asked for one in found} == {None}
+    (one,) = excluded
+    assert one.name == "bundle, onnxruntime"
+    assert "bf16" in one.reason
+
+
+def test_where_nothing_is_left_the_reason_is_told(bundle):
+    with pytest.raises(SettingError, match="bf16"):
+        variants(Asked((str(bundle),), **ONLY, executions=("bf16",)))
+    with pytest.raises(DeviceError):
+        variants(Asked((str(bundle),), **ONLY, devices=("npu",)))
