@@ -40,6 +40,12 @@ def _transposed_convolution(inputs: _Shapes, output: tuple[int, ...]) -> int:  #
     return 2 * math.prod(inputs[0]) * math.prod(inputs[1][1:])
 
 
+def _attention(inputs: _Shapes, output: tuple[int, ...]) -> int:
+    """Scores and what they weigh, of all heads side by side: (pictures, tokens, heads * channels)."""
+    query, key = inputs[:2]
+    return 2 * math.prod(output[:-1]) * key[1] * (query[-1] + output[-1])
+
+
 _RULES: dict[str, Callable[[_Shapes, tuple[int, ...]], int]] = {
     "Conv": _convolution(1),
     "ConvInteger": _convolution(1),
@@ -50,8 +56,9 @@ _RULES: dict[str, Callable[[_Shapes, tuple[int, ...]], int]] = {
     "QLinearMatMul": _matrix_product,
     "MatMulNBits": _matrix_product,
     "Gemm": _gemm,
+    "MultiHeadAttention": _attention,
 }
-UNCOUNTED = ("Einsum", "Attention", "MultiHeadAttention", "GroupQueryAttention", "LSTM", "GRU")
+UNCOUNTED = ("Einsum", "Attention", "GroupQueryAttention", "LSTM", "GRU")
 
 
 def exported_nodes(graph: Path, feeds: Mapping[str, Array]) -> list[dict[str, Any]]:

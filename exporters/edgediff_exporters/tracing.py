@@ -25,6 +25,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from edgediff_exporters.families import ComponentPlan
 from edgediff_exporters.families.base import Config, Outputs
+from edgediff_exporters.passes.fuse_attention import translated
 from edgediff_exporters.sources.files import refusing_oddities
 from edgediff_runtimes.errors import SourceError
 
@@ -123,6 +124,7 @@ def trace(plan: ComponentPlan, config: Config, *, dtype: torch.dtype) -> Traced:
             input_names=[item.name for item in plan.inputs],
             output_names=list(plan.outputs),
             opset_version=OPSET,
+            custom_translation_table=translated,
             optimize=False,  # folding would ask fake tensors for their values; our own passes run later
             verbose=False,
         )
