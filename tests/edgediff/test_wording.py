@@ -31,7 +31,7 @@ LEFT = [
     "`edgediff devices` lists what this machine has",
     "`edgediff.json` is written by the export",
     "`int8` needs none",
-    "pip install 'openvino>=2026.2'",
+    "pip install 'openvino>=2026.4'",
     "--overwrite replaces it; {seed} in the name makes another",
     "`",
 ]

@@ -11,7 +11,7 @@ from edgediff_runtimes.installing import install_line
 REQUIRES = [
     "numpy>=1.26",
     "onnxruntime>=1.20",
-    "openvino>=2026.2; extra == 'openvino'",
+    "openvino>=2026.4; extra == 'openvino'",
     'torch>=2.9 ; extra == "export"',
     'nncf>=3.0 ; extra == "export"',
 ]
@@ -36,7 +36,7 @@ def there(monkeypatch):
     ("extra", "line"),
     [
         (None, "pip install 'onnxruntime>=1.20'"),
-        ("openvino", "pip install 'openvino>=2026.2'"),
+        ("openvino", "pip install 'openvino>=2026.4'"),
         ("export", "pip install 'nncf>=3.0'"),
         ("npu", "pip install 'edgediff[npu]'"),
     ],

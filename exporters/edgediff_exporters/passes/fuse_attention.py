@@ -33,7 +33,7 @@ _SWAP = (0, 2, 1, 3)  # heads and tokens change places
 _Value: TypeAlias = Any  # a symbolic tensor of the tracer's, whose class has no public name
 
 
-def _attention(  # noqa: PLR0913 - torch's own signature
+def _attention(
     query: _Value,
     key: _Value,
     value: _Value,
@@ -84,7 +84,7 @@ def _fuse(model: ir.Model, node: ir.Node) -> None:
         return made.outputs[0]
 
     def lengths(*values: int) -> ir.Value:
-        return add_constant(nodes, values)
+        return _constant(nodes, values)
 
     def side_by_side(taken: ir.Value) -> ir.Value:
         """(pictures, heads, tokens, channels) -> (pictures, tokens, heads * channels)."""
@@ -105,7 +105,7 @@ def _fuse(model: ir.Model, node: ir.Node) -> None:
     model.graph.remove(node, safe=True)
 
 
-def add_constant(nodes: list[ir.Node], values: tuple[int, ...]) -> ir.Value:
+def _constant(nodes: list[ir.Node], values: tuple[int, ...]) -> ir.Value:
     """Whole numbers as a node in front of what uses them; the rounds that follow make an initialiser of it."""
     made = ir.node("Constant", [], attributes={"value_ints": values})
     nodes.append(made)

@@ -27,7 +27,9 @@ def _save(path, nodes, inputs, *, weights):
             for name, shape in weights.items()
         ],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)], ir_version=8
+    )
     onnx.save(model, path)
     return path
 
@@ -47,6 +49,16 @@ CASES = {
     "Gemm": ("Gemm", {}, {"x": (3, 11)}, {"w": (11, 4)}, {}, 2 * 3 * 11 * 4),
     "transposed Gemm": ("Gemm", {}, {"x": (11, 3)}, {"w": (4, 11)}, {"transA": 1, "transB": 1}, 2 * 3 * 11 * 4),
 }
+
+
+def test_fused_attention_is_counted_as_the_products_that_it_stands_for(tmp_path):
+    inputs = {"q": (2, 5, 12), "k": (2, 7, 12), "v": (2, 7, 9)}
+    node = helper.make_node("MultiHeadAttention", ["q", "k", "v"], ["y"], domain="com.microsoft", num_heads=3)
+    path = _save(tmp_path / "m.onnx", [node], inputs, weights={})
+    found = count_in(exported_nodes(path, _feeds(inputs)))
+    scores, weighed = 2 * (2 * 3 * 5 * 7) * 4, 2 * (2 * 3 * 5 * 3) * 7
+    assert found["by_op"] == {"MultiHeadAttention": scores + weighed}
+    assert found["uncounted"] == {}
 
 
 @pytest.mark.parametrize("case", CASES)
