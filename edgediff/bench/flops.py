@@ -1,9 +1,9 @@
 """Floating-point operations of a graph, counted from the shapes that ONNX Runtime saw while it ran it once.
 
-Counted are the multiplications and additions of convolutions, matrix products and fused attention: two for each pair of
-numbers that is multiplied and added. Not counted are element-wise operations, norms, softmax and einsum, so the count is
-a lower bound; in diffusion networks it is nearly all. The graph is run as it stands in its file, without fusion or
-weight rearrangement, so that the count belongs to the model and not to an engine's tricks.
+Counted are the multiplications and additions of convolutions, matrix products and fused attention: two for each pair
+of numbers that is multiplied and added. Not counted are element-wise operations, norms, softmax and einsum, so the
+count is a lower bound; in diffusion networks it is nearly all. The graph is run as it stands in its file, without
+fusion or weight rearrangement, so that the count belongs to the model and not to an engine's tricks.
 """
 
 from __future__ import annotations
