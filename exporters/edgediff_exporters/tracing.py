@@ -23,9 +23,9 @@ from torch.fx.experimental import proxy_tensor
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from edgediff_exporters.attention import translated
 from edgediff_exporters.families import ComponentPlan
 from edgediff_exporters.families.base import Config, Outputs
-from edgediff_exporters.passes.fuse_attention import translated
 from edgediff_exporters.sources.files import refusing_oddities
 from edgediff_runtimes.errors import SourceError
 

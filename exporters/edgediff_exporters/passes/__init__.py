@@ -14,7 +14,6 @@ from onnxscript.rewriter.rules import common as rules
 from edgediff_exporters.passes.drop_identities import DropIdentities
 from edgediff_exporters.passes.drop_squeezes import DropSqueezes
 from edgediff_exporters.passes.fold_shapes import fold_shapes
-from edgediff_exporters.passes.fuse_attention import FuseAttention
 from edgediff_exporters.passes.name_symbols import name_symbols
 
 __all__ = ["simplify"]
@@ -55,7 +54,6 @@ def simplify(model: ir.Model, symbols: dict[str, str]) -> None:
     ir.passes.Sequential(
         common.InlinePass(),
         DropSqueezes(),
-        FuseAttention(),
         ir.passes.PassManager(round_, steps=_ROUNDS),
         common.RemoveUnusedFunctionsPass(),  # type: ignore[no-untyped-call] # its constructor has no annotations
         common.RemoveUnusedOpsetsPass(),
