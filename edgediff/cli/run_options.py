@@ -107,6 +107,12 @@ SAMPLING = Section(
             help="Decode and encode in tiles of so many pixels, or auto: where memory is short.  [default: whole]",
         ),
         click.Option(
+            ["--decoder"],
+            metavar="WHICH",
+            shell_complete=completion.one_of("full", "tiny"),
+            help="full, or tiny: a small one that some bundles have beside it, faster and less exact.  [default: full]",
+        ),
+        click.Option(
             ["--noise"],
             metavar="KIND",
             shell_complete=completion.one_of("torch-cpu", "torch-cuda", "numpy"),

@@ -32,6 +32,7 @@ from edgediff_exporters.trials import TrialOptions, Trials, check_trials, plan_t
 from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle, Defaults, Manifest, Provenance, Tokenizer
 from edgediff_runtimes.engines import EngineOptions, engine_for
 from edgediff_runtimes.errors import TargetError
+from edgediff_runtimes.families.latents import TINY
 from edgediff_runtimes.quality import Subjects
 from edgediff_runtimes.recipe import Recipe
 
@@ -186,7 +187,8 @@ def _tokenizer(opened: OpenedModel, name: str, folder: Path, format_: str) -> To
 def _write_configs(source: Source, scheduler: dict[str, Any], folder: Path) -> None:
     """Write what optimum and diffusers want to see beside the graphs."""
     (folder / "scheduler").mkdir()
-    for path, values in (("scheduler/scheduler_config.json", scheduler), (MODEL_INDEX, source.index)):
+    index = {name: entry for name, entry in source.index.items() if name != TINY}  # which no pipeline of theirs takes
+    for path, values in (("scheduler/scheduler_config.json", scheduler), (MODEL_INDEX, index)):
         (folder / path).write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     for licence in sorted(source.folder.glob("LICENSE*")):
         if (found := source.find(licence.name)) is not None:

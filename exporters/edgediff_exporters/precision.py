@@ -34,6 +34,9 @@ def precision_by_role(
     suited = PRECISIONS[common].suited
     chosen = {role: named.get(role, suited.get(duty, common)) for role, duty in duties.items()}
     for role, value in chosen.items():
+        if PRECISIONS[value].calibrated and duties[role] == "tiny":
+            expected = f"{suited.get('tiny', 'w8')}, because no picture that calibrates is decoded with it"
+            raise SettingError("precision", got=f"{role}={value}", expected=expected)
         if PRECISIONS[value].searched and duties[role] != "network":
             hint = "`int8` is what a component has that no search is for"
             networks = ", ".join(f"`{other}`" for other, duty in duties.items() if duty == "network")

@@ -32,6 +32,7 @@ def infotext(metadata: dict[str, Any], *, whole: bool = False) -> str:
         "Size": size,
         "Model": metadata.get("bundle"),
         "Denoising strength": settings.get("strength"),
+        "Decoder": settings.get("decoder"),
         "Version": "edgediff",
     }
     last = ", ".join(f"{name}: {_quoted(value)}" for name, value in pairs.items() if value is not None)

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, final
 
 Storage: TypeAlias = Literal["as computed", "float16", "int8", "int4"]
-# What a component is there for: computed once before the loop, at every call, or to make or read pictures.
-Duty: TypeAlias = Literal["condition", "network", "picture"]
+# What a component is there for: computed once before the loop, at every call, to make or read pictures, or to make
+# them where the caller wants the small decoder.
+Duty: TypeAlias = Literal["condition", "network", "picture", "tiny"]
 
 
 @final
@@ -44,7 +45,7 @@ class Precision:
         suited: What it means for a component when it is asked for as a whole, by the component's duty. An encoder of
             conditions runs once per picture: there is nothing to win by rounding its activations, and on trained models
             they cost as much as half of all that int8 costs. What makes pictures has hardly any products for ``w4``,
-            and nothing to search in.
+            and nothing to search in. A small decoder has no calls to calibrate with.
         hint: What can be done where a format lacks it.
     """
 
@@ -98,7 +99,7 @@ _ROWS = (
         storage="int4",
         straight=True,
         tolerance=5e-1,
-        suited={"condition": "w8", "picture": "w8"},
+        suited={"condition": "w8", "picture": "w8", "tiny": "w8"},
     ),
     Precision(
         "int8",
@@ -106,7 +107,7 @@ _ROWS = (
         "what is not quantised stands between quantised operations, which round coarser than either",
         storage="int8",
         calibrated=True,
-        suited={"condition": "w8"},
+        suited={"condition": "w8", "tiny": "w8"},
     ),
     Precision(
         "mixed",
@@ -115,7 +116,7 @@ _ROWS = (
         storage="int8",
         calibrated=True,
         searched=True,
-        suited={"condition": "w8", "picture": "int8"},
+        suited={"condition": "w8", "picture": "int8", "tiny": "w8"},
     ),
 )
 PRECISIONS: dict[str, Precision] = {row.name: row for row in _ROWS}

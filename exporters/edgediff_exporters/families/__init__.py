@@ -24,9 +24,10 @@ from edgediff_exporters.families import (
     stable_diffusion_xl,
     z_image,
 )
-from edgediff_exporters.families.admitted import Admitted
+from edgediff_exporters.families.admitted import Admitted, has, with_tiny
 from edgediff_exporters.families.base import ComponentPlan, GraphInput
 from edgediff_exporters.sources.base import Source
+from edgediff_runtimes.families.latents import TINY
 
 __all__ = ["ADMITTED", "PLANS", "Admitted", "ComponentPlan", "GraphInput", "plans_of"]
 
@@ -51,8 +52,7 @@ PLANS: dict[str, Callable[[Source], tuple[ComponentPlan, ...]]] = {
     "stable-diffusion-xl": stable_diffusion_xl.plans,
     "z-image": z_image.plans,
 }
-# Likewise: what is taken of a source.
-ADMITTED: dict[str, Admitted] = {
+_OWN: dict[str, Admitted] = {
     "aura-flow": aura_flow.ADMITTED,
     "consistency-models": consistency_models.ADMITTED,
     "ddpm": ddpm.ADMITTED,
@@ -72,8 +72,10 @@ ADMITTED: dict[str, Admitted] = {
     "stable-diffusion-xl": stable_diffusion_xl.ADMITTED,
     "z-image": z_image.ADMITTED,
 }
+# Likewise: what is taken of a source.
+ADMITTED: dict[str, Admitted] = {family: with_tiny(admitted) for family, admitted in _OWN.items()}
 
 
 def plans_of(family: str, source: Source) -> tuple[ComponentPlan, ...]:
     """The components of a model, in the order they are exported."""
-    return PLANS[family](source)
+    return (*PLANS[family](source), *([stable_diffusion.tiny_decoder(source)] if has(source, TINY) else []))

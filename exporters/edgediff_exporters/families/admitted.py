@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 from edgediff_exporters.sources.base import Source
 from edgediff_runtimes.errors import SourceError
+from edgediff_runtimes.families.latents import TINY
 
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 
@@ -30,6 +31,14 @@ class Admitted:
     unread: Mapping[str, str] = field(default_factory=dict)
     leftovers: Mapping[str, str] = field(default_factory=dict)
     check: Callable[[Source], None] = field(default=lambda _: None)
+
+
+def with_tiny(admitted: Admitted) -> Admitted:
+    """What a family takes whose autoencoder may be tiny: a tiny one also beside it."""
+    tiny = "AutoencoderTiny"
+    if tiny not in admitted.classes.get("vae", ()):
+        return admitted
+    return replace(admitted, classes={**admitted.classes, TINY: (tiny,)}, optional=(*admitted.optional, TINY))
 
 
 def check_classes(source: Source, admitted: Admitted) -> None:

@@ -6,6 +6,8 @@ cross-attention, one VAE. What the U-Net predicts is the scheduler's matter: the
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 
@@ -15,6 +17,7 @@ from edgediff_exporters.families.fitting import check_colours
 from edgediff_exporters.modules.text_encoders import clip_last
 from edgediff_exporters.sources.base import Source
 from edgediff_runtimes.errors import SourceError
+from edgediff_runtimes.families.latents import TINY
 
 _FP32 = torch.float32
 _TRAIN_TIMESTEPS = 1000
@@ -202,3 +205,19 @@ def vae_encoder(config: Config) -> ComponentPlan:
         checked={"batch": 3, "height": 4 * factor, "width": 2 * factor},
         rename=rename_attention,
     )
+
+
+def tiny_decoder(source: Source) -> ComponentPlan:
+    """The decoder of an ``AutoencoderTiny`` that stands beside the model's own.
+
+    Raises:
+        SourceError: It is for other latents.
+    """
+    own, tiny = source.config("vae"), source.config(TINY)
+    for got, wanted, what in (
+        (tiny.get("latent_channels", 4), own.get("latent_channels", 4), "channels of latents"),
+        (_vae_factor(tiny), _vae_factor(own), "pixels along one side of a latent pixel"),
+    ):
+        if got != wanted:
+            raise SourceError(f"`{TINY}` has {got} {what}: expected {wanted}, as the model's own autoencoder has")
+    return replace(vae_decoder(tiny), role=TINY, origin=TINY)

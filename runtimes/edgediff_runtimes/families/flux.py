@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
-from edgediff_runtimes.families.latents import picture_result, picture_tasks
+from edgediff_runtimes.families.latents import picture_result, picture_tasks, tiny_result
 from edgediff_runtimes.recipe.declarations import Affine, Choice, Graph, GridIds, Patches, TextIds, Tokens, Unpatches
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.part import Part
@@ -57,6 +57,7 @@ def recipe(configs: Configs) -> Recipe:
             Unpatches("velocity", "prediction", "x", _PATCH),
         ),
         result=picture_result(configs),
+        tiny=tiny_result(configs),
         guidance=Guidance("true_guidance", negative=True),
         schedule=Schedule(linear=True, shift="linear", token=_PATCH * factor, default_strength=0.6),
     )

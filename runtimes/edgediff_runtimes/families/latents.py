@@ -7,6 +7,8 @@ from edgediff_runtimes.recipe.declarations import Affine, Gaussian, Graph, Noise
 from edgediff_runtimes.recipe.part import Part
 
 TASKS = ("text-to-image", "image-to-image")
+# The folder of an ``AutoencoderTiny`` that a model has beside its own autoencoder; of it the decoder alone is read.
+TINY = "tiny_decoder"
 
 
 def picture_tasks(configs: Configs) -> dict[str, tuple[Part, ...]]:
@@ -33,9 +35,17 @@ def _encoded(configs: Configs) -> tuple[Part, ...]:
 
 def picture_result(configs: Configs) -> tuple[Part, ...]:
     """Latents decoded, one picture at a time."""
-    scaling, shift = configs.scaling()
+    return _decoded(*configs.scaling(), role="vae_decoder")
+
+
+def tiny_result(configs: Configs) -> tuple[Part, ...]:
+    """The same by the small decoder, where the model has one."""
+    return _decoded(*configs.scaling(TINY), role=TINY) if configs.has(TINY) else ()
+
+
+def _decoded(scaling: float, shift: float, *, role: str) -> tuple[Part, ...]:
     return (
         Affine("x", "latents", over=scaling, plus=shift),
-        Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True, tiled=True),
+        Graph(role, {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True, tiled=True),
         Pictures("pixels"),
     )

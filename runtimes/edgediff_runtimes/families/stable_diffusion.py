@@ -9,7 +9,7 @@ from __future__ import annotations
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
 from edgediff_runtimes.families.few_steps import doubts, steps_and_guidance
-from edgediff_runtimes.families.latents import picture_result, picture_tasks
+from edgediff_runtimes.families.latents import picture_result, picture_tasks, tiny_result
 from edgediff_runtimes.recipe.declarations import Graph, Sinusoid, Tokens
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.part import Part
@@ -39,6 +39,7 @@ def recipe(configs: Configs) -> Recipe:
         tasks=picture_tasks(configs),
         network=(Graph("unet", feeds, {"out_sample": "prediction"}),),
         result=picture_result(configs),
+        tiny=tiny_result(configs),
         guidance=None if distilled else Guidance(),
         schedule=Schedule(strength="whole" if configs.class_name.startswith("LatentConsistency") else "tail"),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
-from edgediff_runtimes.families.latents import picture_result, picture_tasks
+from edgediff_runtimes.families.latents import picture_result, picture_tasks, tiny_result
 from edgediff_runtimes.recipe.declarations import Graph, Join, Pad, Tokens
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.part import Part
@@ -58,6 +58,7 @@ def recipe(configs: Configs) -> Recipe:
         tasks=picture_tasks(configs),
         network=(Graph("transformer", feeds, {"out_hidden_states": "prediction"}),),
         result=picture_result(configs),
+        tiny=tiny_result(configs),
         guidance=Guidance(),
         schedule=Schedule(shift="linear", token=factor * patch, default_strength=0.6),
     )

@@ -15,7 +15,7 @@ from typing import Any
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
 from edgediff_runtimes.families.few_steps import doubts, steps_and_guidance
-from edgediff_runtimes.families.latents import TASKS, picture_result, picture_tasks
+from edgediff_runtimes.families.latents import TASKS, picture_result, picture_tasks, tiny_result
 from edgediff_runtimes.recipe.declarations import Affine, Graph, Join, Sinusoid, Sizes, Tokens
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.part import Part
@@ -127,6 +127,7 @@ def sized_stage(
         tasks=tasks,
         network=(Graph(unet, feeds, {"out_sample": "prediction"}),),
         result=picture_result(configs),
+        tiny=tiny_result(configs),
         guidance=None if distilled else Guidance(zeros=("text", "pooled") if zeros else ()),
         schedule=_OWN,
     )

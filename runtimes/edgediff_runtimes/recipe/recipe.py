@@ -155,6 +155,7 @@ class Stage:
         result: Computed once, at the end; the last part says what the result is.
         guidance: Classifier-free guidance, or None where the network is asked once.
         schedule: What is added to the scheduler's config.
+        tiny: Computed in place of ``result`` where the caller asks for the small decoder; empty: there is none.
     """
 
     name: str
@@ -165,11 +166,17 @@ class Stage:
     result: tuple[Part, ...]
     guidance: Guidance | None = None
     schedule: Schedule = field(default_factory=Schedule)
+    tiny: tuple[Part, ...] = ()
 
     @property
     def phases(self) -> dict[str, tuple[Part, ...]]:
         """All parts by phase, in the order they run."""
-        return {"given": self.given, **self.tasks, "network": self.network, "result": self.result}
+        return {"given": self.given, **self.tasks, "network": self.network, **self.results}
+
+    @property
+    def results(self) -> dict[str, tuple[Part, ...]]:
+        """The phases of which one makes the result."""
+        return {"result": self.result, **({"tiny": self.tiny} if self.tiny else {})}
 
     @classmethod
     def read(cls, fields: Fields) -> Stage:
@@ -192,6 +199,7 @@ class Stage:
             result=_read_parts(fields, "result"),
             guidance=None if guidance is None else read_record(Guidance, guidance),
             schedule=read_record(Schedule, schedule),
+            tiny=() if fields.values.get("tiny") is None else _read_parts(fields, "tiny"),
         )
 
     def written(self) -> dict[str, Any]:
@@ -205,6 +213,7 @@ class Stage:
             "result": _written(self.result),
             "guidance": None if self.guidance is None else write_record(self.guidance),
             "schedule": write_record(self.schedule),
+            **({"tiny": _written(self.tiny)} if self.tiny else {}),
         }
 
 
@@ -256,6 +265,8 @@ class Recipe:
                 names.append("strength")
             if any(isinstance(part, Graph) and part.tiled for part in _all_parts(stage)):
                 names.append("tile")
+            if stage.tiny:
+                names.append("decoder")
             names += stage.schedule.options
             if stage.space.sized:
                 names += ["width", "height"]
@@ -279,7 +290,7 @@ class Recipe:
     @property
     def duties(self) -> dict[str, Duty]:
         """What each component is there for."""
-        kinds: dict[str, Duty] = {"given": "condition", "network": "network"}
+        kinds: dict[str, Duty] = {"given": "condition", "network": "network", "tiny": "tiny"}
         found: dict[str, Duty] = {}
         for use in self.graphs():
             found.setdefault(use.role, kinds.get(use.phase, "picture"))

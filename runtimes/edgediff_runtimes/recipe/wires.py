@@ -12,7 +12,7 @@ from edgediff_runtimes.untrusted.bounds import SCALES, scales
 
 _NETWORK_READS = ("x", "t", "t_rows")
 _RESULTS = (Pictures,)
-_PHASES = ("given", "network", "result")  # the names of those that are no task
+_PHASES = ("given", "network", "result", "tiny")  # the names of those that are no task
 # Options that a caller can give and a recipe may read: numbers, and labels.
 NUMBERS = (
     *("guidance", "true_guidance", "width", "height", "original_width", "original_height", "crop_left", "crop_top"),
@@ -42,6 +42,8 @@ def check_wires(recipe: Recipe, faces: Faces, tokenizers: Collection[str]) -> No
         if stage.name in [other.name for other in earlier]:
             raise RecipeError(stage.name, "name", "stands there twice", "a name of its own")
         _check_tasks(stage, recipe)
+        if bool(stage.tiny) != bool(recipe.first.tiny):
+            raise RecipeError(stage.name, "tiny", "is in some stages", "it in all or in none")
         _check_sizes(stage, recipe.first)
         _check_names(stage, earlier=frozenset(f"stage:{other.name}" for other in earlier))
         _check_options(stage)
@@ -81,13 +83,16 @@ def _check_names(stage: Stage, *, earlier: frozenset[str]) -> None:
             raise RecipeError(stage.name, "network", "writes no `prediction`", "it from one of its parts")
     if not any(isinstance(part, Graph) for part in stage.network):
         raise RecipeError(stage.name, "network", "computes no graph", "at least one")
-    _follow(stage, "result", stage.result, given | {"x"})
-    ends = [part for parts in stage.phases.values() for part in parts if isinstance(part, _RESULTS)]
-    if len(ends) != 1 or stage.result[-1:] != (*ends,):
-        kinds = ", ".join(kind.__name__.lower() for kind in _RESULTS)
-        raise RecipeError(
-            stage.name, "result", "ends in nothing that a caller can take", f"one of {kinds}, and only there"
-        )
+    for phase, parts in stage.results.items():
+        _follow(stage, phase, parts, given | {"x"})
+    kinds = ", ".join(kind.__name__.lower() for kind in _RESULTS)
+    ends = {phase: [part for part in parts if isinstance(part, _RESULTS)] for phase, parts in stage.phases.items()}
+    for phase, found in ends.items():
+        if len(found) != (phase in stage.results) or found != [*stage.results.get(phase, ())[-1:]]:
+            where = phase if phase in stage.results else "result"
+            raise RecipeError(
+                stage.name, where, "ends in nothing that a caller can take", f"one of {kinds}, and only there"
+            )
     if lost := [name for name in (stage.guidance.zeros if stage.guidance else ()) if name not in given]:
         raise RecipeError(stage.name, "guidance", f"names `{lost[0]}`, which nothing writes", "a given value")
 

@@ -112,7 +112,7 @@ class StageRun:
         context = self._context(loaded)
         context.values = {**self.kept, "x": Value(latents, "pictures")}
         with self._timed("decode_s"):
-            self._run(self.stage.result, context, loaded)
+            self._run(self.stage.tiny if self.settings.decoder == "tiny" else self.stage.result, context, loaded)
         return context.images
 
     def _beginning(self, name: str, context: Context) -> Floats:

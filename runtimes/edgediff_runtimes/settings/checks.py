@@ -18,7 +18,7 @@ from edgediff_runtimes.plain import as_finite, as_whole
 from edgediff_runtimes.recipe import Guidance, Recipe, Space
 from edgediff_runtimes.recipe.declarations import Choice
 from edgediff_runtimes.sampling.reuse import FEWEST, ReuseSchedule
-from edgediff_runtimes.settings.options import EncodeMode, GuidanceInterval, Options, Reuse
+from edgediff_runtimes.settings.options import DecoderName, EncodeMode, GuidanceInterval, Options, Reuse
 from edgediff_runtimes.untrusted.bounds import IMAGES, PIXELS, SIDE, STEPS, Bound
 
 _NO_TEXT = "nothing, because the bundle's model takes no text"
@@ -215,6 +215,15 @@ def at_static_size(options: Options, static: tuple[int, int]) -> Options:
             expected = f"{side}, because the bundle was loaded for {width}x{height} alone"
             raise SettingError(name, got=given, expected=expected, hint="`static` fixes the size")
     return {**options, "width": width, "height": height}
+
+
+def decoder(value: str | None, recipe: Recipe) -> DecoderName | None:
+    """What decodes; None where the bundle has one decoder alone."""
+    if value not in (None, "full", "tiny"):
+        raise SettingError("decoder", got=value, expected="`full` or `tiny`")
+    if "decoder" not in recipe.options:
+        return None
+    return "tiny" if value == "tiny" else "full"
 
 
 def _fixed_side(name: str, value: int | None, side: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, TypedDict, final
 from edgediff_runtimes.images import ImageSource
 from edgediff_runtimes.noise import image_seeds
 
+DecoderName: TypeAlias = Literal["full", "tiny"]
 EncodeMode: TypeAlias = Literal["sample", "mode"]
 Reuse: TypeAlias = int | Literal["auto", "off"] | Sequence[int | None]
 GuidanceInterval: TypeAlias = tuple[float, float | None]
@@ -39,6 +40,7 @@ class Settings:
         encode: How image-to-image takes latents from the encoder's Gaussian; None without an image.
         tile: Pixels along one side of the tiles that an autoencoder computes larger pictures in; None: it computes them
             whole.
+        decoder: What makes pictures of the final sample, where the bundle has two for it; None: it has one.
         task: The recipe's task.
         guided: Whether the network is asked a second time, for the unguided prediction.
         reuse: See ``Options``.
@@ -62,6 +64,7 @@ class Settings:
     strength: float | None = None
     encode: EncodeMode | None = None
     tile: int | None = None
+    decoder: DecoderName | None = None
     task: str = "text-to-image"
     guided: bool = False
     reuse: Reuse = "off"
@@ -135,6 +138,7 @@ class Options(TypedDict, total=False):
         images: Pictures per prompt, default 1.
         tile: Pixels along one side of the tiles that larger pictures are decoded and encoded in, which takes the memory
             of one tile; ``auto``: in tiles where memory is short. Pictures differ a little; default: whole.
+        decoder: ``full`` (default), or ``tiny``: a small autoencoder of the bundle's, faster and less exact.
         class_label: A number, or a name where the model has names; several are drawn as one batch.
         true_guidance: Scale of classifier-free guidance beside a scale that the network is told; needs a negative
             prompt.
@@ -168,6 +172,7 @@ class Options(TypedDict, total=False):
     height: int | None
     images: int | None
     tile: int | Literal["auto"] | None
+    decoder: DecoderName | None
     class_label: int | str | Sequence[int | str] | None
     true_guidance: float | None
     original_width: int | None

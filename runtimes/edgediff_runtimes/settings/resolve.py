@@ -20,6 +20,9 @@ from edgediff_runtimes.untrusted.bounds import IMAGES
 
 _SEED_BITS = 32  # all that torch's CPU generator uses of a seed
 _WITH_A_PICTURE = ("strength", "encode")
+# Of options that some models take: what those lack that do not, and how they come by it.
+_WHY = {"class_label": "has no classes", "decoder": "has one decoder"}
+_HINTS = {"decoder": "`edgediff export MODEL BUNDLE --component tiny_decoder=DIR` keeps an `AutoencoderTiny` beside it"}
 
 
 def options_of(values: object) -> tuple[str | None, Options]:
@@ -113,6 +116,7 @@ def resolve_settings(
         strength=strength,
         encode=encode,
         tile=checks.tile(options.get("tile"), stage.space, width=width, height=height, spare=spare),
+        decoder=checks.decoder(options.get("decoder"), recipe),
         task=task_of(recipe, options)[0],
         guided=guided,
         reuse=checks.reuse(_or(options.get("reuse"), "off")),
@@ -163,8 +167,10 @@ def _check_known(recipe: Recipe, options: Options) -> None:
     read = {*recipe.options, *PICTURES, *without, *guidance, "width", "height"}
     for name, value in options.items():
         if value is not None and name not in read:
-            why = "has no classes" if name == "class_label" else "does not take it"
-            raise SettingError(name, got=value, expected=f"nothing, because the bundle's model {why}")
+            why = _WHY.get(name, "does not take it")
+            raise SettingError(
+                name, got=value, expected=f"nothing, because the bundle's model {why}", hint=_HINTS.get(name)
+            )
 
 
 def _is_guided(guidance: Guidance | None, options: Options, scale: float | None) -> bool:

@@ -45,6 +45,14 @@ BROKEN = [
     (("network",), [{"part": "affine", "name": "x", "to": "prediction"}], "(network) computes no graph"),
     (("network", 1), {"part": "pictures", "name": "x"}, "(result) ends in nothing that a caller can take"),
     (("tasks", "given"), [{"part": "noise"}], "(tasks) has one called `given`"),
+    (("tasks", "tiny"), [{"part": "noise"}], "(tasks) has one called `tiny`"),
+    (("tiny",), [{"part": "affine", "name": "x", "to": "y"}], "(tiny) ends in nothing that a caller can take"),
+    (("tiny",), [{"part": "pictures", "name": "pixels"}], "(tiny) reads `pixels`, which nothing writes before"),
+    (
+        ("tiny",),
+        [{"part": "graph", "role": "tiny", "feeds": {}, "takes": {"sample": "y"}}, {"part": "pictures", "name": "y"}],
+        "(tiny) computes `tiny`: expected that component",
+    ),
 ]
 
 
