@@ -50,8 +50,10 @@ def measured(plan: Plan, *, repeat: int, prompt: str) -> dict[str, list[float]]:
     return found
 
 
-def of_budget(bundles: list[str], budget: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """Prediction and measurement for one budget."""
+def of_budget(
+    bundles: list[str], budget: dict[str, Any], options: argparse.Namespace, known: dict[str, Any]
+) -> dict[str, Any]:
+    """Prediction and measurement for one budget; ``known`` are the runs of plans that other budgets had."""
     asked = {"steps": options.steps, "fresh": not options.kept, "at_most_s": options.at_most_s}
     asked["threads"] = 1 if options.processor else None
     if options.size is not None:
@@ -63,8 +65,10 @@ def of_budget(bundles: list[str], budget: dict[str, Any], options: argparse.Name
     except BudgetError as error:
         print(f"{budget}: {error.sentence}")
         return {"budget": budget, "refused": error.sentence}
-    runs = measured(plan, repeat=options.repeat, prompt=options.prompt)
     chosen = plan.choice.plan
+    if described(chosen) not in known:
+        known[described(chosen)] = measured(plan, repeat=options.repeat, prompt=options.prompt)
+    runs = known[described(chosen)]
     predicted = {"time_s": chosen.time_s, "memory_bytes": chosen.memory_bytes}
     ratios = {name: statistics.median(runs[name]) / value for name, value in predicted.items() if value}
     words = ", ".join(f"{name} {predicted[name]:.4g} x {ratio:.3f}" for name, ratio in ratios.items())
@@ -94,13 +98,14 @@ def main() -> None:
     parser.add_argument("--prompt", default="a red apple")
     parser.add_argument("--json", type=Path, required=True)
     options = parser.parse_args()
+    known: dict[str, Any] = {}
     budgets = [_budget(text) for text in options.budget]
     with tempfile.TemporaryDirectory() as folder:
         if options.processor:
             (Path(folder) / "sitecustomize.py").write_text(CLOCK, encoding="utf-8")
             os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
-            os.environ["EDGEDIFF_CACHE"] = folder  # no figures of another clock
-        results = [of_budget(options.bundles, budget, options) for budget in budgets]
+            os.environ.setdefault("EDGEDIFF_CACHE", folder)  # no figures of another clock
+        results = [of_budget(options.bundles, budget, options, known) for budget in budgets]
     facts = {"machine": describe_machine(), "size": options.size, "steps": options.steps}
     report = {**facts, "clock": "processor" if options.processor else "wall", "results": results}
     options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from edgediff.api import load
+from edgediff.api import load, open_bundle
 from edgediff.bench.memory import memory_of, reset_peak
 from edgediff.bench.timed_engine import CallLog, TimedEngine
 from edgediff_runtimes.engines import get_engine
+from edgediff_runtimes.placement import Placement, named_engines
+from edgediff_runtimes.quality import Runner
 from edgediff_runtimes.quality.measures import psnr_db
 
 if TYPE_CHECKING:
@@ -71,6 +73,8 @@ def short_runs(job: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         ``runs``: for each work times, calls, laps, and the distance of its picture from the first work's.
     """
+    if not job["works"]:
+        return _only_loaded(job)
     log, names = CallLog(), job["placement"]["engine"]
     timed = {name: TimedEngine(get_engine(name), log) for name in set(names.values())}
     placement = {**job["placement"], "engine": {role: timed[name] for role, name in names.items()}}
@@ -82,6 +86,24 @@ def short_runs(job: Mapping[str, Any]) -> dict[str, Any]:
             pictures.append(picture)
             runs.append({**run, "psnr_db": psnr_db(picture, pictures[0]) if len(pictures) > 1 else None})
     return {"runs": runs}
+
+
+def _only_loaded(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Load every graph that draws, one after the other: an engine then keeps what it compiled.
+
+    Returns:
+        ``loads_s``: seconds by role.
+    """
+    asked = {name: value for name, value in job["placement"].items() if name != "residency"}
+    bundle = open_bundle(job["bundle"])
+    runner = Runner(bundle, Placement(**{**asked, "engine": named_engines(asked["engine"])}))
+    loads: dict[str, float] = {}
+    for role in bundle.manifest.recipe.drawing:
+        began = time.perf_counter()
+        session = runner.load(role)
+        loads[role] = time.perf_counter() - began
+        session.close()
+    return {"loads_s": loads}
 
 
 def _run(pipeline: Pipeline, log: CallLog, prompt: str | None, options: dict[str, Any]) -> tuple[dict[str, Any], Any]:

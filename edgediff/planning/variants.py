@@ -6,14 +6,16 @@ import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeAlias, final
 
 from edgediff.api import load, open_bundle
 from edgediff.bench.request import AS_EXPORTED, Case, Request, resolve
 from edgediff.planning.knobs import Values, Work, call_options, settings_to_measure
 from edgediff_runtimes.bundle import Bundle, ProvedReuse
+from edgediff_runtimes.bundle.bundle import MODEL_INDEX
 from edgediff_runtimes.engines import engine_for, other_engines
-from edgediff_runtimes.errors import DeviceError, EdgediffError, SettingError
+from edgediff_runtimes.errors import BundleError, DeviceError, EdgediffError, SettingError
 from edgediff_runtimes.placement import ByRole
 from edgediff_runtimes.running.reusing import reuse_of
 from edgediff_runtimes.running.schedules import sampler_for
@@ -107,7 +109,7 @@ def variants(asked: Asked) -> tuple[list[Variant], list[Excluded]]:
     excluded: list[Excluded] = []
     refusals: list[EdgediffError] = []
     for text, name in zip(asked.bundles, _names(asked.bundles), strict=True):
-        bundle = open_bundle(text)
+        bundle = _opened(text)
         if len(bundle.manifest.recipe.stages) > 1:
             excluded.append(Excluded(name, "it has several stages, whose times are not worked out yet"))
             continue
@@ -176,6 +178,17 @@ def _proofs(bundle: Bundle, settings: Settings) -> dict[int, ProvedReuse]:
     return found
 
 
+def _opened(text: str) -> Bundle:
+    try:
+        return open_bundle(text)
+    except BundleError as error:
+        if not (Path(text) / MODEL_INDEX).is_file() and not text.endswith(".safetensors"):
+            raise
+        expected = "a bundle: plans are made over what was exported, for that has a measured quality"
+        hint = "`edgediff.export(source, bundle)` makes one in each `precision`"
+        raise SettingError("bundles", got=text, expected=expected, hint=hint) from error
+
+
 def _engines(bundle: Bundle) -> Iterator[str]:
     """The installed engines that read all graphs of a bundle, the default first."""
     formats = {component.format for component in bundle.manifest.components.values()}
@@ -188,5 +201,5 @@ def _engines(bundle: Bundle) -> Iterator[str]:
 
 def _names(bundles: Sequence[str]) -> list[str]:
     """The last part of each path, or all of it where two are called the same."""
-    short = [open_bundle(text).path.name for text in bundles]
+    short = [_opened(text).path.name for text in bundles]
     return [name if short.count(name) == 1 else text for name, text in zip(short, bundles, strict=True)]
