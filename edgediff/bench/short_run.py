@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from edgediff.api import load, open_bundle
-from edgediff.bench.memory import memory_of, reset_peak
+from edgediff.bench.memory import memory_of
 from edgediff.bench.timed_engine import CallLog, TimedEngine
 from edgediff_runtimes.engines import get_engine
 from edgediff_runtimes.placement import Placement, named_engines
@@ -21,16 +23,20 @@ if TYPE_CHECKING:
     from edgediff_runtimes.pipeline import Pipeline
 
 
+_SAMPLE_S = 0.005
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Lap:
     """A stretch of a process's life. All bytes are of private memory: what belongs to no file.
 
     Attributes:
-        what: ``load`` of a graph, ``use`` until the next graph is loaded or this one is freed, ``free``, or ``rest``.
-        role: The graph's role; the one that is loaded next, of ``rest``.
+        what: ``load`` of a graph, ``use`` until it is freed or another is loaded, ``free``; ``rest`` where none is
+            loaded.
+        role: The graph's role; empty of ``rest``.
         begin: Bytes as it began.
-        peak: The most bytes in it.
+        peak: The most bytes in it, by samples.
         end: Bytes as it ended.
     """
 
@@ -42,29 +48,51 @@ class Lap:
 
 
 @final
-@dataclass(slots=True)
 class Laps:
-    """Laps, one after the other; none where the system does not tell the memory of a stretch (all but Linux).
+    """Laps, one after the other, in a block; none where the system does not tell a process's private memory.
 
-    The kernel's high-water mark is of resident memory, which includes pages of mapped files. These stay to the end of a
-    lap, so that the mark above what is resident then is private memory that was given back.
+    Private memory is sampled by a thread. The kernel's high-water mark misses nothing between two samples, but is of
+    resident memory, pages of mapped weights included.
     """
 
-    done: list[Lap] = field(default_factory=list)
-    _begin: int | None = None
+    def __init__(self) -> None:
+        self.done: list[Lap] = []
+        self._begin: int | None = None
+        self._most = 0
+        self._in_use = ""
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._sample, name="edgediff-laps", daemon=True)
 
-    def begin(self) -> None:
-        """Begin the first lap."""
-        memory = memory_of()
-        self._begin = None if memory is None or not reset_peak() else memory.anonymous
+    def __enter__(self) -> Laps:
+        self._begin = _private()
+        self._thread.start()
+        return self
 
-    def end(self, what: str, role: str) -> None:
-        """End a lap and begin the next one."""
-        memory, begin = memory_of(), self._begin
-        self.begin()
-        if memory is not None and begin is not None:
-            above = max(memory.peak - memory.resident, 0)
-            self.done.append(Lap(what, role, begin, max(memory.anonymous + above, begin), memory.anonymous))
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def end(self, what: str, role: str = "") -> None:
+        """End a lap and begin the next one; see ``CallLog.on_end``."""
+        begin, now = self._begin, _private()
+        if what == "rest":
+            what, role = ("use", self._in_use) if self._in_use else ("rest", "")
+        else:
+            self._in_use = "" if what == "free" else role
+        if begin is not None and now is not None:
+            self.done.append(Lap(what, role, begin, max(begin, self._most, now), now))
+        self._begin, self._most = now, 0
+
+    def _sample(self) -> None:
+        while not self._ended.wait(_SAMPLE_S):
+            self._most = max(self._most, _private() or 0)
+
+
+def _private() -> int | None:
+    memory = memory_of()
+    return None if memory is None else memory.anonymous
 
 
 def short_runs(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,21 +135,17 @@ def _only_loaded(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _run(pipeline: Pipeline, log: CallLog, prompt: str | None, options: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-    laps = Laps()
     log.loads.clear()
     log.calls.clear()
-    log.on_end = laps.end
-    laps.begin()
-    began = time.perf_counter()
-    result = pipeline(prompt, **options)
-    called_s = time.perf_counter() - began
-    laps.end("rest", "")
+    with Laps() as laps:
+        log.on_end = laps.end
+        result = pipeline(prompt, **options)
+        laps.end("rest")
     calls: dict[str, list[float]] = {}
     for role, seconds in log.calls:
         calls.setdefault(role, []).append(seconds)
     return {
         **asdict(result.timings),
-        "called_s": called_s,
         "loads_s": dict(log.loads),
         "calls_s": calls,
         "laps": [asdict(lap) for lap in laps.done],

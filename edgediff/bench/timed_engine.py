@@ -21,8 +21,8 @@ class CallLog:
         loads: ``(role, seconds)`` of every load.
         calls: ``(role, seconds)`` of every call.
         feeds: For each role, dtype and shape of every input of its first call.
-        on_end: Told ``(what, role)`` as the process ends to do something: ``rest`` as a graph is about to be loaded,
-            ``load``, ``use`` as it is about to be freed, ``free``.
+        on_end: Told ``(what, role)`` of a graph at every turn: ``rest`` as it is about to be loaded, ``load`` when it
+            is, ``use`` as it is about to be freed, ``free`` when it is.
     """
 
     loads: list[tuple[str, float]] = field(default_factory=list)

@@ -74,7 +74,6 @@ def figures_of(rounds: Sequence[dict[str, Any]], *, network: set[str], first_loa
     """
     firsts = [one["runs"][0] for one in rounds]
     first = firsts[0]
-    peaks = [lap["peak"] for run in firsts for lap in run["laps"]]
     return Figures(
         load_s=median(sum(run["loads_s"].values()) for run in firsts),
         first_load_s=first_load_s,
@@ -86,7 +85,7 @@ def figures_of(rounds: Sequence[dict[str, Any]], *, network: set[str], first_loa
             / len(run["steps_s"])
             for run in firsts
         ),
-        memory_bytes=max(peaks, default=None),
+        memory_bytes=max((_peak(run["laps"]) for run in firsts if run["laps"]), default=None),
         psnr_db=rounds[0]["runs"][-1]["psnr_db"],
         executions=first["executions"],
         parts={role: _part(role, firsts) for role in first["calls_s"]},
@@ -103,6 +102,18 @@ def _part(role: str, runs: Sequence[dict[str, Any]]) -> Part:
         call_s=median(seconds for one in calls for seconds in _later(one)),
         peak_bytes=max(peaks, default=None),
     )
+
+
+def _peak(laps: Sequence[dict[str, Any]]) -> int:
+    """The most bytes of a picture, and where graphs stay, of one more: each call takes its own beside all that stays.
+
+    What a graph takes only while it is called is what its use has at its peak beyond its end.
+    """
+    first = max(int(lap["peak"]) for lap in laps)
+    if any(lap["what"] == "free" for lap in laps):
+        return first
+    passing = max((lap["peak"] - lap["end"] for lap in laps if lap["what"] == "use"), default=0)
+    return max(first, int(laps[-1]["end"] + passing))
 
 
 def _later(seconds: Sequence[float]) -> Sequence[float]:

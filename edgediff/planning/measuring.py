@@ -28,7 +28,7 @@ from edgediff_runtimes.errors import EdgediffError, EngineError
 from edgediff_runtimes.plain import readable_bytes
 from edgediff_runtimes.untrusted.documents import read_json
 
-_VERSION = 1  # of what is kept and how it is measured
+_VERSION = 2  # of what is kept and how it is measured
 # A variant whose processes are quick is measured again, so that a slow moment of the machine does not decide.
 _ROUNDS, _ENOUGH_S = 3, 4.0
 _OF_THE_MACHINE = ("cpu", "cores", "memory_bytes", "system", "architecture", "packages")

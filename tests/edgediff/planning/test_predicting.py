@@ -94,8 +94,8 @@ def test_errors_add_up():
     assert together(40.0, None) is None
 
 
-def _lap(what, role, peak):
-    return {"what": what, "role": role, "begin": 100, "peak": peak, "end": 100}
+def _lap(what, role, peak, *, end=100):
+    return {"what": what, "role": role, "begin": 100, "peak": peak, "end": end}
 
 
 def _round(factor, *, peak):
@@ -127,6 +127,15 @@ def test_figures_are_medians_but_memory_is_the_most():
     assert found.parts["unet"].first_call_s == 1.4
     assert found.parts["unet"].peak_bytes == 900
     assert found.parts["text_encoder"].call_s == 0.2
+
+
+def test_of_graphs_that_stay_one_more_picture_counts():
+    one = _round(1, peak=0)
+    laps = [_lap("load", "unet", 300, end=300), _lap("use", "unet", 900, end=500), _lap("use", "vae", 800, end=750)]
+    one["runs"][0]["laps"] = laps
+    assert figures_of([one], network={"unet"}, first_load_s=None).memory_bytes == 750 + 400
+    laps.append(_lap("free", "vae", 750, end=100))
+    assert figures_of([one], network={"unet"}, first_load_s=None).memory_bytes == 900
 
 
 def test_memory_is_not_known_where_the_system_does_not_tell():
