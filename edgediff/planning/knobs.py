@@ -42,7 +42,7 @@ class Knob:
         name: As ``edgediff.load`` or a call of the pipeline names it.
         values: What to try for some work, the default first.
         measured: Whether each value is measured for itself; else what it does is worked out from the others' figures.
-        needs: What other knobs must be at for this one to be anything but its default: it saves memory only there.
+        needs: What other knobs must be at for this one to be anything but its default: it is of use only there.
         of_a_call: Whether it is an option of a call; else one of loading.
     """
 
@@ -63,6 +63,11 @@ def _tiles(work: Work) -> tuple[int | None, ...]:
     return None, *(found if "tile" in recipe.options else ())
 
 
+def _decoders(work: Work) -> tuple[str | None, ...]:
+    """None, which is the full one, and the small one where the bundle has it."""
+    return (None, "tiny") if "decoder" in work.bundle.manifest.recipe.options else (None,)
+
+
 def _calls_proved(work: Work) -> tuple[int | None, ...]:
     """None, and numbers of network calls that were measured to be enough: the others are extrapolated."""
     return None, *sorted({calls for proofs in work.proofs.values() for calls in proofs}, reverse=True)
@@ -71,8 +76,9 @@ def _calls_proved(work: Work) -> tuple[int | None, ...]:
 KNOBS: tuple[Knob, ...] = (
     Knob("residency", lambda _: ("resident", "sequential"), measured=True),
     Knob("low_memory", lambda _: (False, True), measured=True, needs={"residency": "sequential"}),
+    Knob("decoder", _decoders, measured=True, of_a_call=True),
     # Tiles make the peak of a decode smaller, which is the process's where nothing else stays beside it.
-    Knob("tile", _tiles, measured=True, needs={"residency": "sequential"}, of_a_call=True),
+    Knob("tile", _tiles, measured=True, needs={"residency": "sequential", "decoder": None}, of_a_call=True),
     Knob("steps", lambda work: work.steps, measured=False, of_a_call=True),
     Knob("reuse", _calls_proved, measured=False, of_a_call=True),
 )

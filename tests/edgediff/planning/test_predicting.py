@@ -62,7 +62,7 @@ def test_every_knob_is_an_option_of_loading_or_of_a_call(bundle):
     values = {knob.name: knob.values(work)[-1] for knob in KNOBS}
     options = {**load_options(values), **call_options(values)}
     assert options == {"split_guidance": True, **{name: value for name, value in values.items() if value is not None}}
-    assert {knob.name for knob in KNOBS} - options.keys() == {"reuse"}  # of which this bundle proves nothing
+    assert {knob.name for knob in KNOBS} - options.keys() == {"decoder", "reuse"}  # this bundle has neither
 
 
 def test_low_memory_splits_guidance_as_the_command_does(work):

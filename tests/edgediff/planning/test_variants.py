@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from edgediff.planning.knobs import Work, settings_to_measure
 from edgediff.planning.measuring import Measured
 from edgediff.planning.predicting import candidates
 from edgediff.planning.variants import Asked, variants
@@ -14,6 +15,7 @@ from edgediff_runtimes.bundle import Bundle, ProvedReuse, TenthSpread
 from edgediff_runtimes.bundle.quality import PictureQuality
 from edgediff_runtimes.errors import DeviceError, SettingError
 from edgediff_runtimes.sampling.reuse import ReuseSchedule
+from edgediff_runtimes.settings.resolve import resolve_settings
 
 ONLY = {"engines": ("onnxruntime",)}
 
@@ -123,3 +125,19 @@ def test_where_nothing_is_left_the_reason_is_told(bundle):
         variants(Asked((str(bundle),), **ONLY, executions=("bf16",)))
     with pytest.raises(DeviceError):
         variants(Asked((str(bundle),), **ONLY, devices=("npu",)))
+
+
+def test_a_small_decoder_is_tried_where_there_is_one(bundle):
+    manifest = Bundle.open(bundle).manifest
+    (stage,) = manifest.recipe.stages
+    with_tiny = dataclasses.replace(manifest.recipe, stages=(dataclasses.replace(stage, tiny=stage.result),))
+    opened = Bundle.open(bundle)
+    settings = resolve_settings(manifest.recipe, manifest.defaults, "a", {"width": 512, "height": 512}, image_size=None)
+    work = Work(
+        dataclasses.replace(opened, manifest=dataclasses.replace(manifest, recipe=with_tiny)), settings, steps=(4,)
+    )
+    tried = [(one["decoder"], one["residency"], one["tile"]) for one in settings_to_measure(work)]
+    assert tried.count(("tiny", "resident", None)) == 1
+    assert {tile for decoder, _, tile in tried if decoder == "tiny"} == {None}
+    assert {tile for decoder, _, tile in tried if decoder is None} == {None, 288}
+    assert {one["decoder"] for one in settings_to_measure(Work(opened, settings, steps=(4,)))} == {None}
