@@ -84,8 +84,7 @@ def resolve_settings(
         spare: Tells how many bytes there are for an autoencoder to compute with; None: enough.
 
     Raises:
-        SettingError: An option is unknown, is not read by the recipe, or cannot be applied; the sentence says what was
-            got and what was expected.
+        SettingError: An option is unknown, is not read by the recipe, or cannot be applied.
     """
     _check_known(recipe, options)
     stage = recipe.first
@@ -98,12 +97,11 @@ def resolve_settings(
         guidance = None  # nothing is scaled, so that there is nothing to repeat
     sampler_options = checks.sampler_options(_or(options.get("sampler_options"), {}))
     width, height = checks.size(stage.space, defaults, options, image_size)
-    images = checks.at_least_one("images", _or(options.get("images"), 1), IMAGES)
     strength, encode = checks.start(options, image_size, default=stage.schedule.default_strength)
     settings = Settings(
         prompts=prompts,
         negative_prompts=checks.negatives(stage.guidance, options.get("negative_prompt"), prompts, guided=guided),
-        images_per_prompt=images,
+        images_per_prompt=checks.at_least_one("images", _or(options.get("images"), 1), IMAGES),
         seed=_seed(_or(options.get("seed"), RANDOM_SEED)),
         noise=checks.noise(_or(options.get("noise"), NOISE_KINDS[0])),
         steps=checks.steps(options.get("steps"), defaults.steps, sampler_options),
