@@ -10,6 +10,9 @@ import click
 if TYPE_CHECKING:
     from edgediff_runtimes.settings import Options
 
+# Options beside which a schedule of reuse stays what was measured.
+_OF_ANY_PROOF = {"negative_prompt", "class_label", "seed", "images", "tile", "decoder", "reuse"}
+
 
 def planned(path: Path, model: str, place: dict[str, Any], options: Options) -> tuple[str, dict[str, Any], Options]:
     """Bundle, placement and options of a call, by a plan where the command line says nothing.
@@ -32,5 +35,8 @@ def planned(path: Path, model: str, place: dict[str, Any], options: Options) -> 
     # Before anything of the plan is applied: a component that it names may be missing in another bundle.
     with load(named, residency="sequential") as pipeline:
         settings.check(pipeline.fingerprint, bundle=pipeline.bundle.path.name)
+    call = dict(settings.call)
+    if "reuse" in call and options.keys() - _OF_ANY_PROOF:
+        call["reuse"] = "auto"  # what was proved, it was for the plan's own settings: with others all calls may be made
     given = {name: value for name, value in place.items() if value not in (None, False)}
-    return named, {**place, **settings.load, **given}, cast("Options", {**settings.call, **options})
+    return named, {**place, **settings.load, **given}, cast("Options", {**call, **options})

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
+
 import pytest
 
 from edgediff.planning.candidates import Candidate
 from edgediff.planning.figures import Figures, Part
+from edgediff_runtimes.bundle import Bundle, ProvedReuse, TenthSpread
+from edgediff_runtimes.bundle.quality import PictureQuality
+from edgediff_runtimes.sampling.reuse import ReuseSchedule
 
 
 @pytest.fixture
@@ -53,3 +59,35 @@ def figures():
         return Figures(**{**known, **others})
 
     return figures
+
+
+def _proof(made, *, steps, db):
+    return ProvedReuse(
+        orders=ReuseSchedule.of(made, steps).orders,
+        steps=steps,
+        guidance=5.0,
+        sampler=None,
+        width=64,
+        height=64,
+        psnr_db=TenthSpread(db, db - 5),
+        ssim=TenthSpread(1.0, 1.0),
+        error=0.1,
+        pictures=(PictureQuality("a", 0, db, 1.0),),
+        engine="onnxruntime",
+        engine_version="1",
+        device="cpu",
+    )
+
+
+@pytest.fixture(scope="module")
+def tuned(bundle, tmp_path_factory):
+    """The tiny bundle, which recommends twenty steps and proves two schedules for them."""
+    folder = shutil.copytree(bundle, tmp_path_factory.mktemp("tuned") / "tuned")
+    manifest = Bundle.open(folder).manifest
+    manifest = dataclasses.replace(
+        manifest,
+        defaults=dataclasses.replace(manifest.defaults, steps=20, guidance=5.0),
+        reuse=(_proof((0, 1, 10, 19), steps=20, db=40.0), _proof((0, 1, 5, 9, 13, 19), steps=20, db=50.0)),
+    )
+    (folder / "edgediff.json").write_text(manifest.to_json(), "utf-8")
+    return folder

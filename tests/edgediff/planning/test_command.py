@@ -134,6 +134,19 @@ def test_the_command_line_goes_before_a_plan(planned, command, tmp_path):
     assert (given["residency"], given["settings"]["steps"]) == ("resident", 3)
 
 
+def test_reuse_is_of_the_settings_that_it_was_planned_for(tuned, command, tmp_path):
+    with edgediff.load(tuned) as pipeline:
+        known = {"name": "tuned", "path": str(tuned), "fingerprint": pipeline.fingerprint}
+    values = {"format": "edgediff-plan", "format_version": "1.0", "bundle": known, "load": {}, "call": {"reuse": 6}}
+    (tmp_path / "p.json").write_text(json.dumps(values), "utf-8")
+    plan = ("--plan", tmp_path / "p.json", "--json", "--overwrite", "-o", tmp_path / "a.png")
+    (planned,) = json.loads(command("run", "a", *plan, "--seed", "1").out)
+    assert planned["computed"]["unet"]["calls"] == 6
+    with pytest.warns(UserWarning, match="all network calls are made"):
+        (full,) = json.loads(command("run", "a", *plan, "--steps", "12").out)
+    assert full["computed"]["unet"]["calls"] == 12
+
+
 def test_a_plan_of_another_bundle_is_refused(planned, bundle_copy, command, tmp_path):
     folder, _, _ = planned
     manifest = bundle_copy / "edgediff.json"
