@@ -5,6 +5,9 @@
 Every decode is a process of its own, the whole one first. With ``--drawn`` the latents are those of a sheet of pictures
 that the bundle draws, in the size asked for; without, as for random weights, they are noise. *Private* is memory that
 belongs to no file, of the whole process. Results: ``results/tiles-NAME-ENGINE.json``.
+
+With ``--alone`` each tile is a picture of its own and no other is decoded: what one tile takes, by engine.
+Results: ``results/tile_memory-NAME.json``.
 """
 
 from __future__ import annotations
@@ -89,6 +92,20 @@ def measure(given: argparse.Namespace, engine: str) -> dict[str, Any]:
     return measured
 
 
+def memory_of_a_tile(given: argparse.Namespace) -> list[dict[str, Any]]:
+    """The peak of decoding a picture of one tile's size, by engine and size, with and without ``low_memory``."""
+    found = []
+    cases = [(engine, low, tile) for engine in given.engines for low in ([], ["--low-memory"]) for tile in given.tiles]
+    for engine, low, tile in cases:
+        with tempfile.TemporaryDirectory() as name:
+            square = argparse.Namespace(**{**vars(given), "size": f"{tile}x{tile}", "drawn": False})
+            np.save(Path(name) / "latents.npy", latents(square))
+            run = run_child([__file__, given.bundle, "--engines", engine, "--tiles", "0", "--child", name, *low])
+        found.append({"engine": engine, "low_memory": bool(low), "tile": tile, "private_bytes": run.peak_anonymous})
+        print(found[-1], run.output, flush=True)
+    return found
+
+
 def main() -> None:
     """Measure and store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -98,10 +115,15 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+", default=["onnxruntime", "openvino"])
     parser.add_argument("--drawn", action="store_true")
     parser.add_argument("--low-memory", action="store_true")
+    parser.add_argument("--alone", action="store_true")
     parser.add_argument("--child", type=Path)
     given = parser.parse_args()
     if given.child:
         child(given)
+        return
+    if given.alone:
+        result = {"machine": machine(), "peaks": memory_of_a_tile(given)}
+        print(store(f"tile_memory-{Path(given.bundle).name}", result))
         return
     for engine in given.engines:
         found = {"machine": machine(), "size": given.size, "low_memory": given.low_memory}

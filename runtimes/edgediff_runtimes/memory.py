@@ -13,9 +13,9 @@ from edgediff_runtimes.precisions import precision_of
 
 # Of what is available, left for what calls compute with: the largest layers of a network and of an autoencoder.
 _FOR_CALLS = 0.2
-# What an autoencoder of Stable Diffusion's width computes with, in float32: 5 to 7 kB for each pixel of a picture, in
-# ONNX Runtime and OpenVINO alike.
-_BYTES_PER_PIXEL = 8192
+# What an autoencoder of Stable Diffusion's width computes with, in float32, for each pixel of a picture: at most in
+# ONNX Runtime, which from the second tile on keeps a second block (benchmarks/README.md, "Tiles").
+_BYTES_PER_PIXEL = 10240
 # What a graph's weights become when an engine has loaded it, as a multiple of its files: processors multiply in
 # float32, so float16 is widened; ONNX Runtime is told to widen int8 that is computed in float32 (``w8``).
 _FLOAT16_WIDENED, _INT8_WIDENED = 2, 4
