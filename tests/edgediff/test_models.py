@@ -104,3 +104,14 @@ def test_a_folder_that_may_not_be_read_hides_no_other(command, folder, monkeypat
     assert outcome.code == 0
     assert str(folder / "two") in outcome.out
     assert f"{folder / 'notes'}: it cannot be read (Permission denied)" in outcome.err
+
+
+def test_emoji_carries_schedules_of_reuse_that_hold_their_floors():
+    proofs = {proof.guidance: proof for proof in api.open_bundle("emoji").manifest.reuse}
+    for guidance, mean, worst in ((2.5, 48, 43), (7.5, 40, 34)):
+        proof = proofs[guidance]
+        assert (proof.sampler, proof.steps, len(proof.pictures)) == (None, 20, 40)
+        assert (proof.psnr_db.mean, proof.psnr_db.worst_tenth) >= (mean, worst)
+        assert proof.psnr_db.worst_tenth >= worst
+        assert len(proof.schedule.made) < proof.steps
+    assert api.open_bundle("emoji-lcm").manifest.reuse == ()

@@ -220,6 +220,12 @@ def test_candidates():
     assert all((one.made[:2], one.made[-1]) == ((0, 1), 11) for one in near)
 
 
+def test_candidates_without_one_call():
+    start = Candidate((0, 1, 4, 8, 11), (1, 0, 2, 1))
+    assert [*start.fewer()] == [Candidate((0, 1, 8, 11), (1, 0, 1)), Candidate((0, 1, 4, 11), (1, 0, 2))]
+    assert [*Candidate.even(3, 12).fewer()] == []
+
+
 def test_the_worst_tenth():
     assert worst_tenth([3.0]) == 3.0
     assert worst_tenth([float(i) for i in range(20)]) == 0.5

@@ -57,6 +57,12 @@ class Candidate:
             orders += [None, *[order] * (end - start - 1)]
         return ReuseSchedule((*orders, None))
 
+    def fewer(self) -> Iterator[Candidate]:
+        """Those without one call; the gap that it leaves has the order of the first of the two."""
+        for index in range(FEWEST - 1, len(self.made) - 1):
+            made, gaps = (*self.made[:index], *self.made[index + 1 :]), (*self.gaps[:index], *self.gaps[index + 1 :])
+            yield Candidate(made, gaps)
+
     def neighbours(self) -> Iterator[Candidate]:
         """Those with one call moved by one, then those with one gap of another order."""
         for index in range(FEWEST - 1, len(self.made) - 1):
@@ -94,6 +100,17 @@ class Search:
         self.on_trial(self.tried)
         self.tried += 1
         self.left -= 1
+
+    def fewer(self, start: Candidate) -> Candidate:
+        """The best that makes one call less than ``start``, which makes more than are always made."""
+        best, scores = start, None
+        for candidate in start.fewer():
+            if self.left > 0:
+                self.count()
+                found = self._score(candidate, scores)
+                if scores is None or (len(found) == len(scores) and _objective(found) > _objective(scores)):
+                    best, scores = candidate, found
+        return best
 
     def best(self, start: Candidate, most: int) -> Candidate:
         """The best of as many calls as ``start`` has: its neighbours, and those of the better one, and so on.

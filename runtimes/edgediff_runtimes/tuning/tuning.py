@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import final
@@ -84,10 +84,10 @@ def tune(
 ) -> Tuning:
     """Find the schedule of the fewest calls that holds the floors.
 
-    How many calls are enough is found by bisection. Of each number the even schedule comes first; where it does not
-    hold the floors and is not far below, its calls are moved and its orders changed as long as that brings the final
-    samples nearer to the full run's. What holds the floors on the pictures of the search is measured on the others, the
-    one of the fewest calls first.
+    The even schedule of the fewest calls that holds the floors is found by bisection. From there one call after another
+    is left out, the one that is missed least; where the floors are then not held, calls are moved and orders changed as
+    long as that brings the final samples nearer to the full run's. What holds the floors on the pictures of the search
+    is measured on the others, the one of the fewest calls first.
 
     Args:
         runner: The bundle, and where it is computed.
@@ -127,19 +127,40 @@ def _holding(drawn: Pictures, search: Search, runner: Runner, floors: Floors) ->
     total = search.runs.calls
     low, high = FEWEST, total - 1
     while low <= high and search.left > 0:
-        middle, halvings = (low + high) // 2, (high - low + 1).bit_length()
+        middle = (low + high) // 2
         candidate = Candidate.even(middle, total)
         search.count()
-        proof = drawn.prove(candidate.schedule, runner)
-        if not floors.hold(proof) and floors.hold(proof, less=_HOPELESS_DB):
-            candidate = search.best(candidate, search.left // halvings)
-            proof = drawn.prove(candidate.schedule, runner)
-        if floors.hold(proof):
+        if floors.hold(drawn.prove(candidate.schedule, runner)):
             holding.insert(0, candidate)
             high = middle - 1
         else:
             low = middle + 1
+    while holding and search.left > 0 and len(holding[0].made) > FEWEST:
+        starts = _starts(holding[0], search)
+        found = next((one for start in starts if (one := _improved(start, drawn, search, runner, floors))), None)
+        if found is None:
+            break
+        holding.insert(0, found)
     return holding
+
+
+def _starts(before: Candidate, search: Search) -> Iterator[Candidate]:
+    """Schedules of one call less, from which to search on."""
+    yield search.fewer(before)
+    if search.left > 0:
+        search.count()
+        yield Candidate.even(len(before.made) - 1, search.runs.calls)
+
+
+def _improved(start: Candidate, drawn: Pictures, search: Search, runner: Runner, floors: Floors) -> Candidate | None:
+    """A schedule that holds the floors: this one, or what a search from there finds; None: it finds none."""
+    proof = drawn.prove(start.schedule, runner)
+    if floors.hold(proof):
+        return start
+    if not floors.hold(proof, less=_HOPELESS_DB):
+        return None
+    found = search.best(start, -(-search.left // 3))
+    return found if floors.hold(drawn.prove(found.schedule, runner)) else None
 
 
 def _nothing(floors: Floors, missed: Sequence[ProvedReuse], total: int) -> SettingError:
