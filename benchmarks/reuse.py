@@ -89,14 +89,13 @@ def main() -> None:
         for guidance in given.guidance:
             scale: Options = {"guidance": guidance}
             full, exact = (drawn(pipeline, subjects, {**scale, **options}) for options in ({}, EXACT))
-            rows = {"all calls": {"work": 1.0, "from_exact": nearness(full, exact)}}
+            rows = result[f"guidance {guidance:g}"] = {"all calls": {"work": 1.0, "from_exact": nearness(full, exact)}}
             for name, work, options in ways(pipeline, guidance):
                 pictures = drawn(pipeline, subjects, {**scale, **options})
                 near = {"from_full": nearness(pictures, full), "from_exact": nearness(pictures, exact)}
                 rows[name] = {"work": round(work, 3), **near}
                 print(f"{guidance:g} {name}: {rows[name]}", flush=True)
-            result[f"guidance {guidance:g}"] = rows
-            store(f"reuse-{Path(given.model).name}", result)
+                store(f"reuse-{Path(given.model).name}", result)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def test_emoji_carries_schedules_of_reuse_that_hold_their_floors():
     for guidance, mean, worst in ((2.5, 48, 43), (7.5, 40, 34)):
         proof = proofs[guidance]
         assert (proof.sampler, proof.steps, len(proof.pictures)) == (None, 20, 40)
-        assert (proof.psnr_db.mean, proof.psnr_db.worst_tenth) >= (mean, worst)
+        assert proof.psnr_db.mean >= mean
         assert proof.psnr_db.worst_tenth >= worst
         assert len(proof.schedule.made) < proof.steps
     assert api.open_bundle("emoji-lcm").manifest.reuse == ()

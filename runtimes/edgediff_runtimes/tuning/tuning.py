@@ -135,12 +135,14 @@ def _holding(drawn: Pictures, search: Search, runner: Runner, floors: Floors) ->
             high = middle - 1
         else:
             low = middle + 1
-    while holding and search.left > 0 and len(holding[0].made) > FEWEST:
-        starts = _starts(holding[0], search)
+    before = holding[0] if holding else Candidate.even(total, total)
+    while search.left > 0 and len(before.made) > FEWEST:
+        starts = _starts(before, search)
         found = next((one for start in starts if (one := _improved(start, drawn, search, runner, floors))), None)
         if found is None:
             break
         holding.insert(0, found)
+        before = found
     return holding
 
 
