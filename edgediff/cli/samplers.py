@@ -13,7 +13,7 @@ from edgediff.cli.command import Command
 _FEW = """\
 Fewer network calls, as measured on one small model (docs/reuse.md): where the picture is to stay, `run --reuse` with a
 sampler that is not stochastic and low guidance, after `edgediff tune`; where another one will do, `--sampler
-dpmpp_2m_ays --steps 10` is as near to the exact solution as 11 of 20 calls of `ddim`, and fewer steps are further."""
+dpmpp_2m_ays --steps 10` is as near to the exact solution as 20 steps of `ddim`, and fewer steps are further."""
 
 
 @click.command("samplers", cls=Command, examples=("edgediff samplers", "edgediff samplers --json"))
