@@ -4,13 +4,14 @@
 
 Every case runs in a process of its own, through our engine: as ONNX, and as IR that is made from it beforehand (of a
 bundle in IR as that alone); without a cache, with an empty one (*cold*) and with what that left (*warm*). *Static*:
-compiled for the shapes of the first run, and within it. Private memory is what belongs to no file.
+compiled for the size of the first run, and within it. Private memory is what belongs to no file.
 Read the processor seconds on a machine that others use too. Results: ``results/openvino_settings-NAME.json``.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import tempfile
@@ -30,18 +31,19 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "IR, cold": ("openvino", "cold", {}),
     "IR, warm": ("openvino", "warm", {}),
     "IR, warm, low memory": ("openvino", "warm", {"low_memory": True}),
-    "IR, cold, static": ("openvino", "cold", {"static": True}),
-    "IR, warm, static": ("openvino", "warm", {"static": True}),
+    "IR, cold, static": ("openvino", "cold", {"static": (512, 512)}),
+    "IR, warm, static": ("openvino", "warm", {"static": (512, 512)}),
 }
 
 
-def child(graph: str, role: str, latent: int, cancels: int, name: str) -> None:
+def child(bundle: str, graph: str, role: str, latent: int, cancels: int, name: str) -> None:
     """Measure one case; prints its result as JSON."""
     import numpy as np  # noqa: PLC0415 - only the child pays for it
 
     from edgediff.bench.memory import memory_of  # noqa: PLC0415 - as above
+    from edgediff_runtimes.bundle import Bundle  # noqa: PLC0415 - as above
     from edgediff_runtimes.compiled_cache import CompiledCache  # noqa: PLC0415 - as above
-    from edgediff_runtimes.engines import EngineOptions, Graph, get_engine  # noqa: PLC0415 - as above
+    from edgediff_runtimes.engines import EngineOptions, get_engine  # noqa: PLC0415 - as above
 
     def private() -> int | None:
         memory = memory_of()
@@ -51,7 +53,8 @@ def child(graph: str, role: str, latent: int, cancels: int, name: str) -> None:
     engine = get_engine("openvino")
     before = private()
     began, cpu = time.perf_counter(), time.process_time()
-    session = engine.load(Graph(role, Path(graph), format_), device="cpu", options=EngineOptions(**options))
+    loaded = dataclasses.replace(Bundle.open(bundle).graph(role), path=Path(graph), format=format_)
+    session = engine.load(loaded, device="cpu", options=EngineOptions(**options))
     result: dict[str, Any] = {
         "load_s": time.perf_counter() - began,
         "load_cpu_s": time.process_time() - cpu,
@@ -120,7 +123,7 @@ def main() -> None:
     parser.add_argument("--name", help="of the result file")
     given = parser.parse_args()
     if given.child:
-        child(given.graph, given.role, given.latent, given.cancels, given.child)
+        child(given.bundle, given.graph, given.role, given.latent, given.cancels, given.child)
         return
     component = Path(given.bundle).absolute() / given.role
     with tempfile.TemporaryDirectory() as folder:

@@ -103,9 +103,8 @@ def load(
         split_guidance: Make the two calls of guidance one after the other: less memory.
         strict: A component that returns NaN or infinity in less than f32 is an error; else it is computed again in f32.
             With ``reuse``, all network calls are made from a jump of the prediction error on.
-        static: Width and height of all pictures, in pixels. OpenVINO compiles graphs for these shapes alone, which
-            takes less time and memory; other sizes are refused, and so is ``static`` by ONNX Runtime, which gains
-            nothing by it. None: any size.
+        static: Width and height of all pictures, in pixels: OpenVINO compiles graphs for this size alone, and other
+            sizes are refused. So is ``static`` where ONNX Runtime computes all, which gains nothing by it. None: any.
 
     Returns:
         A pipeline; close it or use it as a context manager.

@@ -210,7 +210,7 @@ COMPUTING = Section(
             ["--static"],
             metavar="WxH",
             callback=size,
-            help="Compile for pictures of this size alone: less time and memory in OpenVINO.  [default: any size]",
+            help="Pixels of all pictures: OpenVINO compiles for this size alone.  [default: any size]",
         ),
     ),
 )

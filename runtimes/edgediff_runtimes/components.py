@@ -10,7 +10,7 @@ import dataclasses
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
@@ -19,7 +19,7 @@ import numpy as np
 
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.cancellation import CancelToken
-from edgediff_runtimes.engines import Engine, Graph, Session, engine_for, other_engines
+from edgediff_runtimes.engines import Engine, EngineOptions, Graph, Session, engine_for, other_engines
 from edgediff_runtimes.engines.forking import HomeProcess
 from edgediff_runtimes.errors import EngineError, NonFiniteError, SettingError
 from edgediff_runtimes.families.other_outputs import OTHER_OUTPUTS
@@ -178,10 +178,12 @@ class Components:
         self._home = HomeProcess()
         roles = bundle.manifest.components
         placement.check_roles(roles)
+        self._sized = frozenset(roles)
+        if placement.static is not None:
+            self._sized = self._gaining(roles)
         # What was named is there or is refused before anything is computed; the rest is loaded when it is needed.
         for role in filter(placement.asks_of, roles):
-            graph, options = bundle.graph(role), placement.options_of(role)
-            self._engine_of(graph).execution(graph, device=placement.device_of(role), options=options)
+            self._check(role)
 
     def check_open(self) -> None:
         """Refuse to go on once ``close`` was called, or in a fork of the process that loaded components.
@@ -221,7 +223,7 @@ class Components:
                 yield loaded
             return
         graph = self._bundle.graph(role)
-        device, options = self._placement.device_of(role), self._placement.options_of(role)
+        device, options = self._placement.device_of(role), self._options_of(role)
         with self._lock:
             self.check_open()
             engine = self._engine_of(graph)
@@ -247,6 +249,35 @@ class Components:
             self._free_unused()
         for other in self._replaced.values():
             other.close()
+
+    def _gaining(self, roles: Iterable[str]) -> frozenset[str]:
+        """The components whose engines gain by a fixed size.
+
+        Raises:
+            SettingError: No engine does.
+        """
+        refusals = {role: self._refusal(role) for role in roles}
+        if all(refusals.values()):
+            raise next(filter(None, refusals.values()))
+        return frozenset(role for role, refused in refusals.items() if refused is None)
+
+    def _refusal(self, role: str) -> SettingError | None:
+        """Why the engine of a component takes no fixed size; None where it does."""
+        try:
+            self._check(role)
+        except SettingError as error:
+            if error.setting == "static":
+                return error
+            raise
+        return None
+
+    def _check(self, role: str) -> None:
+        graph, device = self._bundle.graph(role), self._placement.device_of(role)
+        self._engine_of(graph).execution(graph, device=device, options=self._options_of(role))
+
+    def _options_of(self, role: str) -> EngineOptions:
+        options = self._placement.options_of(role)
+        return options if role in self._sized else dataclasses.replace(options, static=None)
 
     def _loaded(self, graph: Graph, session: Session, now: Computed, computed: dict[str, Computed] | None) -> Loaded:
         known = now if computed is None else computed.setdefault(graph.role, now)
@@ -278,13 +309,13 @@ class Components:
             return session
 
     def _load_exact(self, graph: Graph) -> Session | None:
-        options = dataclasses.replace(self._placement.options_of(graph.role), execution="f32")
+        options = dataclasses.replace(self._options_of(graph.role), execution="f32")
         engine = self._engine_of(graph)
         try:
             return engine.load(graph, device=self._placement.device_of(graph.role), options=options)
         except SettingError:  # it computes graphs as they were exported, or its device has no f32
             other = next(other_engines(graph.format, than=engine.name), None)
-            any_size = dataclasses.replace(options, static=False)
+            any_size = dataclasses.replace(options, static=None)
             return None if other is None else other.load(graph, device="auto", options=any_size)
 
     def _engine_of(self, graph: Graph) -> Engine:

@@ -70,7 +70,7 @@ class Pipeline:
         self._split_guidance = split_guidance
         self._static = placement.static
         if self._static is not None:  # refused here, not by the first picture
-            checks.size(bundle.manifest.recipe.first.space, bundle.manifest.defaults, self._at_size({}), None)
+            checks.static_size(bundle.manifest.recipe.first.space, bundle.manifest.defaults, self._static)
         self._strict = placement.strict
         if placement.residency is None:
             placement = replace(placement, residency=_residency(bundle, placement))

@@ -38,8 +38,8 @@ class Placement:
         strict: A component that returns NaN or infinity in less than f32 is an error; else it is computed again in
             f32 for that call, with a warning, and the result says so. With reuse of predictions, all network calls are
             made from a jump of the prediction error on.
-        static: Width and height of all pictures, in pixels: graphs are compiled for the shapes of these alone, which
-            takes less time and memory; None: any size, see ``EngineOptions``.
+        static: Width and height of all pictures, in pixels: engines that gain by it compile for this size alone; None:
+            any size.
 
     The first four may be mappings by role.
 
@@ -64,7 +64,7 @@ class Placement:
             if not isinstance(getattr(self, name), bool):
                 raise SettingError(name, got=getattr(self, name), expected="True or False")
         if self.static is not None and not _is_size(self.static):
-            raise SettingError("static", got=self.static, expected="width and height, such as (512, 512)")
+            raise SettingError("static", got=self.static, expected="width and height in pixels, such as (512, 512)")
         for name, (fits, expected) in _KINDS.items():
             _check_kind(name, getattr(self, name), fits=fits, expected=expected)
         for role in self._named:
@@ -113,13 +113,12 @@ class Placement:
             low_memory=self.low_memory,
             execution=_of(self.execution, role, None),
             keep_compiled=self.keep_compiled,
-            static=self.static is not None,
+            static=self.static,
         )
 
     def asks_of(self, role: str) -> bool:
-        """Whether something was asked for a component that its engine may lack."""
-        options = self.options_of(role)
-        return self.device_of(role) != "auto" or options.execution is not None or options.static
+        """Whether a device or an execution was named for a component, which its engine may lack."""
+        return self.device_of(role) != "auto" or self.options_of(role).execution is not None
 
 
 def named_engines(named: ByRole[Engine | str | None]) -> ByRole[Engine | None]:
@@ -136,7 +135,7 @@ def named_engines(named: ByRole[Engine | str | None]) -> ByRole[Engine | None]:
 
 
 def _is_size(value: object) -> bool:
-    return isinstance(value, tuple) and [type(side) for side in value] == [int, int]
+    return isinstance(value, tuple) and [type(side) for side in value] == [int, int] and min(value) > 0
 
 
 def _is_name(value: object) -> bool:

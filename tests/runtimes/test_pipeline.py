@@ -81,7 +81,9 @@ def test_a_size_that_is_fixed(tiny, fake_engine, picture, calls):
 
 
 def test_a_size_that_is_fixed_must_be_one_of_the_model(tiny, fake_engine):
-    with pytest.raises(SettingError, match="`width` is 33: expected a multiple of"):
+    with pytest.raises(
+        SettingError, match="`static` is '33x48': expected a size that the model draws, where `width` is 33: e"
+    ):
         Pipeline(tiny, Placement(engine=fake_engine, static=(33, 48)))
     assert fake_engine.open_sessions == []
 

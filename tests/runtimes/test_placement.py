@@ -97,8 +97,8 @@ def test_a_component_that_there_is_not(tiny, case):
         ({"low_memory": "yes"}, "`low_memory` is 'yes': expected True or False"),
         ({"keep_compiled": None}, "`keep_compiled` is None: expected True or False"),
         ({"strict": 3}, "`strict` is 3: expected True or False"),
-        ({"static": "16x16"}, "`static` is '16x16': expected width and height, such as (512, 512)"),
-        ({"static": (16,)}, "`static` is (16,): expected width and height, such as (512, 512)"),
+        ({"static": "16x16"}, "`static` is '16x16': expected width and height in pixels, such as (512, 512)"),
+        ({"static": (0, 16)}, "`static` is (0, 16): expected width and height in pixels, such as (512, 512)"),
     ],
 )
 def test_a_value_that_there_is_not(asked, sentence):

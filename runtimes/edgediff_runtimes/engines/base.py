@@ -63,14 +63,15 @@ class EngineOptions:
             cannot; None leaves it to the graph's precision, see ``execution.WISHES``.
         keep_compiled: Keep what the engine compiled, where it keeps anything, for the next process: not of graphs that
             will be gone then.
-        static: Compile a graph for the shapes of each call, where the engine can; those of the last calls are kept.
+        static: Width and height of all pictures, in pixels: compile graphs for this size alone; refused where the
+            engine gains nothing by it. None: any size.
     """
 
     threads: int | None = None
     low_memory: bool = False
     execution: str | None = None
     keep_compiled: bool = True
-    static: bool = False
+    static: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.execution is not None and self.execution not in EXECUTIONS:

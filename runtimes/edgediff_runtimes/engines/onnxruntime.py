@@ -56,13 +56,9 @@ class OnnxRuntimeEngine:
         """A graph is computed as it was exported; see ``Engine.execution``."""
         if device not in ("auto", "cpu"):
             raise DeviceError(device, available=[d.name for d in self.devices()])
-        if options.static:
-            raise SettingError(
-                "static",
-                got="a size",
-                expected=f"none, because `{self.name}` gains nothing by knowing it",
-                hint='`engine="openvino"` does',
-            )
+        if options.static is not None:
+            expected, hint = f"none, because `{self.name}` gains nothing by a fixed size", '`engine="openvino"` does'
+            raise SettingError("static", got="{}x{}".format(*options.static), expected=expected, hint=hint)
         if not graph.inputs and graph.precision == "unknown":  # only the graph itself can tell
             return options.execution or "f32"
         halves = any(spec.dtype == "float16" for spec in (*graph.inputs, *graph.outputs))

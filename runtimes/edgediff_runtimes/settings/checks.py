@@ -207,6 +207,17 @@ def tile(
     return max(side // space.factor * space.factor, least)
 
 
+def static_size(space: Space, defaults: Defaults, static: tuple[int, int]) -> None:
+    """Refuse a size that the model does not draw."""
+    width, height = static
+    try:
+        size(space, defaults, {"width": width, "height": height}, None)
+        memory(1, width, height)
+    except SettingError as error:
+        expected = f"a size that the model draws, where {error.sentence}"
+        raise SettingError("static", got=f"{width}x{height}", expected=expected) from error
+
+
 def at_static_size(options: Options, static: tuple[int, int]) -> Options:
     """The options with the size that graphs are compiled for; another one is refused."""
     width, height = static

@@ -60,17 +60,6 @@ def test_the_last_two_shapes_are_kept(load, compiled):
     assert compiled == [((1, 64),), ((2, 64),), ((3, 64),), ((1, 64),)]
 
 
-def test_fixed_shapes_may_be_asked_for(load, compiled, openvino):
-    from edgediff_runtimes.engines.openvino import devices  # noqa: PLC0415 - only where it is installed
-
-    assert openvino.name
-    del devices.QUIRKS["CPU"]
-    with load("chain", static=True, threads=1) as session:
-        assert (compiled, session.threads) == ([], None)
-        session.run(_rows(7))
-        assert (compiled, session.threads) == ([((7, 64),)], 1)
-
-
 def test_the_numbers_are_those_of_dynamic_shapes(load, compiled, openvino, golden):
     from edgediff_runtimes.engines.openvino import devices  # noqa: PLC0415 - only where it is installed
 

@@ -59,7 +59,7 @@ class Compiler:
         """The graph, compiled; or taken from the cache.
 
         Args:
-            shapes: The shape of every input where the device needs to know them, else None.
+            shapes: The shape of every input where they are fixed, with -1 for an axis of any length; else None.
 
         Raises:
             EngineError: It cannot be compiled.

@@ -64,7 +64,7 @@ class OpenVinoEngine:
             cache=CompiledCache.of_user() if options.keep_compiled else CompiledCache(None),
         )
         _HOME.settle()
-        session = OpenVinoSession(compiler, low_memory=options.low_memory, static=options.static)
+        session = OpenVinoSession(compiler, low_memory=options.low_memory, static=options.static is not None)
         if options.execution not in (None, session.execution):
             session.close()
             raise EngineError(

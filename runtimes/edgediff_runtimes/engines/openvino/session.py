@@ -21,14 +21,17 @@ from edgediff_runtimes.tensors import Array
 
 # Models for fixed shapes that are kept at a time: a run with guidance and one without differ in their batch.
 _KEPT_SHAPES = 2
+# The axes, by their names in the manifest, that a picture's size says. Batch and length of a prompt stay open: they
+# differ from call to call. With all axes fixed OpenVINO 2026.4.1 was seen to end the process as it compiled a U-Net.
+_OF_THE_SIZE = frozenset({"height", "width", "tokens"})
 
 
 @final
 class OpenVinoSession(Session):
     """A graph compiled for a device; every run has an inference request of its own.
 
-    Where the device needs fixed shapes or they are asked for, the graph is compiled for those of the first call, and
-    again for others; the last ones are kept.
+    Where the device needs fixed shapes, or a size is asked for, the graph is compiled for those of the first call, and
+    again for others; the last ones are kept. A size fixes the axes that a picture's size says, see ``_OF_THE_SIZE``.
     """
 
     def __init__(self, compiler: Compiler, *, low_memory: bool, static: bool) -> None:
@@ -36,7 +39,9 @@ class OpenVinoSession(Session):
         self._compiler: Compiler | None = compiler
         self._role = graph.role
         self._home = HomeProcess()
-        self._static = static or compiler.place.quirks.static_shapes is not None
+        self._all_fixed = compiler.place.quirks.static_shapes is not None
+        sized = static and any(_OF_THE_SIZE.intersection(spec.shape) for spec in graph.inputs)
+        self._static = sized or self._all_fixed
         self._low_memory = low_memory
         self._lock = threading.Lock()
         self._models: OrderedDict[Shapes | None, _Model] = OrderedDict()
@@ -56,7 +61,7 @@ class OpenVinoSession(Session):
         shapes = tuple(arrays[name].shape for name in self.inputs)
         while True:
             token.check()
-            model = self._model(shapes if self._static else None)
+            model = self._model(self._fixed(shapes))
             token.check()
             results = model.run(tensors, shapes, token, self._role, release=self._low_memory)
             if results is not None:
@@ -67,6 +72,15 @@ class OpenVinoSession(Session):
         with self._lock:
             self._compiler = None
             self._models.clear()
+
+    def _fixed(self, shapes: Shapes) -> Shapes | None:
+        """The shapes to compile for; -1 is an axis of any length."""
+        if self._all_fixed or not self._static:
+            return shapes if self._static else None
+        return tuple(
+            tuple(length if axis in _OF_THE_SIZE else -1 for length, axis in zip(shape, spec.shape, strict=True))
+            for shape, spec in zip(shapes, self.inputs.values(), strict=True)
+        )
 
     def _model(self, shapes: Shapes | None) -> _Model:
         with self._lock:
