@@ -24,8 +24,9 @@ from edgediff_runtimes.engines.forking import HomeProcess
 from edgediff_runtimes.errors import EngineError, NonFiniteError, SettingError
 from edgediff_runtimes.families.other_outputs import OTHER_OUTPUTS
 from edgediff_runtimes.installing import install_line
-from edgediff_runtimes.memory import available_bytes, needed_by_role
+from edgediff_runtimes.memory import available_bytes, spare_bytes
 from edgediff_runtimes.placement import Placement, Residency
+from edgediff_runtimes.recipe import GraphUse
 from edgediff_runtimes.tensors import Array, TensorSpec
 
 
@@ -165,6 +166,7 @@ class Components:
         self, bundle: Bundle, placement: Placement, *, replaced: Mapping[str, Components] | None = None
     ) -> None:
         self.residency: Residency = placement.residency or "resident"
+        self._available = available_bytes()  # before anything is loaded, so that all runs go by one figure
         self._bundle = bundle
         self._placement = placement
         self._replaced = dict(replaced or {})
@@ -196,15 +198,13 @@ class Components:
         if self._sessions:
             self._home.check("the pipeline")
 
-    def spare_bytes(self) -> int | None:
-        """About how many bytes are left once all that a run keeps is loaded; None where the system does not tell."""
-        available = available_bytes()
-        if available is None:
-            return None
-        needed = needed_by_role(self._bundle, self._placement)
-        if self.residency == "sequential":  # one at a time, whichever it is
-            return available - max(needed.values(), default=0)
-        return available - sum(size for role, size in needed.items() if role not in self._sessions)
+    def spare_bytes(self, uses: Sequence[GraphUse]) -> int | None:
+        """About how many bytes there are for what a run computes in tiles, see ``memory.spare_bytes``.
+
+        Args:
+            uses: The graphs of the run.
+        """
+        return spare_bytes(self._bundle, self._placement, uses, available=self._available, residency=self.residency)
 
     @contextmanager
     def use(self, role: str, *, computed: dict[str, Computed] | None = None) -> Iterator[Loaded]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgediff_runtimes.bundle import Bundle, Component
 from edgediff_runtimes.placement import Placement, Residency
 from edgediff_runtimes.precisions import precision_of
+from edgediff_runtimes.recipe import GraphUse
 
 # Of what is available, left for what calls compute with: the largest layers of a network and of an autoencoder.
 _FOR_CALLS = 0.2
-# What an autoencoder of Stable Diffusion's width computes with, in float32, for each pixel of a picture: at most in
-# ONNX Runtime, which from the second tile on keeps a second block (benchmarks/README.md, "Tiles").
-_BYTES_PER_PIXEL = 10240
+# What an autoencoder of Stable Diffusion's width computes with, in float32, for each pixel of a tile, where it is most:
+# in ONNX Runtime, which from the second tile on keeps a second block. Private bytes in tiles of 384 pixels, less those
+# in tiles of 256, by the pixels between: 10,471. Both are in benchmarks/results, in `tile_memory-sd15-vae.json` and
+# `tiles-sd15-vae-onnxruntime.json`.
+_BYTES_PER_PIXEL = 10_500
 # What a graph's weights become when an engine has loaded it, as a multiple of its files: processors multiply in
 # float32, so float16 is widened; ONNX Runtime is told to widen int8 that is computed in float32 (``w8``).
 _FLOAT16_WIDENED, _INT8_WIDENED = 2, 4
@@ -61,6 +65,29 @@ def _loaded_bytes(component: Component, placement: Placement) -> int:
         return stored * _FLOAT16_WIDENED
     widened = component.format == "onnx" and row.storage == "int8" and row.executions == ("f32",)
     return stored * _INT8_WIDENED if widened else stored
+
+
+def spare_bytes(
+    bundle: Bundle, placement: Placement, uses: Sequence[GraphUse], *, available: int | None, residency: Residency
+) -> int | None:
+    """About how many bytes there are for what a run computes in tiles; None: enough, or not the processor's.
+
+    The same for equal runs, whatever was loaded or computed before.
+
+    Args:
+        bundle: The bundle.
+        placement: How its components are computed.
+        uses: The graphs of the run.
+        available: Bytes of memory that there were before anything was loaded; None: the system does not tell.
+        residency: Whether the components of the run stay beside it.
+    """
+    needed = needed_by_role(bundle, placement)
+    tiled = {use.role for use in uses if use.tiled} & needed.keys()
+    if available is None or not tiled:
+        return None
+    if residency == "sequential":
+        return available - max(needed[role] for role in tiled)
+    return available - sum(needed[role] for role in {use.role for use in uses} & needed.keys())
 
 
 def tile_that_fits(spare: int | None, *, width: int, height: int) -> int | None:

@@ -160,3 +160,30 @@ def test_nothing_is_known(machine, monkeypatch):
     assert available_bytes() is None
     monkeypatch.setattr(memory.sys, "platform", "win32")
     assert available_bytes() is None
+
+
+def _spare(bundle, placement=PLAIN, *, task="text-to-image", tiny=False, available=100_000, residency="resident"):
+    uses = bundle.manifest.recipe.run_of(task, tiny=tiny)
+    return memory.spare_bytes(bundle, placement, uses, available=available, residency=residency)
+
+
+def test_tiles_have_what_the_components_of_the_run_leave(tiny):
+    bundle = _in(tiny, "fp32")
+    needed = needed_by_role(bundle, PLAIN)
+    drawing = sum(needed[role] for role in ("text_encoder", "unet", "vae_decoder"))
+    assert _spare(bundle) == 100_000 - drawing
+    assert _spare(bundle, task="image-to-image") == 100_000 - drawing - needed["vae_encoder"]
+    assert _spare(bundle, Placement(device={"unet": "gpu"})) == 100_000 - drawing + needed["unet"]
+    assert _spare(bundle, available=None) is None
+
+
+def test_freed_components_leave_all_but_what_is_computed_in_tiles(tiny):
+    bundle = _in(tiny, "fp32")
+    needed = needed_by_role(bundle, PLAIN)
+    assert _spare(bundle, residency="sequential") == 100_000 - needed["vae_decoder"]
+    picture = max(needed["vae_decoder"], needed["vae_encoder"])
+    assert _spare(bundle, task="image-to-image", residency="sequential") == 100_000 - picture
+
+
+def test_tiles_on_another_device_are_not_cut_by_the_processors_memory(tiny):
+    assert _spare(tiny, Placement(device={"vae_decoder": "gpu"}), available=0) is None

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgediff_runtimes import components
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.errors import BundleError, EngineError, RecipeError, SamplerError, SettingError
 from edgediff_runtimes.picture_files import read_metadata
@@ -163,6 +164,15 @@ def test_large_pictures_are_read_and_decoded_in_tiles(pipeline, calls, picture, 
     _, again = options_of(read_metadata(path)["settings"])
     assert again["tile"] == 192
     assert pipeline("a red apple", width=128, height=64, seed=3, tile=192).settings.tile is None
+
+
+@pytest.mark.parametrize("residency", ["resident", "sequential"])
+def test_equal_calls_are_cut_into_equal_tiles(tiny, fake_engine, monkeypatch, residency):
+    left = iter([1 << 30, 300 << 20, 1, 2 << 30])  # what the first call allocated is kept for the next, and is not lost
+    monkeypatch.setattr(components, "available_bytes", lambda: next(left))
+    with Pipeline(tiny, Placement(engine=fake_engine, residency=residency)) as drawing:
+        tiles = [drawing("a", width=512, height=512, steps=1, tile="auto").settings.tile for _ in range(2)]
+    assert tiles == [280, 280]
 
 
 def test_image_to_image(pipeline, calls, picture):

@@ -129,6 +129,7 @@ class GraphUse:
         feeds: The value of each input.
         takes: The outputs that are wanted, in order.
         time: The input that the time step feeds, or None.
+        tiled: Whether larger pictures may be computed in tiles.
     """
 
     role: str
@@ -137,6 +138,7 @@ class GraphUse:
     feeds: Mapping[str, str]
     takes: tuple[str, ...]
     time: str | None = None
+    tiled: bool = False
 
 
 @final
@@ -284,8 +286,12 @@ class Recipe:
     @property
     def drawing(self) -> tuple[str, ...]:
         """The components of the first task: what drawing without a picture of the caller's computes."""
-        phases = {"given", self.tasks[0], "network", "result"}
-        return tuple(dict.fromkeys(use.role for use in self.graphs() if use.phase in phases))
+        return tuple(dict.fromkeys(use.role for use in self.run_of(self.tasks[0])))
+
+    def run_of(self, task: str, *, tiny: bool = False) -> tuple[GraphUse, ...]:
+        """The graphs that a run of a task computes, which decodes with the small decoder or without."""
+        phases = {"given", task, "network", "tiny" if tiny else "result"}
+        return tuple(use for use in self.graphs() if use.phase in phases)
 
     @property
     def duties(self) -> dict[str, Duty]:
@@ -355,7 +361,7 @@ def _uses(stages: Sequence[Stage]) -> Iterator[GraphUse]:
                     times.add(part.to)
                 if isinstance(part, Graph):
                     time = next((name for name, value in part.feeds.items() if value in times), None)
-                    yield GraphUse(part.role, stage.name, phase, part.feeds, tuple(part.takes), time)
+                    yield GraphUse(part.role, stage.name, phase, part.feeds, tuple(part.takes), time, part.tiled)
 
 
 def _read_parts(fields: Fields, name: str) -> tuple[Part, ...]:

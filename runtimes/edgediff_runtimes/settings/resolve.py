@@ -11,7 +11,7 @@ from edgediff_runtimes.bundle import Defaults
 from edgediff_runtimes.errors import ImageError, SettingError
 from edgediff_runtimes.noise import NOISE_KINDS, image_seeds
 from edgediff_runtimes.other_names import OTHER_NAMES
-from edgediff_runtimes.recipe import Guidance, Recipe, Stage
+from edgediff_runtimes.recipe import GraphUse, Guidance, Recipe, Stage
 from edgediff_runtimes.recipe.declarations import Choice, Picture, Sizes
 from edgediff_runtimes.recipe.wires import PICTURES
 from edgediff_runtimes.settings import checks
@@ -71,7 +71,7 @@ def resolve_settings(
     options: Options,
     *,
     image_size: tuple[int, int] | None,
-    spare: Callable[[], int | None] = lambda: None,
+    spare: Callable[[Sequence[GraphUse]], int | None] = lambda _: None,
 ) -> Settings:
     """Fill in the bundle's defaults and check every option.
 
@@ -81,13 +81,13 @@ def resolve_settings(
         prompt: One prompt or several; None for a model that takes no text.
         options: What the caller asked for.
         image_size: Width and height of ``options["image"]``, or None without one.
-        spare: Tells how many bytes there are for an autoencoder to compute with; None: enough.
+        spare: Tells how many bytes a run of these graphs has for what it computes in tiles; None: enough.
 
     Raises:
         SettingError: An option is unknown, is not read by the recipe, or cannot be applied.
     """
     _check_known(recipe, options)
-    stage = recipe.first
+    stage, task = recipe.first, task_of(recipe, options)[0]
     prompts = checks.prompts(prompt, recipe)
     guidance = None
     if "guidance" in recipe.options:
@@ -98,6 +98,8 @@ def resolve_settings(
     sampler_options = checks.sampler_options(_or(options.get("sampler_options"), {}))
     width, height = checks.size(stage.space, defaults, options, image_size)
     strength, encode = checks.start(options, image_size, default=stage.schedule.default_strength)
+    decoder = checks.decoder(options.get("decoder"), recipe)
+    uses = recipe.run_of(task, tiny=decoder == "tiny")
     settings = Settings(
         prompts=prompts,
         negative_prompts=checks.negatives(stage.guidance, options.get("negative_prompt"), prompts, guided=guided),
@@ -113,9 +115,9 @@ def resolve_settings(
         height=height,
         strength=strength,
         encode=encode,
-        tile=checks.tile(options.get("tile"), stage.space, width=width, height=height, spare=spare),
-        decoder=checks.decoder(options.get("decoder"), recipe),
-        task=task_of(recipe, options)[0],
+        tile=checks.tile(options.get("tile"), stage.space, width=width, height=height, spare=lambda: spare(uses)),
+        decoder=decoder,
+        task=task,
         guided=guided,
         reuse=checks.reuse(_or(options.get("reuse"), "off")),
         guidance_interval=checks.guidance_interval(options.get("guidance_interval"), guided=guided),

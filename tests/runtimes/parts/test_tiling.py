@@ -139,7 +139,7 @@ def test_other_tiles_are_refused(given):
 
 
 @pytest.mark.parametrize(
-    ("available", "tile"), [(None, None), (64 << 30, None), (4 << 30, 576), (1 << 30, 288), (1 << 20, 192), (-1, 192)]
+    ("available", "tile"), [(None, None), (64 << 30, None), (4 << 30, 568), (1 << 30, 280), (1 << 20, 192), (-1, 192)]
 )
 def test_auto_takes_the_largest_tile_that_memory_holds(available, tile):
     space = Space(4, factor=8)
