@@ -23,7 +23,7 @@ import edgediff
 from edgediff_runtimes.quality.making import pixels_of
 from edgediff_runtimes.quality.measures import psnr_db, ssim
 from edgediff_runtimes.quality.prompts import call_of, read_prompts
-from edgediff_runtimes.running.reusing import options_of
+from edgediff_runtimes.running.reusing import options_measured
 from edgediff_runtimes.settings import Options
 from edgediff_runtimes.tuning.runs import Subject
 from edgediff_runtimes.tuning.searching import worst_tenth
@@ -40,7 +40,7 @@ def ways(pipeline: edgediff.Pipeline, guidance: float) -> Iterator[tuple[str, fl
     for proof in pipeline.bundle.manifest.reuse:
         if proof.guidance == guidance:
             made = len(proof.schedule.made)
-            yield f"reuse tuned {made}", made / total, {**options_of(proof), "reuse": proof.orders}
+            yield f"reuse tuned {made}", made / total, {**options_measured(proof), "reuse": proof.orders}
     for made in EVEN:
         yield f"reuse even {made}", made / total, {"reuse": made}
     for steps in STEPS:

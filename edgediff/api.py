@@ -319,7 +319,12 @@ def _figures(bundle: Bundle, asked: Runner | None, on_progress: OnProgress) -> t
 
 def _as_measured(bundle: Bundle, claimed: QualityReport | ProvedReuse) -> Runner:
     """The bundle computed as it was measured: in OpenVINO the number of threads moves a figure."""
-    return Runner(bundle, Placement(engine=get_engine(claimed.engine), device=claimed.device, threads=claimed.threads))
+    network = bundle.manifest.recipe.network.role
+    execution = {network: claimed.execution} if isinstance(claimed, ProvedReuse) else None
+    placement = Placement(
+        engine=get_engine(claimed.engine), device=claimed.device, execution=execution, threads=claimed.threads
+    )
+    return Runner(bundle, placement)
 
 
 def _exporter(name: str) -> Any:  # noqa: ANN401 - a public name of the exporter, a function or a class

@@ -19,7 +19,7 @@ from edgediff.inspection.grid import sheet
 from edgediff_runtimes.bundle import ProvedReuse
 from edgediff_runtimes.picture_files import save_image
 from edgediff_runtimes.quality import Reference, call_of
-from edgediff_runtimes.running.reusing import options_of
+from edgediff_runtimes.running.reusing import options_measured
 from edgediff_runtimes.settings import Options
 from edgediff_runtimes.settings.options import Reuse
 from edgediff_runtimes.tensors import Array
@@ -33,7 +33,7 @@ def drawn(pipeline: edgediff.Pipeline, proof: ProvedReuse, *, reuse: bool) -> li
     for one in proof.pictures[:_PICTURES]:
         prompt, options = call_of(pipeline.bundle.manifest.recipe, one.prompt)
         asked: Reuse = len(proof.schedule.made) if reuse else "off"
-        call: Options = {**options, **options_of(proof), "seed": one.seed, "reuse": asked}
+        call: Options = {**options, **options_measured(proof), "seed": one.seed, "reuse": asked}
         result = pipeline(prompt, **call)
         pictures.append(np.asarray(result.images[0].convert("RGB")))
     return pictures

@@ -41,9 +41,11 @@ def levels(ctx: click.Context, param: click.Parameter, text: str | None) -> tupl
         return None
     try:
         low, high = map(float, text.split(","))
-    except ValueError as error:
-        message = f"{text!r} is no interval: expected LOW,HIGH such as 0.3,5 or 0.3,inf"
-        raise click.BadParameter(message, ctx, param) from error
+    except ValueError:
+        low, high = math.nan, math.nan
+    if not 0 <= low < high:
+        message = f"{text!r} is no interval: expected LOW,HIGH such as 0.3,5 or 0.3,inf, with LOW from 0 and below HIGH"
+        raise click.BadParameter(message, ctx, param)
     return low, None if high == math.inf else high
 
 

@@ -9,7 +9,7 @@ import pytest
 import edgediff
 from edgediff_runtimes.errors import BundleError, ManifestError, SettingError, VerificationError
 from edgediff_runtimes.tuning.runs import Runs
-from edgediff_runtimes.tuning.searching import Candidate, worst_tenth
+from edgediff_runtimes.tuning.searching import GapSchedule, worst_tenth
 from edgediff_runtimes.tuning.tuning import Floors
 
 TRIAL = {"calibrate": ["a red apple", "the cat"], "evaluate": ["a blue car", "the red cat"], "steps": 12, "trials": 12}
@@ -38,6 +38,7 @@ def test_a_schedule_is_found_measured_written_and_proved(tunable):
     assert found.proof.psnr_db.mean >= 30
     assert found.proof.psnr_db.worst_tenth >= 25
     assert found.tried <= 12
+    assert (found.proof.engine, found.proof.device, found.proof.execution) == ("onnxruntime", "cpu", "f32")
     assert {what for what, _, _ in seen} >= {"schedules tried"}
     with edgediff.load(tunable) as pipeline:
         assert pipeline.bundle.manifest.reuse == (found.proof,)
@@ -81,6 +82,13 @@ def test_a_false_claim_is_caught(tunable, change, error):
     edgediff.verify(tunable)
     _edit(tunable, change)
     with pytest.raises(error, match=r"reuse\.(psnr_db|ssim)|PSNR with [0-9]+ of 12 calls|prediction error with"):
+        edgediff.verify(tunable)
+
+
+def test_a_claim_is_measured_again_in_the_execution_that_it_is_of(tunable):
+    edgediff.tune(tunable, min_psnr=20, **TRIAL)
+    _edit(tunable, lambda proof: proof.update(execution="bf16"))
+    with pytest.raises(SettingError, match="`execution` is 'bf16': expected f32"):
         edgediff.verify(tunable)
 
 
@@ -203,7 +211,7 @@ def test_the_command_needs_a_floor(command, tunable):
 
 
 def test_candidates():
-    even = Candidate.even(5, 12)
+    even = GapSchedule.even(5, 12)
     assert even.made == (0, 1, 4, 8, 11)
     assert even.schedule.orders == (None, None, 1, 1, None, 1, 1, 1, None, 1, 1, None)
     near = [*even.neighbours()]
@@ -221,9 +229,9 @@ def test_candidates():
 
 
 def test_candidates_without_one_call():
-    start = Candidate((0, 1, 4, 8, 11), (1, 0, 2, 1))
-    assert [*start.fewer()] == [Candidate((0, 1, 8, 11), (1, 0, 1)), Candidate((0, 1, 4, 11), (1, 0, 2))]
-    assert [*Candidate.even(3, 12).fewer()] == []
+    start = GapSchedule((0, 1, 4, 8, 11), (1, 0, 2, 1))
+    assert [*start.fewer()] == [GapSchedule((0, 1, 8, 11), (1, 0, 1)), GapSchedule((0, 1, 4, 11), (1, 0, 2))]
+    assert [*GapSchedule.even(3, 12).fewer()] == []
 
 
 def test_the_worst_tenth():

@@ -35,6 +35,7 @@ PROOF = ProvedReuse(
     engine="onnxruntime",
     engine_version="1.32.0",
     device="cpu",
+    execution="f32",
 )
 
 
@@ -223,6 +224,21 @@ def test_strict_makes_all_calls_from_a_jump_on(many, opened, answers, asked):
     assert max(strict.reuse.errors) > 1
 
 
+def test_where_all_calls_are_made_nothing_jumps(many, opened, answers):
+    plain, count = answers["unet"], []
+
+    def jumping(feeds):
+        count.append(1)
+        answer = plain(feeds)
+        return {"out_sample": -answer["out_sample"]} if len(count) > 4 else answer
+
+    answers["unet"] = jumping
+    with pytest.warns(UserWarning, match="all network calls are made"):
+        full = opened(many, strict=True)("a", seed=0, reuse="auto")
+    assert max(full.reuse.errors) > 1
+    assert (full.reuse.made, full.reuse.jumped) == (STEPS, None)
+
+
 def test_a_picture_carries_what_was_done_and_repeats_with_another_tuning(proved, opened, tmp_path):
     result = opened(proved)("a", seed=4, reuse="auto")
     (path,) = result.save(tmp_path / "x.png")
@@ -297,6 +313,7 @@ def test_a_manifest_without_schedules_is_as_before(many):
         ("error", None),
         ("pictures", []),
         ("engine", ""),
+        ("execution", None),
         ("threads", 0),
     ],
     ids=str,

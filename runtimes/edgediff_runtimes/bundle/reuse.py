@@ -49,6 +49,7 @@ class ProvedReuse:
         engine: What computed them.
         engine_version: Its version.
         device: The engine's name for it.
+        execution: What floats of the network were computed in.
         threads: Threads of the engine; None where it does not tell.
     """
 
@@ -65,6 +66,7 @@ class ProvedReuse:
     engine: str
     engine_version: str
     device: str
+    execution: str
     threads: int | None = None
 
     @property
@@ -93,6 +95,7 @@ class ProvedReuse:
             engine=fields.string("engine"),
             engine_version=fields.string("engine_version"),
             device=fields.string("device"),
+            execution=fields.string("execution"),
             threads=None
             if fields.values.get("threads") is None
             else fields.integer("threads", minimum=1, bound=THREADS),

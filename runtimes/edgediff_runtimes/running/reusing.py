@@ -89,8 +89,11 @@ def reuse_of(manifest: Manifest, settings: Settings, samplers: Sequence[Sampler]
     if proof is not None:
         most = proof.error * JUMP_OVER_PROVED if strict else None
         return ReuseOfRun(Reusing(sampler.calls, sampler.parametrisation, proof.schedule, most), proof, "proved")
-    between = Reusing(sampler.calls, sampler.parametrisation, schedule, JUMP if strict else None)
-    return ReuseOfRun(between, None, "full" if asked == "auto" else "even" if isinstance(asked, int) else "given")
+    kind: Literal["even", "given", "full"] = (
+        "full" if asked == "auto" else "even" if isinstance(asked, int) else "given"
+    )
+    most = JUMP if strict and kind != "full" else None  # where all calls are made nothing can jump
+    return ReuseOfRun(Reusing(sampler.calls, sampler.parametrisation, schedule, most), None, kind)
 
 
 def _schedule(asked: int | Sequence[int | None], total: int) -> ReuseSchedule:
@@ -105,7 +108,7 @@ def _schedule(asked: int | Sequence[int | None], total: int) -> ReuseSchedule:
     return ReuseSchedule(tuple(asked))
 
 
-def options_of(proof: ProvedReuse) -> Options:
+def options_measured(proof: ProvedReuse) -> Options:
     """The options of the runs that something was measured with; all others were left out."""
     return {
         "steps": proof.steps,
@@ -120,7 +123,7 @@ def _is_of(proof: ProvedReuse, settings: Settings, manifest: Manifest) -> bool:
     """Whether something was measured with the settings of a run, but for what a picture shows and its seed."""
     label = settings.choices.get("class_label")
     subject: Options = {} if label is None else {"class_label": label}
-    options: Options = {**options_of(proof), **subject}
+    options: Options = {**options_measured(proof), **subject}
     prompts = list(settings.prompts) or None
     try:
         measured = resolve_settings(manifest.recipe, manifest.defaults, prompts, options, image_size=None)

@@ -16,7 +16,7 @@ from edgediff_runtimes.quality.claims import PICTURE_DB, PICTURE_SSIM, Figure, h
 from edgediff_runtimes.quality.making import OnProgress
 from edgediff_runtimes.quality.measures import psnr_db, ssim
 from edgediff_runtimes.quality.running import Runner
-from edgediff_runtimes.running.reusing import options_of
+from edgediff_runtimes.running.reusing import options_measured
 from edgediff_runtimes.sampling.reuse import ReuseSchedule
 from edgediff_runtimes.tuning.runs import Runs, Subject
 from edgediff_runtimes.tuning.searching import tenth_of, worst_tenth
@@ -47,11 +47,11 @@ class Pictures:
             EdgediffError: A picture cannot be drawn.
         """
         pictures: list[PictureQuality] = []
-        errors, threads = [0.0], None
+        errors = [0.0]
         for index, subject in enumerate(self.subjects):
             self.on_progress(f"pictures by {len(schedule.made)} of {self.runs.calls} calls", index, len(self.subjects))
             whole = self._of_all_calls(index)
-            drawn, reusing, threads = self.runs.picture(subject, schedule)
+            drawn, reusing, computed = self.runs.picture(subject, schedule)
             errors += reusing.errors
             figures = round(psnr_db(whole, drawn), _DB_DIGITS), round(ssim(whole, drawn), _SSIM_DIGITS)
             pictures.append(PictureQuality(subject.text, subject.seed, *figures))
@@ -71,7 +71,8 @@ class Pictures:
             engine=engine.name,
             engine_version=engine.version,
             device=runner.device_of(network),
-            threads=threads,
+            execution=computed.execution,
+            threads=computed.threads,
         )
 
     def _of_all_calls(self, index: int) -> NDArray[np.uint8]:
@@ -99,7 +100,7 @@ def check_reuse(runner: Runner, claimed: ProvedReuse, *, on_progress: OnProgress
             raise ManifestError(f"reuse.{name}", got=claim, expected=expected)
     subjects = [Subject(one.prompt, one.seed) for one in claimed.pictures]
     with runner.pipeline() as pipeline:
-        runs = Runs.of(pipeline, options_of(claimed), subjects[0])
+        runs = Runs.of(pipeline, options_measured(claimed), subjects[0])
         if runs.calls != len(claimed.orders):
             expected = f"{runs.calls} entries, the network calls of such a run"
             raise ManifestError("reuse.orders", got=list(claimed.orders), expected=expected)

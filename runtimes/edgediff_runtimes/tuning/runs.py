@@ -10,6 +10,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from edgediff_runtimes.components import Computed
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.pipeline import Pipeline
 from edgediff_runtimes.quality.making import pixels_of
@@ -81,13 +82,13 @@ class Runs:
             *_, last = islice(run, run.total_steps)
         return last.latents
 
-    def picture(self, subject: Subject, schedule: ReuseSchedule) -> tuple[NDArray[np.uint8], Reusing, int | None]:
-        """The picture of a run, what reuse noted, and the threads that computed the network where the engine tells."""
+    def picture(self, subject: Subject, schedule: ReuseSchedule) -> tuple[NDArray[np.uint8], Reusing, Computed]:
+        """The picture of a run, what reuse noted, and how the network was computed."""
         run, reusing = self._run(subject, schedule)
         with run:
             result = run.result
         network = self.pipeline.bundle.manifest.recipe.network.role
-        return pixels_of(result), reusing, result.computed[network].threads
+        return pixels_of(result), reusing, result.computed[network]
 
     def _run(self, subject: Subject, schedule: ReuseSchedule) -> tuple[Run, Reusing]:
         reusing = Reusing(self.sampler.calls, self.sampler.parametrisation, schedule)

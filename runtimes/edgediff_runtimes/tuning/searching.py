@@ -32,7 +32,7 @@ def worst_tenth(values: Sequence[float]) -> float:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class GapSchedule:
     """Calls that are made, and the order for each gap between two of them.
 
     Attributes:
@@ -44,7 +44,7 @@ class Candidate:
     gaps: tuple[int, ...]
 
     @classmethod
-    def even(cls, made: int, total: int) -> Candidate:
+    def even(cls, made: int, total: int) -> GapSchedule:
         """The even schedule, with lines."""
         calls = ReuseSchedule.even(made, total).made
         return cls(calls, (1,) * (len(calls) - 1))
@@ -57,13 +57,13 @@ class Candidate:
             orders += [None, *[order] * (end - start - 1)]
         return ReuseSchedule((*orders, None))
 
-    def fewer(self) -> Iterator[Candidate]:
+    def fewer(self) -> Iterator[GapSchedule]:
         """Those without one call; the gap that it leaves has the order of the first of the two."""
         for index in range(FEWEST - 1, len(self.made) - 1):
             made, gaps = (*self.made[:index], *self.made[index + 1 :]), (*self.gaps[:index], *self.gaps[index + 1 :])
-            yield Candidate(made, gaps)
+            yield GapSchedule(made, gaps)
 
-    def neighbours(self) -> Iterator[Candidate]:
+    def neighbours(self) -> Iterator[GapSchedule]:
         """Those with one call moved by one, then those with one gap of another order."""
         for index in range(FEWEST - 1, len(self.made) - 1):
             for place in (self.made[index] - 1, self.made[index] + 1):
@@ -101,7 +101,7 @@ class Search:
         self.tried += 1
         self.left -= 1
 
-    def fewer(self, start: Candidate) -> Candidate:
+    def fewer(self, start: GapSchedule) -> GapSchedule:
         """The best that makes one call less than ``start``, which makes more than are always made."""
         best, scores = start, None
         for candidate in start.fewer():
@@ -112,7 +112,7 @@ class Search:
                     best, scores = candidate, found
         return best
 
-    def best(self, start: Candidate, most: int) -> Candidate:
+    def best(self, start: GapSchedule, most: int) -> GapSchedule:
         """The best of as many calls as ``start`` has: its neighbours, and those of the better one, and so on.
 
         Args:
@@ -137,7 +137,7 @@ class Search:
             else:
                 return best
 
-    def _score(self, candidate: Candidate, than: list[float] | None) -> list[float]:
+    def _score(self, candidate: GapSchedule, than: list[float] | None) -> list[float]:
         """The SNR of every subject, in dB; fewer where it is clearly behind others."""
         found: list[float] = []
         for index, subject in enumerate(self.subjects):

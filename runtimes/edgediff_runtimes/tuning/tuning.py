@@ -16,7 +16,7 @@ from edgediff_runtimes.sampling.reuse import FEWEST
 from edgediff_runtimes.settings import Options
 from edgediff_runtimes.tuning.proving import Pictures
 from edgediff_runtimes.tuning.runs import Runs, Subject
-from edgediff_runtimes.tuning.searching import Candidate, Search
+from edgediff_runtimes.tuning.searching import GapSchedule, Search
 
 _HOPELESS_DB = 10.0  # a search was seen to gain 6 dB
 _CALIBRATION_SEED = 1_000_000  # far from the seeds that are measured, which count from 0
@@ -121,21 +121,21 @@ def tune(
     raise _nothing(floors, missed, total)
 
 
-def _holding(drawn: Pictures, search: Search, runner: Runner, floors: Floors) -> list[Candidate]:
+def _holding(drawn: Pictures, search: Search, runner: Runner, floors: Floors) -> list[GapSchedule]:
     """The schedules that were seen to hold the floors, the one of the fewest calls first."""
-    holding: list[Candidate] = []
+    holding: list[GapSchedule] = []
     total = search.runs.calls
     low, high = FEWEST, total - 1
     while low <= high and search.left > 0:
         middle = (low + high) // 2
-        candidate = Candidate.even(middle, total)
+        candidate = GapSchedule.even(middle, total)
         search.count()
         if floors.hold(drawn.prove(candidate.schedule, runner)):
             holding.insert(0, candidate)
             high = middle - 1
         else:
             low = middle + 1
-    before = holding[0] if holding else Candidate.even(total, total)
+    before = holding[0] if holding else GapSchedule.even(total, total)
     while search.left > 0 and len(before.made) > FEWEST:
         starts = _starts(before, search)
         found = next((one for start in starts if (one := _improved(start, drawn, search, runner, floors))), None)
@@ -146,15 +146,17 @@ def _holding(drawn: Pictures, search: Search, runner: Runner, floors: Floors) ->
     return holding
 
 
-def _starts(before: Candidate, search: Search) -> Iterator[Candidate]:
+def _starts(before: GapSchedule, search: Search) -> Iterator[GapSchedule]:
     """Schedules of one call less, from which to search on."""
     yield search.fewer(before)
     if search.left > 0:
         search.count()
-        yield Candidate.even(len(before.made) - 1, search.runs.calls)
+        yield GapSchedule.even(len(before.made) - 1, search.runs.calls)
 
 
-def _improved(start: Candidate, drawn: Pictures, search: Search, runner: Runner, floors: Floors) -> Candidate | None:
+def _improved(
+    start: GapSchedule, drawn: Pictures, search: Search, runner: Runner, floors: Floors
+) -> GapSchedule | None:
     """A schedule that holds the floors: this one, or what a search from there finds; None: it finds none."""
     proof = drawn.prove(start.schedule, runner)
     if floors.hold(proof):

@@ -76,6 +76,7 @@ def _proof(made, *, steps, db):
         engine="onnxruntime",
         engine_version="1",
         device="cpu",
+        execution="f32",
     )
 
 
