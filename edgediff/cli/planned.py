@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 if TYPE_CHECKING:
+    from edgediff_runtimes.pipeline import Pipeline
     from edgediff_runtimes.settings import Options
-
-# Options beside which a schedule of reuse stays what was measured.
-_OF_ANY_PROOF = {"negative_prompt", "class_label", "seed", "images", "tile", "decoder", "reuse"}
 
 
 def planned(path: Path, model: str, place: dict[str, Any], options: Options) -> tuple[str, dict[str, Any], Options]:
@@ -35,8 +34,24 @@ def planned(path: Path, model: str, place: dict[str, Any], options: Options) -> 
     # Before anything of the plan is applied: a component that it names may be missing in another bundle.
     with load(named, residency="sequential") as pipeline:
         settings.check(pipeline.fingerprint, bundle=pipeline.bundle.path.name)
-    call = dict(settings.call)
-    if "reuse" in call and options.keys() - _OF_ANY_PROOF:
-        call["reuse"] = "auto"  # what was proved, it was for the plan's own settings: with others all calls may be made
+        call = dict(settings.call)
+        if "reuse" in call and "reuse" not in options and not _is_proved(pipeline, call, options):
+            del call["reuse"]
+            warnings.warn(
+                "the bundle does not prove the plan's reuse of predictions for these settings: all network calls are "
+                "made (`--reuse auto` takes what it proves for them)",
+                stacklevel=2,
+            )
     given = {name: value for name, value in place.items() if value not in (None, False)}
     return named, {**place, **settings.load, **given}, cast("Options", {**call, **options})
+
+
+def _is_proved(pipeline: Pipeline, call: dict[str, Any], options: Options) -> bool:
+    """Whether a plan's schedule is proved for what is drawn; the bundle may have been tuned anew since."""
+    from edgediff.planning.proofs import proof_of
+    from edgediff_runtimes.settings import checks
+
+    manifest = pipeline.bundle.manifest
+    drawn = {**call, **options, "reuse": None}
+    with pipeline.stream("" if "prompt" in manifest.recipe.options else None, **cast("Options", drawn)) as run:
+        return proof_of(manifest, run.settings, checks.reuse(call["reuse"])) is not None

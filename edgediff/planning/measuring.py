@@ -130,7 +130,7 @@ class _Compiled:
     def first_load_s(self, variant: Variant, job: dict[str, Any]) -> float | None:
         """Have all graphs compiled that are not; see ``first_s``."""
         placement = {name: value for name, value in job["placement"].items() if name != "residency"}
-        key = json.dumps([variant.fingerprint, placement], sort_keys=True)
+        key = json.dumps([variant.work.bundle.fingerprint, placement], sort_keys=True)
         if key not in self.first_s:
             before = self._files()
             answer, _ = run_job({**job, "works": []}, label(variant), compiled=self.folder)
@@ -177,7 +177,7 @@ def _place(variant: Variant) -> Path | None:
         return None
     on = {
         "version": _VERSION,
-        "fingerprint": variant.fingerprint,
+        "fingerprint": variant.work.bundle.fingerprint,
         "placement": variant.placement,
         "values": variant.values,
         "options": variant.options,

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from edgediff.planning.candidates import Candidate, quality_of, seconds_of_steps, together
 from edgediff.planning.knobs import Values, call_options, load_options, settings_to_predict
 from edgediff.planning.measuring import Measured
+from edgediff_runtimes.bundle import ProvedReuse
+from edgediff_runtimes.settings import Options
 
 _FEWER = "fewer steps than others of this plan: how far their pictures are from those was not measured"
 
@@ -47,17 +49,21 @@ def _of(measured: Measured) -> Iterator[Candidate]:
                 "bundle": {
                     "name": variant.name,
                     "path": str(variant.case.bundle.path),
-                    "fingerprint": variant.fingerprint,
+                    "fingerprint": variant.work.bundle.fingerprint,
                 },
                 "precision": precisions,
                 "load": {**variant.placement, **load_options(values)},
-                "call": {**_call(variant.case.works[0]), **call_options(values)},
+                "call": {**_call(variant.case.works[0]), **call_options(values), **_schedule(proof)},
             },
         )
 
 
-def _call(work: object) -> Values:
+def _call(work: Options) -> Values:
     """What was asked of the picture, without what another picture has otherwise."""
-    assert isinstance(work, dict)  # noqa: S101 - a TypedDict
-    kept = ("width", "height", "guidance")
-    return {name: work[name] for name in kept if work.get(name) is not None}
+    asked = {"width": work.get("width"), "height": work.get("height"), "guidance": work.get("guidance")}
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _schedule(proof: ProvedReuse | None) -> Values:
+    """The orders that were measured: a number of calls would be another schedule once the bundle is tuned anew."""
+    return {} if proof is None else {"reuse": list(proof.orders)}

@@ -23,7 +23,7 @@ class PlannedSettings:
     Attributes:
         bundle: The bundle's name.
         path: Where it was.
-        fingerprint: Its fingerprint, see ``Pipeline.fingerprint``.
+        fingerprint: Its fingerprint, see ``Bundle.fingerprint``.
         load: What ``edgediff.load`` takes.
         call: What a call of the pipeline takes.
     """

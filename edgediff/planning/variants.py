@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, final
 
 from edgediff.api import load, open_bundle
 from edgediff.bench.request import AS_EXPORTED, Case, Request, resolve
 from edgediff.planning.knobs import Values, Work, call_options, settings_to_measure
+from edgediff.planning.proofs import proof_of
 from edgediff_runtimes.bundle import Bundle, ProvedReuse
 from edgediff_runtimes.bundle.bundle import MODEL_INDEX
 from edgediff_runtimes.engines import engine_for, other_engines
 from edgediff_runtimes.errors import BundleError, DeviceError, EdgediffError, SettingError
 from edgediff_runtimes.placement import ByRole
-from edgediff_runtimes.running.reusing import reuse_of
-from edgediff_runtimes.running.schedules import sampler_for
 from edgediff_runtimes.settings import Settings
 
 _Place: TypeAlias = tuple[str, ByRole[str], ByRole[str]]  # engine, device, execution
@@ -60,7 +58,6 @@ class Variant:
     Attributes:
         name: What tells its bundle from the others.
         case: Bundle and placement.
-        fingerprint: The bundle's, see ``Pipeline.fingerprint``.
         work: What is to be drawn with the bundle.
         run_steps: Steps that a run makes, by the number that is asked for: some samplers make one more.
         values: Of the measured knobs.
@@ -69,7 +66,6 @@ class Variant:
 
     name: str
     case: Case = field(repr=False)
-    fingerprint: str
     work: Work = field(repr=False)
     run_steps: Mapping[int | None, int]
     values: Values
@@ -158,24 +154,17 @@ def _of_place(name: str, text: str, asked: Asked, place: _Place) -> Iterator[Var
             with pipeline.stream(case.prompt, **options) as run:
                 run_steps[number] = run.total_steps
                 settings.append(run.settings)
-        fingerprint = pipeline.fingerprint
     proofs = {number: _proofs(case.bundle, one) for number, one in zip(run_steps, settings, strict=True)}
     work = Work(case.bundle, settings[0], tuple(run_steps), proofs)
     for values in settings_to_measure(work):
-        yield Variant(name, case, fingerprint, work, run_steps, values, asked.threads)
+        yield Variant(name, case, work, run_steps, values, asked.threads)
 
 
 def _proofs(bundle: Bundle, settings: Settings) -> dict[int, ProvedReuse]:
     """The schedules of reuse that a bundle proves for a run, by the network calls that they make."""
-    manifest = bundle.manifest
-    sampler = sampler_for(manifest.recipe.first, settings, manifest.scheduler)
-    found: dict[int, ProvedReuse] = {}
-    for calls in {len(proof.schedule.made) for proof in manifest.reuse}:
-        with contextlib.suppress(SettingError):  # not this model, this sampler, or so few calls
-            reuse = reuse_of(manifest, replace(settings, reuse=calls), [sampler], strict=False)
-            if reuse is not None and reuse.proof is not None:
-                found[calls] = reuse.proof
-    return found
+    numbers = {len(proof.schedule.made) for proof in bundle.manifest.reuse}
+    proofs = {calls: proof_of(bundle.manifest, settings, calls) for calls in numbers}
+    return {calls: proof for calls, proof in proofs.items() if proof is not None}
 
 
 def _opened(text: str) -> Bundle:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import warnings
 import weakref
@@ -226,9 +225,8 @@ class Pipeline:
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that change with any of the bundle's files, and not with what it is tuned for."""
-        manifest = replace(self.bundle.manifest, reuse=())  # of which a picture carries what it was drawn by
-        return hashlib.sha256(manifest.to_json().encode()).hexdigest()[:16]
+        """The bundle's, see ``Bundle.fingerprint``: sixteen hexadecimal digits."""
+        return self.bundle.fingerprint
 
     def cancel(self) -> None:
         """End all runs in progress, also inside a step; they raise ``Cancelled``. Later runs are not touched."""

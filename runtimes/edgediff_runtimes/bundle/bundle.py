@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
@@ -72,6 +72,12 @@ class Bundle:
                 bundle.locate(f"{tokenizer.path}/{name}")
         bundle.check_wires()
         return bundle
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that change with any of the files, and not with what the bundle is tuned for."""
+        manifest = replace(self.manifest, reuse=())  # of which a picture carries what it was drawn by
+        return hashlib.sha256(manifest.to_json().encode()).hexdigest()[:16]
 
     def files(self) -> Iterator[FileEntry]:
         """Every file of every component and tokenizer, the card, the vocabulary, and the record of the quality."""

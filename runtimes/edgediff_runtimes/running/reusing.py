@@ -133,9 +133,12 @@ def _is_of(proof: ProvedReuse, settings: Settings, manifest: Manifest) -> bool:
 
 
 def _of_any_picture(settings: Settings) -> Settings:
-    """Settings without what says what is shown, from which noise, how many, and in how much memory."""
+    """Settings without what no proof depends on: what is shown, from which noise, how many, and how it is decoded.
+
+    Predictions are of the samples before the decode: tiles or a small decoder change both pictures alike.
+    """
     plain = replace(settings, prompts=(), negative_prompts=(), images_per_prompt=1, seed=0, noise="")
-    return replace(plain, tile=None, reuse="off")
+    return replace(plain, tile=None, decoder=None, reuse="off")
 
 
 def why_not(manifest: Manifest, settings: Settings, sampler: Sampler, *, stages: int) -> str | None:

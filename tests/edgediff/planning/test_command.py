@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
@@ -10,6 +11,7 @@ from PIL import Image
 
 import edgediff
 from edgediff.planning import measuring
+from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.compiled_cache import cache_folder
 from edgediff_runtimes.errors import BudgetError, EngineError, SettingError
 
@@ -134,19 +136,51 @@ def test_the_command_line_goes_before_a_plan(planned, command, tmp_path):
     assert (given["residency"], given["settings"]["steps"]) == ("resident", 3)
 
 
-@pytest.mark.filterwarnings("default")  # the command shows them
-def test_reuse_is_of_the_settings_that_it_was_planned_for(tuned, command, tmp_path):
-    with edgediff.load(tuned) as pipeline:
-        known = {"name": "tuned", "path": str(tuned), "fingerprint": pipeline.fingerprint}
-    values = {"format": "edgediff-plan", "format_version": "1.0", "bundle": known, "load": {}, "call": {"reuse": 6}}
+@pytest.fixture
+def reusing(tuned, tmp_path):
+    """Options of ``edgediff run`` that draw by a plan of the tuned bundle with six calls, of the two that it proves."""
+    bundle = Bundle.open(tuned)
+    known = {"name": "tuned", "path": str(tuned), "fingerprint": bundle.fingerprint}
+    (orders,) = (list(proof.orders) for proof in bundle.manifest.reuse if len(proof.schedule.made) == 6)
+    call = {"reuse": orders}
+    values = {"format": "edgediff-plan", "format_version": "1.0", "bundle": known, "load": {}, "call": call}
     (tmp_path / "p.json").write_text(json.dumps(values), "utf-8")
-    plan = ("--plan", tmp_path / "p.json", "--json", "--overwrite", "-o", tmp_path / "a.png")
-    (planned,) = json.loads(command("run", "a", *plan, "--seed", "1").out)
-    assert planned["computed"]["unet"]["calls"] == 6
-    other = command("run", "a", *plan, "--steps", "12")
+    return "--plan", tmp_path / "p.json", "--json", "--overwrite", "-o", tmp_path / "a.png"
+
+
+@pytest.mark.parametrize(
+    "own", [(), ("--steps", "20"), ("--guidance", "5", "--seed", "1", "--negative", "b"), ("-n", "2")]
+)
+def test_a_plan_draws_by_its_schedule_also_where_its_own_values_are_repeated(reusing, command, own):
+    done = command("run", "a", *reusing, *own)
+    assert "all network calls are made" not in done.err
+    for report in json.loads(done.out):
+        assert report["computed"]["unet"]["calls"] == 6
+        assert report["reuse"]["schedule"] == "proved"
+
+
+@pytest.mark.filterwarnings("default")  # the command shows them
+def test_with_other_settings_than_the_plans_all_calls_are_made(reusing, command):
+    other = command("run", "a", *reusing, "--steps", "12")
     assert "all network calls are made" in other.err
     (full,) = json.loads(other.out)
     assert full["computed"]["unet"]["calls"] == 12
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_schedule_that_the_bundle_proves_no_more_is_not_drawn(reusing, tuned, command):
+    manifest = Bundle.open(tuned).manifest
+    (kept,) = (proof for proof in manifest.reuse if len(proof.schedule.made) == 4)
+    text = dataclasses.replace(manifest, reuse=(kept,)).to_json()
+    before = (tuned / "edgediff.json").read_text("utf-8")
+    try:
+        (tuned / "edgediff.json").write_text(text, "utf-8")
+        done = command("run", "a", *reusing)
+    finally:
+        (tuned / "edgediff.json").write_text(before, "utf-8")
+    assert "the bundle does not prove the plan's reuse" in done.err
+    (full,) = json.loads(done.out)
+    assert full["computed"]["unet"]["calls"] == 20
 
 
 def test_a_plan_of_another_bundle_is_refused(planned, bundle_copy, command, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from edgediff.planning.knobs import Work, settings_to_measure
 from edgediff.planning.measuring import Measured
 from edgediff.planning.predicting import candidates
+from edgediff.planning.proofs import proof_of
 from edgediff.planning.variants import Asked, variants
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.errors import DeviceError, SettingError
@@ -28,7 +29,18 @@ def test_reuse_is_chosen_where_it_is_proved(tuned, figures):
     assert six.time_s == pytest.approx(2.0 + 3.0 + 1.5 + 19 * 0.1 + 5 * 0.9)
     assert four.time_s < six.time_s
     assert [one.psnr_db for one in (full, six, four)] == [120.0, pytest.approx(50.0), pytest.approx(40.0)]
-    assert (full.settings["call"], four.settings["call"]) == ({}, {"reuse": 4})
+    proofs = {len(proof.schedule.made): list(proof.orders) for proof in found[0].work.bundle.manifest.reuse}
+    assert (full.settings["call"], four.settings["call"]) == ({}, {"reuse": proofs[4]})
+
+
+@pytest.mark.parametrize("decode", [{"decoder": "tiny"}, {"tile": 32}, {"decoder": "tiny", "seed": 7}])
+def test_a_proof_does_not_depend_on_how_a_sample_is_decoded(tuned, decode):
+    manifest = Bundle.open(tuned).manifest
+    settings = resolve_settings(manifest.recipe, manifest.defaults, "a", {}, image_size=None)
+    for reuse in (6, manifest.reuse[1].orders):
+        assert proof_of(manifest, dataclasses.replace(settings, **decode), reuse) == manifest.reuse[1]
+    assert proof_of(manifest, dataclasses.replace(settings, steps=12), 6) is None
+    assert proof_of(manifest, settings, 5) is None
 
 
 @pytest.mark.parametrize("options", [{"steps": (10,)}, {"guidance": 7.5}, {"size": (128, 128)}])
