@@ -98,8 +98,7 @@ def resolve_settings(
     sampler_options = checks.sampler_options(_or(options.get("sampler_options"), {}))
     width, height = checks.size(stage.space, defaults, options, image_size)
     strength, encode = checks.start(options, image_size, default=stage.schedule.default_strength)
-    decoder = checks.decoder(options.get("decoder"), recipe)
-    uses = recipe.run_of(task, tiny=decoder == "tiny")
+    uses = recipe.run_of(task, tiny=options.get("decoder") == "tiny")
     settings = Settings(
         prompts=prompts,
         negative_prompts=checks.negatives(stage.guidance, options.get("negative_prompt"), prompts, guided=guided),
@@ -116,16 +115,15 @@ def resolve_settings(
         strength=strength,
         encode=encode,
         tile=checks.tile(options.get("tile"), stage.space, width=width, height=height, spare=lambda: spare(uses)),
-        decoder=decoder,
+        decoder=checks.decoder(options.get("decoder"), recipe),
         task=task,
         guided=guided,
         reuse=checks.reuse(_or(options.get("reuse"), "off")),
         guidance_interval=checks.guidance_interval(options.get("guidance_interval"), guided=guided),
         reuse_guidance=checks.reuse_guidance(_or(options.get("reuse_guidance"), 1), guided=guided),
     )
-    settings = replace(settings, choices=_choices(recipe, options, settings))
     checks.memory(settings.batch, width, height)
-    return settings
+    return replace(settings, choices=_choices(recipe, options, settings))
 
 
 def settings_of(stage: Stage, settings: Settings) -> Settings:
