@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import TracebackType
@@ -11,12 +10,10 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from edgediff.api import load, open_bundle
+from edgediff.api import load
 from edgediff.bench.memory import memory_of
 from edgediff.bench.timed_engine import CallLog, TimedEngine
 from edgediff_runtimes.engines import get_engine
-from edgediff_runtimes.placement import Placement, named_engines
-from edgediff_runtimes.quality import Runner
 from edgediff_runtimes.quality.measures import psnr_db
 
 if TYPE_CHECKING:
@@ -60,6 +57,7 @@ class Laps:
         self._begin: int | None = None
         self._most = 0
         self._in_use = ""
+        self._lock = threading.Lock()  # a sample belongs to the lap in which it is taken
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._sample, name="edgediff-laps", daemon=True)
 
@@ -76,18 +74,24 @@ class Laps:
 
     def end(self, what: str, role: str = "") -> None:
         """End a lap and begin the next one; see ``CallLog.on_end``."""
-        begin, now = self._begin, _private()
         if what == "rest":
             what, role = ("use", self._in_use) if self._in_use else ("rest", "")
         else:
             self._in_use = "" if what == "free" else role
-        if begin is not None and now is not None:
-            self.done.append(Lap(what, role, begin, max(begin, self._most, now), now))
-        self._begin, self._most = now, 0
+        with self._lock:
+            begin, now = self._begin, _private()
+            if begin is not None and now is not None:
+                self.done.append(Lap(what, role, begin, max(begin, self._most, now), now))
+            self._begin, self._most = now, 0
+
+    def sample(self) -> None:
+        """Look at the memory once; a thread does so as long as the block runs."""
+        with self._lock:
+            self._most = max(self._most, _private() or 0)
 
     def _sample(self) -> None:
         while not self._ended.wait(_SAMPLE_S):
-            self._most = max(self._most, _private() or 0)
+            self.sample()
 
 
 def _private() -> int | None:
@@ -101,8 +105,6 @@ def short_runs(job: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         ``runs``: for each work times, calls, laps, and the distance of its picture from the first work's.
     """
-    if not job["works"]:
-        return _only_loaded(job)
     log, names = CallLog(), job["placement"]["engine"]
     timed = {name: TimedEngine(get_engine(name), log) for name in set(names.values())}
     placement = {**job["placement"], "engine": {role: timed[name] for role, name in names.items()}}
@@ -114,24 +116,6 @@ def short_runs(job: Mapping[str, Any]) -> dict[str, Any]:
             pictures.append(picture)
             runs.append({**run, "psnr_db": psnr_db(picture, pictures[0]) if len(pictures) > 1 else None})
     return {"runs": runs}
-
-
-def _only_loaded(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Load every graph that draws, one after the other: an engine then keeps what it compiled.
-
-    Returns:
-        ``loads_s``: seconds by role.
-    """
-    asked = {name: value for name, value in job["placement"].items() if name != "residency"}
-    bundle = open_bundle(job["bundle"])
-    runner = Runner(bundle, Placement(**{**asked, "engine": named_engines(asked["engine"])}))
-    loads: dict[str, float] = {}
-    for role in bundle.manifest.recipe.drawing:
-        began = time.perf_counter()
-        session = runner.load(role)
-        loads[role] = time.perf_counter() - began
-        session.close()
-    return {"loads_s": loads}
 
 
 def _run(pipeline: Pipeline, log: CallLog, prompt: str | None, options: dict[str, Any]) -> tuple[dict[str, Any], Any]:
@@ -150,5 +134,4 @@ def _run(pipeline: Pipeline, log: CallLog, prompt: str | None, options: dict[str
         "calls_s": calls,
         "laps": [asdict(lap) for lap in laps.done],
         "executions": {role: how.execution for role, how in result.computed.items()},
-        "rescued": sum(how.rescued for how in result.computed.values()),
     }, np.asarray(result.images[0].convert("RGB"))

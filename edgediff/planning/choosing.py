@@ -9,7 +9,7 @@ from typing import Any, final
 
 from edgediff.planning.budget import Budget
 from edgediff.planning.candidates import Candidate
-from edgediff_runtimes.plain import readable_bytes
+from edgediff_runtimes.plain import readable_bytes, readable_seconds
 from edgediff_runtimes.quality.claims import CEILING_DB
 
 # What a dB asked for and not had weighs beside memory and time that are too much: 6 dB are a factor of two.
@@ -39,7 +39,7 @@ class Trade:
         time_s: How much longer a picture takes with the chosen one.
         next_time_s: Likewise of a further picture.
         memory_bytes: How much more memory it takes; None where one is not known.
-        psnr_db: How much nearer to fp32 its pictures are; None where one is not known or both are exact.
+        psnr_db: How much nearer to fp32 its pictures are; None where one is not known or both are alike.
     """
 
     name: str
@@ -122,7 +122,7 @@ def _faults(one: Candidate, budget: Budget) -> list[str]:
         elif one.memory_bytes > budget.memory:
             found.append(f"{readable_bytes(one.memory_bytes)} of memory, at most {readable_bytes(budget.memory)} asked")
     if budget.latency is not None and one.time_s > budget.latency:
-        found.append(f"{one.time_s:.3g} s, at most {budget.latency:.3g} s asked")
+        found.append(f"{readable_seconds(one.time_s)}, at most {readable_seconds(budget.latency)} asked")
     if budget.min_psnr is not None:
         if one.psnr_db is None:
             found.append(f"quality not proven ({one.unproven})")

@@ -1,12 +1,7 @@
-"""Variants measured, each in processes of its own; what was found is kept for the next plan on this machine.
-
-Figures are kept in ``plans`` of the user's cache folder (see ``compiled_cache``), a small JSON file for each variant,
-under a digest of bundle, placement, work, machine and versions. A file appears whole; what cannot be read is measured.
-"""
+"""Variants measured, each in processes of its own; what was found is kept for the next plan on this machine."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import tempfile
@@ -19,16 +14,15 @@ from typing import Any, final
 from edgediff.bench.busy import others_share, processor_time
 from edgediff.bench.machine import describe_machine
 from edgediff.bench.measuring import run_job
+from edgediff.bench.watch import Watched
 from edgediff.planning.figures import Figures, figures_of
+from edgediff.planning.kept import KeptFigures
 from edgediff.planning.knobs import call_options, load_options
 from edgediff.planning.variants import Excluded, Variant
-from edgediff.targets import write_whole
-from edgediff_runtimes.compiled_cache import cache_folder
-from edgediff_runtimes.errors import EdgediffError, EngineError
-from edgediff_runtimes.plain import readable_bytes
-from edgediff_runtimes.untrusted.documents import read_json
+from edgediff_runtimes.errors import EngineError
+from edgediff_runtimes.plain import readable_bytes, readable_seconds
 
-_VERSION = 2  # of what is kept and how it is measured
+_VERSION = 3  # of what is kept and how it is measured
 # A variant whose processes are quick is measured again, so that a slow moment of the machine does not decide.
 _ROUNDS, _ENOUGH_S = 3, 4.0
 _OF_THE_MACHINE = ("cpu", "cores", "memory_bytes", "system", "architecture", "packages")
@@ -61,31 +55,33 @@ def measure(
     at_most_s: float,
     fresh: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
-) -> tuple[list[Measured], list[Excluded], float | None]:
+) -> tuple[list[Measured], list[Excluded]]:
     """Measure variants in their order; may be interrupted at any time, and keeps what was measured until then.
 
     Args:
         variants: What to measure.
-        at_most_s: Seconds after which no further variant is begun; those that are kept are taken all the same.
+        at_most_s: Seconds after which no further variant is begun, unless there is nothing yet to choose from; those
+            that are kept are taken all the same.
         fresh: Measure also what is kept.
         on_progress: Told before every variant, and at the end.
 
     Returns:
-        What was measured, what was not and why, and the share of the machine that others took (None: not known).
+        What was measured, and what was not and why.
     """
     measured: list[Measured] = []
     excluded: list[Excluded] = []
-    began, before = time.monotonic(), processor_time()
+    began, kept = time.monotonic(), KeptFigures.of_user()
     with tempfile.TemporaryDirectory(prefix="edgediff-plan-") as folder:
         compiled = _Compiled(Path(folder))
         for index, variant in enumerate(variants):
             on_progress(Progress(index, len(variants), label(variant), measured[-1] if measured else None))
-            place = _place(variant)
-            found = None if fresh else _kept(place)
+            name, roles = _name(variant), variant.work.bundle.manifest.components
+            found = None if fresh else kept.read(name, roles=roles)
             if found is not None:
                 measured.append(Measured(variant, found, kept=True))
-            elif time.monotonic() - began > at_most_s:
-                excluded.append(Excluded(label(variant), f"not measured: {at_most_s:.0f} s of measuring were over"))
+            elif measured and time.monotonic() - began > at_most_s:
+                reason = f"not measured: {readable_seconds(at_most_s)} of measuring were over"
+                excluded.append(Excluded(label(variant), reason))
             else:
                 try:
                     found = _measured(variant, compiled)
@@ -93,9 +89,9 @@ def measure(
                     excluded.append(Excluded(label(variant), error.sentence))
                     continue
                 measured.append(Measured(variant, found, kept=False))
-                _keep(place, found)
+                kept.keep(name, found)
     on_progress(Progress(len(variants), len(variants), "", measured[-1] if measured else None))
-    return measured, excluded, others_share(before, processor_time())
+    return measured, excluded
 
 
 def label(variant: Variant) -> str:
@@ -111,7 +107,8 @@ def in_words(one: Measured) -> str:
     figures = one.figures
     peak = "memory not known" if figures.memory_bytes is None else readable_bytes(figures.memory_bytes)
     kept = " (measured before)" if one.kept else ""
-    return f"{label(one.variant)}: load {figures.load_s:.3g} s, a step {figures.step_s:.3g} s, {peak}{kept}"
+    load, step = readable_seconds(figures.load_s), readable_seconds(figures.step_s)
+    return f"{label(one.variant)}: load {load}, a step {step}, {peak}{kept}"
 
 
 @final
@@ -121,25 +118,33 @@ class _Compiled:
 
     Attributes:
         folder: Where they are.
-        first_s: By placement: seconds of loading all graphs for the first time, None where nothing is kept.
+        first_s: By bundle and place: seconds of loading all graphs while the engine compiled and kept them.
     """
 
     folder: Path
-    first_s: dict[str, float | None] = field(default_factory=dict)
+    first_s: dict[str, float] = field(default_factory=dict)
 
-    def first_load_s(self, variant: Variant, job: dict[str, Any]) -> float | None:
-        """Have all graphs compiled that are not; see ``first_s``."""
-        placement = {name: value for name, value in job["placement"].items() if name != "residency"}
-        key = json.dumps([variant.work.bundle.fingerprint, placement], sort_keys=True)
-        if key not in self.first_s:
-            before = self._files()
-            answer, _ = run_job({**job, "works": []}, label(variant), compiled=self.folder)
-            kept = self._files() != before
-            self.first_s[key] = sum(answer["result"]["loads_s"].values()) if kept else None
-        return self.first_s[key]
+    def run(self, variant: Variant, job: dict[str, Any]) -> tuple[dict[str, Any], Watched]:
+        """Have a job done; where an engine compiled anything for it, once more, with that at hand."""
+        there = self._files()
+        answered = run_job(job, label(variant), compiled=self.folder)
+        if self._files() != there:
+            loads = answered[0]["result"]["runs"][0]["loads_s"]
+            self.first_s.setdefault(_compiled_as(variant), sum(loads.values()))
+            answered = run_job(job, label(variant), compiled=self.folder)
+        return answered
+
+    def first_load_s(self, variant: Variant) -> float | None:
+        """See ``first_s``; None where nothing was kept."""
+        return self.first_s.get(_compiled_as(variant))
 
     def _files(self) -> set[Path]:
         return {path for path in self.folder.glob("compiled/*") if not path.name.startswith(".")}
+
+
+def _compiled_as(variant: Variant) -> str:
+    """What tells graphs that are compiled from others: how memory is saved does not."""
+    return json.dumps([variant.work.bundle.fingerprint, variant.placement], sort_keys=True)
 
 
 def _measured(variant: Variant, compiled: _Compiled) -> Figures:
@@ -156,12 +161,13 @@ def _measured(variant: Variant, compiled: _Compiled) -> Figures:
     }
     network = {role for role, duty in variant.work.bundle.manifest.recipe.duties.items() if duty == "network"}
     rounds: list[dict[str, Any]] = []
-    first_load_s, spent = compiled.first_load_s(variant, job), 0.0
+    before, spent = processor_time(), 0.0
     while not rounds or (len(rounds) < _ROUNDS and spent < _ENOUGH_S):
-        answer, watched = run_job(job, label(variant), compiled=compiled.folder)
+        answer, watched = compiled.run(variant, job)
         rounds.append(answer["result"])
         spent += watched.seconds
-    return figures_of(rounds, network=network, first_load_s=first_load_s)
+    others = others_share(before, processor_time())
+    return figures_of(rounds, network=network, first_load_s=compiled.first_load_s(variant), others_share=others)
 
 
 def machine() -> dict[str, Any]:
@@ -170,11 +176,8 @@ def machine() -> dict[str, Any]:
     return {name: described[name] for name in _OF_THE_MACHINE}
 
 
-def _place(variant: Variant) -> Path | None:
-    """The file of a variant's figures; None where there is no place for a cache."""
-    folder = cache_folder()
-    if folder is None:
-        return None
+def _name(variant: Variant) -> str:
+    """What a variant's figures are kept under: a digest of all that they hang on."""
     on = {
         "version": _VERSION,
         "fingerprint": variant.work.bundle.fingerprint,
@@ -185,21 +188,4 @@ def _place(variant: Variant) -> Path | None:
         "settings": asdict(variant.work.settings) | {"steps": None, "seed": None},
         "machine": machine(),
     }
-    digest = hashlib.sha256(json.dumps(on, sort_keys=True, default=str).encode()).hexdigest()[:32]
-    return folder / "plans" / f"{digest}.json"
-
-
-def _kept(place: Path | None) -> Figures | None:
-    if place is None:
-        return None
-    try:
-        return Figures.read(read_json(place, name=place.name, printable=True))
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-def _keep(place: Path | None, figures: Figures) -> None:
-    if place is not None:
-        with contextlib.suppress(OSError, EdgediffError):  # a plan needs no cache
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(place, json.dumps(figures.written(), indent=1))
+    return hashlib.sha256(json.dumps(on, sort_keys=True, default=str).encode()).hexdigest()[:32]

@@ -16,7 +16,7 @@ from edgediff.planning.measuring import Measured, machine
 from edgediff.planning.settings_file import PlannedSettings, write_settings
 from edgediff.planning.variants import Excluded
 from edgediff.targets import check_target, write_whole
-from edgediff_runtimes.plain import readable_bytes
+from edgediff_runtimes.plain import readable_bytes, readable_seconds
 from edgediff_runtimes.quality.measures import MAX_DB
 
 _FORMAT, _FORMAT_VERSION = "edgediff-plan-report", "1.0"
@@ -35,7 +35,6 @@ class Plan:
         candidates: All of them.
         measured: The figures that they were worked out from.
         excluded: What was not measured, and why.
-        others_share: Share of the machine, 0 to 1, that others took while it was measured; None: not known.
     """
 
     budget: Budget
@@ -43,7 +42,6 @@ class Plan:
     candidates: tuple[Candidate, ...] = field(repr=False)
     measured: tuple[Measured, ...] = field(repr=False)
     excluded: tuple[Excluded, ...] = ()
-    others_share: float | None = None
 
     @property
     def bundle(self) -> str:
@@ -62,11 +60,15 @@ class Plan:
 
     def doubts(self) -> list[str]:
         """Why its figures are not to be trusted, in sentences; empty where nothing speaks against them."""
-        if self.others_share is None or self.others_share <= BUSY:
+        shares = [one.figures.others_share or 0.0 for one in self.measured]
+        busy = [share for share in shares if share > BUSY]
+        if not busy:
             return []
-        return [
-            f"the machine was busy: other programs took {self.others_share:.0%} of its processors; times are too long"
-        ]
+        doubt = (
+            f"the machine was busy as {len(busy)} of {len(shares)} variants were measured: other programs took up to "
+            f"{max(busy):.0%} of its processors; their times are too long, and with `fresh` they are measured anew"
+        )
+        return [doubt]
 
     def save_settings(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the settings that ``edgediff run --plan`` reads.
@@ -92,7 +94,7 @@ class Plan:
             "format": _FORMAT,
             "format_version": _FORMAT_VERSION,
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "machine": {**machine(), "others_share": self.others_share},
+            "machine": machine(),
             "budget": asdict(self.budget),
             "fits": choice.fits,
             "excess": choice.excess or None,
@@ -132,16 +134,12 @@ def described(one: Candidate) -> str:
 
 def figures_in_words(one: Candidate) -> str:
     """``2.3 s a picture, 1.1 s a further one, 85 MB, as exact as fp32``: what it is worth."""
-    further = f"{seconds(one.next_time_s)} a further one"
-    known = f"{seconds(one.time_s)} a picture, {further}, {memory(one)}, {quality(one)}"
+    further = f"{readable_seconds(one.next_time_s)} a further one"
+    known = f"{readable_seconds(one.time_s)} a picture, {further}, {memory(one)}, {quality(one)}"
     if one.first_time_s is None or one.first_time_s <= one.time_s:
         return known
-    return f"{known}; the very first one on a machine takes {seconds(one.first_time_s)}, while graphs are compiled"
-
-
-def seconds(amount: float) -> str:
-    """Three figures and the unit."""
-    return f"{amount:.3g} s"
+    first = readable_seconds(one.first_time_s)
+    return f"{known}; the very first one on a machine takes {first}, while graphs are compiled"
 
 
 def memory(one: Candidate) -> str:

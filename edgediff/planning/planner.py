@@ -11,12 +11,12 @@ from edgediff.bench.request import AS_EXPORTED
 from edgediff.planning.budget import Budget
 from edgediff.planning.choosing import choose
 from edgediff.planning.measuring import Progress, measure
-from edgediff.planning.plan import Plan, described, figures_in_words, seconds
+from edgediff.planning.plan import Plan, described, figures_in_words
 from edgediff.planning.predicting import candidates
 from edgediff.planning.variants import Asked, variants
 from edgediff_runtimes.errors import BudgetError, EngineError, SettingError
 from edgediff_runtimes.placement import ByRole
-from edgediff_runtimes.plain import as_finite, readable_bytes
+from edgediff_runtimes.plain import as_finite, readable_bytes, readable_seconds
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # typing's own came with Python 3.11
@@ -75,7 +75,7 @@ def plan(
         min_psnr: Least mean PSNR against fp32 in dB, as manifests prove it.
         prefer: What is best among what keeps to these: ``quality``, ``time`` or ``memory``; default: the first of them
             without a limit, else ``time``.
-        at_most_s: Seconds after which nothing further is measured.
+        at_most_s: Seconds after which nothing further is measured, once there is anything to choose from.
         fresh: Measure also what was measured before.
         on_progress: Told before each measurement, with what the last one gave.
         **choices: What is drawn, and what there is to choose from, see ``PlanKeywords``.
@@ -94,11 +94,11 @@ def plan(
     if limit is None or limit <= 0:
         raise SettingError("at_most_s", got=at_most_s, expected="a number of seconds above 0")
     listed, refused = variants(_asked(bundles, choices))
-    measured, failed, others = measure(listed, at_most_s=limit, fresh=fresh, on_progress=on_progress)
+    measured, failed = measure(listed, at_most_s=limit, fresh=fresh, on_progress=on_progress)
     if not measured:
         raise EngineError(f"nothing could be measured: {failed[0].name}: {failed[0].reason}")
     found = candidates(measured)
-    made = Plan(budget, choose(found, budget), tuple(found), tuple(measured), (*refused, *failed), others)
+    made = Plan(budget, choose(found, budget), tuple(found), tuple(measured), (*refused, *failed))
     if not made.choice.fits:
         raise BudgetError(_impossible(made), nearest=made)
     return made
@@ -135,7 +135,7 @@ def _several(given: str | Sequence[T] | None) -> tuple[T | str, ...]:
 def _impossible(made: Plan) -> str:
     budget, nearest = made.budget, made.choice.plan
     limits = [] if budget.memory is None else [readable_bytes(budget.memory)]
-    limits += [] if budget.latency is None else [seconds(budget.latency)]
+    limits += [] if budget.latency is None else [readable_seconds(budget.latency)]
     limits += [] if budget.min_psnr is None else [f"{budget.min_psnr:g} dB"]
     known = f"{described(nearest)}, with {figures_in_words(nearest)}"
     return f"no plan keeps to {' and '.join(limits)}: the nearest is {known}"

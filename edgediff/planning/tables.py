@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from edgediff.planning.candidates import Candidate
 from edgediff.planning.choosing import Trade
-from edgediff.planning.plan import Plan, described, quality, seconds
-from edgediff_runtimes.plain import readable_bytes
+from edgediff.planning.plan import Plan, described, quality
+from edgediff_runtimes.plain import readable_bytes, readable_seconds
 
 COMPONENT_COLUMNS = (
     "component",
@@ -41,9 +41,9 @@ def component_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
                 case.engines[role].name,
                 case.devices[role].name,
                 one.figures.executions[role],
-                seconds(part.load_s),
-                seconds(part.first_call_s),
-                seconds(part.call_s),
+                readable_seconds(part.load_s),
+                readable_seconds(part.first_call_s),
+                readable_seconds(part.call_s),
                 _UNKNOWN if part.peak_bytes is None else readable_bytes(part.peak_bytes),
             )
 
@@ -71,7 +71,7 @@ def rejected_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
 def candidate_row(one: Candidate) -> tuple[str, ...]:
     """A candidate with its figures."""
     memory = _UNKNOWN if one.memory_bytes is None else readable_bytes(one.memory_bytes)
-    return described(one), seconds(one.time_s), seconds(one.next_time_s), memory, quality(one)
+    return described(one), readable_seconds(one.time_s), readable_seconds(one.next_time_s), memory, quality(one)
 
 
 def _value(value: object) -> str:

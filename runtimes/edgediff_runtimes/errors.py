@@ -15,7 +15,7 @@
     │   └── OutOfMemoryError         (MemoryError)         there is not enough memory
     ├── SettingError                 (ValueError)          a setting of a run cannot be applied
     │   └── SamplerError                                   ... because of the sampler or its schedule
-    ├── BudgetError              (ValueError)          no plan keeps to what was asked for
+    ├── BudgetError                  (ValueError)          no plan keeps to what was asked for
     ├── ImageError                   (ValueError)          a picture cannot be read or written
     ├── NonFiniteError               (ArithmeticError)     a component returned NaN or infinity
     ├── HubError                     (OSError)             a model cannot be fetched from the hub

@@ -51,6 +51,11 @@ def as_seconds(text: str) -> float | None:
     return float(match[1]) * _SECONDS[match[2].upper()] or None
 
 
+def readable_seconds(amount: float) -> str:
+    """``0.123 s``: three figures."""
+    return f"{amount:.3g} s"
+
+
 def readable_bytes(count: float) -> str:
     """``12.3 MB``: decimal units, three figures."""
     size = float(count)

@@ -55,6 +55,7 @@ def figures():
             "executions": {"unet": "f32"},
             "parts": {"unet": part},
             "rounds": 1,
+            "others_share": None,
         }
         return Figures(**{**known, **others})
 

@@ -10,6 +10,8 @@ from edgediff.planning.candidates import quality_of, seconds_of_steps, together
 from edgediff.planning.figures import Figures, figures_of
 from edgediff.planning.knobs import KNOBS, Work, call_options, load_options, settings_to_measure, settings_to_predict
 from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.errors import ManifestError
+from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.quality.measures import MAX_DB
 from edgediff_runtimes.settings.resolve import resolve_settings
 
@@ -109,7 +111,6 @@ def _round(factor, *, peak):
         "calls_s": {"text_encoder": [0.2 * factor], "unet": [1.4 * factor, 0.9 * factor, 1.1 * factor]},
         "laps": [_lap("load", "text_encoder", 300), _lap("use", "unet", peak)],
         "executions": {"text_encoder": "f32", "unet": "f32"},
-        "rescued": 0,
         "psnr_db": None,
     }
     return {"runs": [run]}
@@ -117,7 +118,10 @@ def _round(factor, *, peak):
 
 def test_figures_are_medians_but_memory_is_the_most():
     found = figures_of(
-        [_round(1, peak=800), _round(9, peak=900), _round(1, peak=850)], network={"unet"}, first_load_s=7
+        [_round(1, peak=800), _round(9, peak=900), _round(1, peak=850)],
+        network={"unet"},
+        first_load_s=7,
+        others_share=0.1,
     )
     assert (found.load_s, found.first_load_s) == (2.0, 7)
     assert found.around_s == pytest.approx(8.0 - 2.0 - 3.7)
@@ -133,21 +137,46 @@ def test_of_graphs_that_stay_one_more_picture_counts():
     one = _round(1, peak=0)
     laps = [_lap("load", "unet", 300, end=300), _lap("use", "unet", 900, end=500), _lap("use", "vae", 800, end=750)]
     one["runs"][0]["laps"] = laps
-    assert figures_of([one], network={"unet"}, first_load_s=None).memory_bytes == 750 + 400
+    assert figures_of([one], network={"unet"}, first_load_s=None, others_share=None).memory_bytes == 750 + 400
     laps.append(_lap("free", "vae", 750, end=100))
-    assert figures_of([one], network={"unet"}, first_load_s=None).memory_bytes == 900
+    assert figures_of([one], network={"unet"}, first_load_s=None, others_share=None).memory_bytes == 900
 
 
 def test_memory_is_not_known_where_the_system_does_not_tell():
     one = _round(1, peak=1)
     one["runs"][0]["laps"] = []
-    found = figures_of([one], network={"unet"}, first_load_s=None)
+    found = figures_of([one], network={"unet"}, first_load_s=None, others_share=None)
     assert found.memory_bytes is None
     assert found.parts["unet"].peak_bytes is None
 
 
 def test_figures_are_kept_as_json(figures):
-    known = figures()
-    assert Figures.read(known.written()) == known
-    with pytest.raises((TypeError, KeyError)):
-        Figures.read({"load_s": 1.0})
+    known = figures(others_share=0.5, first_load_s=3.0, psnr_db=40.0)
+    assert Figures.read(Fields(known.written())) == known
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"load_s": "1"},
+        {"load_s": -1.0},
+        {"step_s": None},
+        {"first_step_s": 0.0},
+        {"first_step_s": True},
+        {"memory_bytes": "much"},
+        {"memory_bytes": 0},
+        {"psnr_db": "good"},
+        {"executions": ["f32"]},
+        {"executions": {"unet": 3}},
+        {"parts": {}},
+        {"parts": {"unet": 1}},
+        {"parts": {"vae": {"load_s": 1.0, "first_call_s": 1.0, "call_s": 1.0, "peak_bytes": None}}},
+        {"parts": {"unet": {"load_s": 1.0, "first_call_s": "x", "call_s": 1.0, "peak_bytes": None}}},
+        {"rounds": 0},
+        {"others_share": "half"},
+    ],
+    ids=str,
+)
+def test_other_values_are_refused(figures, spoilt):
+    with pytest.raises(ManifestError, match=f"`{next(iter(spoilt))}"):
+        Figures.read(Fields({**figures().written(), **spoilt}))
