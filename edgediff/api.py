@@ -39,6 +39,11 @@ def shipped_models() -> tuple[str, ...]:
     return tuple(sorted(path.name for path in _MODELS.iterdir() if path.is_dir())) if _MODELS.is_dir() else ()
 
 
+def is_shipped(bundle: Bundle) -> bool:
+    """Whether a bundle is one of those that came with the package, by whatever name it was opened."""
+    return bundle.path.resolve().parent == _MODELS.resolve()
+
+
 def open_bundle(bundle: str | Path) -> Bundle:
     """Open a bundle by the name of a shipped model, by its directory, or by its id on the hub.
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from edgediff.api import open_bundle
+from edgediff.api import is_shipped, open_bundle
 from edgediff.targets import check_target, write_whole
 from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle
 from edgediff_runtimes.engines import Engine
-from edgediff_runtimes.errors import BundleError
+from edgediff_runtimes.errors import BundleError, SettingError
+from edgediff_runtimes.hub import in_cache
 from edgediff_runtimes.placement import ByRole, Placement, named_engines
 from edgediff_runtimes.quality import OnProgress, Prompts, Runner, Subjects, held_out
 from edgediff_runtimes.quality.making import ignore
@@ -46,11 +47,11 @@ def tune(
 
     Calls that are left out are extrapolated from others (``reuse``, see ``docs/reuse.md``). A schedule is searched on
     some pictures and measured on others, against the run that makes all calls. ``reuse="auto"`` then takes it for runs
-    with the same settings, and ``verify`` measures it again. The manifest is replaced at once, at the end; without a
-    schedule that holds the floors it stays as it is.
+    with the same settings, and ``verify`` measures it again. The manifest is replaced at once, at the end: the schedule
+    takes the place of what was found before for the same settings. Without one that holds the floors it stays as it is.
 
     Args:
-        bundle: A directory, or the name of a shipped model.
+        bundle: A directory of your own: shipped models and what the hub's cache keeps are to be copied first.
         min_psnr: The least mean PSNR of the measured pictures against those of the run that makes all calls, in dB.
         min_worst: The least mean PSNR of the worst tenth of them; default: ``min_psnr``.
         steps: As in a run; default: the bundle's.
@@ -61,7 +62,7 @@ def tune(
         calibrate: Prompts, or a text file with one a line, that the search draws; default: ours.
         calibration_pictures: How many pictures it draws with them; default: one per prompt of yours, 12 of ours.
         evaluate: Prompts, or a text file, that are measured; none of the others. Default: ours.
-        evaluation_pictures: How many pictures are drawn with them; default: one per prompt.
+        evaluation_pictures: How many pictures are drawn with them, at least 10; default: one per prompt, or 10.
         trials: How many schedules the search may try, even ones among them; each draws its pictures, or the first
             few.
         engine: An engine or its name, for all components or by component; None: the default of the format.
@@ -73,7 +74,7 @@ def tune(
 
     Raises:
         SettingError: An option cannot be applied, nothing can be reused, or no schedule holds the floors.
-        BundleError: There is no bundle, or its manifest was derived.
+        BundleError: There is no bundle, its manifest was derived, or it is not the caller's own.
         EdgediffError: A picture cannot be drawn, or the manifest not written.
     """
     floors, budget = Floors.of(min_psnr, min_worst), at_least_one("trials", trials, STEPS)
@@ -86,10 +87,17 @@ def tune(
 
 
 _PICTURES = 12
+FEWEST_MEASURED = 10  # of fewer the worst tenth is no more than one picture's luck
 
 
 def _tunable(bundle: str | Path) -> Bundle:
     opened = open_bundle(bundle)
+    shared = "ships inside the package" if is_shipped(opened) else "lies in the hub's cache"
+    if is_shipped(opened) or in_cache(opened.path):
+        raise BundleError(
+            f"`{opened.path}` {shared}: expected a bundle of your own, into whose manifest a schedule is written",
+            hint="copy the directory and tune the copy",
+        )
     if opened.derived:
         raise BundleError(
             f"`{opened.path.name}` has no `{MANIFEST_NAME}`: expected one, into which a schedule is written",
@@ -113,7 +121,10 @@ def _drawn(
     if not ours.empty:
         evaluation = held_out(texts[1] or None, calibration=calibration, ours=ours.evaluation)
     searched = _count("calibration_pictures", calibration_pictures, len(texts[0]) or _PICTURES)
-    measured = _count("evaluation_pictures", evaluation_pictures, len(evaluation))
+    measured = _count("evaluation_pictures", evaluation_pictures, max(len(evaluation), FEWEST_MEASURED))
+    if measured < FEWEST_MEASURED:
+        expected = f"at least {FEWEST_MEASURED}, because fewer prove nothing of other pictures"
+        raise SettingError("evaluation_pictures", got=measured, expected=expected)
     return subjects_of(calibration, searched, calibration=True), subjects_of(evaluation, measured, calibration=False)
 
 

@@ -65,7 +65,7 @@ TRIALS = Section(
             ["--evaluation-pictures"],
             type=int,
             metavar="N",
-            help="Pictures to draw with them.  [default: one per prompt]",
+            help="Pictures to draw with them, at least 10.  [default: one per prompt, and at least 10]",
         ),
         click.Option(
             ["--trials"],
@@ -115,9 +115,9 @@ def command(
 ) -> None:
     """Find how few network calls are enough: the others are extrapolated from them.
 
-    BUNDLE is a directory, or the name of a shipped model. A schedule is searched on some pictures, measured on others
-    against the run that makes all calls, and written into the manifest, for `edgediff run --reuse auto` with the same
-    settings. Below the floors nothing is written.
+    BUNDLE is a directory of your own. A schedule is searched on some pictures, measured on others against the run that
+    makes all calls, and written into the manifest in the place of what was found before for the same settings, for
+    `edgediff run --reuse auto` with these. Below the floors nothing is written.
     """
     from edgediff.cli.progress import progress
     from edgediff.tuning import tune

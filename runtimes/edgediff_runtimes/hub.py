@@ -59,6 +59,11 @@ def snapshot(name: str, *, allow: Sequence[str], ignore: Sequence[str] = ()) -> 
         raise HubError(name, _reason(error) if reached else reason, hint=None) from error
 
 
+def in_cache(path: Path) -> bool:
+    """Whether a directory lies in the client's cache, whose files are not to be written to."""
+    return path.resolve().is_relative_to(_cache().resolve())
+
+
 def _reason(error: Exception) -> str:
     """Why a hub that takes connections did not give a model."""
     if type(error).__name__ in ("RepositoryNotFoundError", "GatedRepoError"):

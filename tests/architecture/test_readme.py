@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 import edgediff
-from edgediff_runtimes.sampling.reuse import FEWEST
-from edgediff_runtimes.tuning.runs import Runs, Subject
+from edgediff_runtimes.running.reusing import MADE_FOR_FEW
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -24,8 +23,7 @@ def test_the_readme_fits_one_screen_of_a_patient_reader():
     assert len(README.read_text(encoding="utf-8").split()) <= 700
 
 
-def test_the_model_that_is_tuned_can_be_tuned():
-    (name,) = re.findall(r"edgediff tune (\S+)", README.read_text(encoding="utf-8"))
-    with edgediff.load(name) as pipeline:
-        runs = Runs.of(pipeline, {}, Subject("a red apple", 0))
-    assert runs.calls > 2 * FEWEST
+def test_what_is_tuned_is_a_bundle_of_ones_own_and_of_as_many_steps_as_are_needed():
+    ((name, words),) = re.findall(r"edgediff tune (\S+) .* # (.*)", README.read_text(encoding="utf-8"))
+    assert name not in edgediff.shipped_models()
+    assert (MADE_FOR_FEW, "ten steps or more" in words) == (10, True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgediff_runtimes.bundle import PictureQuality, ProvedReuse, TenthSpread
 from edgediff_runtimes.errors import ManifestError
@@ -29,34 +28,43 @@ _ERROR = 0.25  # share by which rounding in another order may move the largest p
 @final
 @dataclass(slots=True)
 class Pictures:
-    """The pictures of some subjects when all calls are made, each drawn once, and how near others come."""
+    """How near schedules come, with the pictures of some subjects, to making all calls.
+
+    Attributes:
+        runs: What is drawn.
+        runner: Says which engine computes the runs.
+        subjects: What is drawn.
+        on_progress: Told ``(what, done, in all)`` before each picture.
+    """
 
     runs: Runs
+    runner: Runner
     subjects: Sequence[Subject]
     on_progress: OnProgress
-    _whole: list[NDArray[np.uint8]] = field(default_factory=list)
+    _proofs: dict[ReuseSchedule, ProvedReuse] = field(default_factory=dict)
 
-    def prove(self, schedule: ReuseSchedule, runner: Runner) -> ProvedReuse:
-        """Measure a schedule.
-
-        Args:
-            schedule: Of as many calls as a run has.
-            runner: Says which engine computes the runs.
+    def prove(self, schedule: ReuseSchedule) -> ProvedReuse:
+        """What is measured of a schedule, of as many calls as a run has; it is drawn once.
 
         Raises:
             EdgediffError: A picture cannot be drawn.
         """
+        if schedule not in self._proofs:
+            self._proofs[schedule] = self._measured(schedule)
+        return self._proofs[schedule]
+
+    def _measured(self, schedule: ReuseSchedule) -> ProvedReuse:
         pictures: list[PictureQuality] = []
         errors = [0.0]
         for index, subject in enumerate(self.subjects):
             self.on_progress(f"pictures by {len(schedule.made)} of {self.runs.calls} calls", index, len(self.subjects))
-            whole = self._of_all_calls(index)
+            whole = self.runs.whole(subject).picture
             drawn, reusing, computed = self.runs.picture(subject, schedule)
             errors += reusing.errors
             figures = round(psnr_db(whole, drawn), _DB_DIGITS), round(ssim(whole, drawn), _SSIM_DIGITS)
             pictures.append(PictureQuality(subject.text, subject.seed, *figures))
         settings, network = self.runs.settings, self.runs.pipeline.bundle.manifest.recipe.network.role
-        engine = runner.engine_of(network)
+        engine = self.runner.engine_of(network)
         return ProvedReuse(
             orders=schedule.orders,
             steps=settings.steps or 0,
@@ -70,16 +78,10 @@ class Pictures:
             pictures=tuple(pictures),
             engine=engine.name,
             engine_version=engine.version,
-            device=runner.device_of(network),
+            device=self.runner.device_of(network),
             execution=computed.execution,
             threads=computed.threads,
         )
-
-    def _of_all_calls(self, index: int) -> NDArray[np.uint8]:
-        if index == len(self._whole):
-            total = self.runs.calls
-            self._whole.append(self.runs.picture(self.subjects[index], ReuseSchedule.even(total, total))[0])
-        return self._whole[index]
 
 
 def check_reuse(runner: Runner, claimed: ProvedReuse, *, on_progress: OnProgress) -> tuple[Figure, ...]:
@@ -104,7 +106,7 @@ def check_reuse(runner: Runner, claimed: ProvedReuse, *, on_progress: OnProgress
         if runs.calls != len(claimed.orders):
             expected = f"{runs.calls} entries, the network calls of such a run"
             raise ManifestError("reuse.orders", got=list(claimed.orders), expected=expected)
-        measured = Pictures(runs, subjects, on_progress).prove(claimed.schedule, runner)
+        measured = Pictures(runs, runner, subjects, on_progress).prove(claimed.schedule)
     return held(_figures(claimed, measured))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import final
 
@@ -19,7 +19,7 @@ from edgediff_runtimes.running.reusing import why_not
 from edgediff_runtimes.running.run import Run
 from edgediff_runtimes.running.schedules import sampler_for
 from edgediff_runtimes.sampling import Sampler
-from edgediff_runtimes.sampling.reuse import ReuseSchedule, Reusing
+from edgediff_runtimes.sampling.reuse import ReuseSchedule, Reusing, why_not_reusable
 from edgediff_runtimes.settings import Options, Settings
 from edgediff_runtimes.tensors import Floats
 from edgediff_runtimes.text import PromptTruncationWarning
@@ -32,6 +32,20 @@ class Subject:
 
     text: str
     seed: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What a run gives that makes all calls.
+
+    Attributes:
+        latents: Its final sample.
+        picture: Its picture.
+    """
+
+    latents: Floats
+    picture: NDArray[np.uint8]
 
 
 @final
@@ -50,6 +64,7 @@ class Runs:
     options: Options
     settings: Settings
     sampler: Sampler
+    _whole: dict[Subject, Whole] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, pipeline: Pipeline, options: Options, subject: Subject) -> Runs:
@@ -66,14 +81,26 @@ class Runs:
         sampler = sampler_for(manifest.recipe.first, settings, manifest.scheduler)
         reason = why_not(manifest, settings, sampler, stages=len(manifest.recipe.stages))
         if reason is not None:
+            blamed: tuple[str, object] = "bundle", pipeline.bundle.path.name
+            if reason == why_not_reusable(sampler):
+                blamed = "sampler", settings.sampler or manifest.scheduler["_class_name"]
             expected = f"runs whose predictions can be reused, but {reason}"
-            raise SettingError("bundle", got=pipeline.bundle.path.name, expected=expected)
+            raise SettingError(blamed[0], got=blamed[1], expected=expected)
         return cls(pipeline, options, settings, sampler)
 
     @property
     def calls(self) -> int:
         """Network calls of a whole run."""
         return len(self.sampler.calls)
+
+    def whole(self, subject: Subject) -> Whole:
+        """What comes out when all calls are made; it is drawn once."""
+        if subject not in self._whole:
+            run, _ = self._run(subject, ReuseSchedule.even(self.calls, self.calls))
+            with run:
+                *_, last = run
+                self._whole[subject] = Whole(last.latents, pixels_of(run.result))
+        return self._whole[subject]
 
     def latents(self, subject: Subject, schedule: ReuseSchedule) -> Floats:
         """The final sample of a run; it is not decoded."""

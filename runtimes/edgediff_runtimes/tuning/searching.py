@@ -7,14 +7,13 @@ floor in dB has to be held. A candidate is dropped as soon as it is clearly behi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
 from edgediff_runtimes.quality.measures import snr_db
 from edgediff_runtimes.sampling.reuse import FEWEST, HIGHEST, ReuseSchedule
-from edgediff_runtimes.tensors import Floats
 from edgediff_runtimes.tuning.runs import Runs, Subject
 
 _FIRST, _BEHIND_DB = 3, 1.0  # subjects after which a candidate may be dropped, and how far behind it is then
@@ -93,7 +92,6 @@ class Search:
     on_trial: Callable[[int], None]
     left: int
     tried: int = 0
-    _full: list[Floats] = field(default_factory=list)
 
     def count(self) -> None:
         """One more is tried."""
@@ -140,19 +138,12 @@ class Search:
     def _score(self, candidate: GapSchedule, than: list[float] | None) -> list[float]:
         """The SNR of every subject, in dB; fewer where it is clearly behind others."""
         found: list[float] = []
-        for index, subject in enumerate(self.subjects):
-            found.append(snr_db(self._whole(index), self.runs.latents(subject, candidate.schedule)))
+        for subject in self.subjects:
+            found.append(snr_db(self.runs.whole(subject).latents, self.runs.latents(subject, candidate.schedule)))
             behind = than is not None and np.mean(found) < np.mean(than[: len(found)]) - _BEHIND_DB
             if behind and len(found) >= _FIRST:
                 break
         return found
-
-    def _whole(self, index: int) -> Floats:
-        """The final sample of a subject when all calls are made."""
-        if index == len(self._full):
-            total = self.runs.calls
-            self._full.append(self.runs.latents(self.subjects[index], ReuseSchedule.even(total, total)))
-        return self._full[index]
 
 
 def _objective(scores: Sequence[float]) -> float:

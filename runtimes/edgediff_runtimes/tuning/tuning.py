@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import final
 
@@ -30,8 +30,8 @@ class Tuning:
     Attributes:
         proof: The schedule, with what was measured.
         tried: Candidates that the search tried.
-        missed: What was measured of schedules of fewer calls that held the floors on the pictures of the search, and
-            not on the others.
+        missed: What was measured of schedules that held the floors on the pictures of the search, and not on the
+            others.
     """
 
     proof: ProvedReuse
@@ -61,9 +61,9 @@ class Floors:
             raise SettingError("min_worst", got=min_worst, expected="a number from 0 to 120") from error
         return cls(min_psnr, min_psnr if min_worst is None else min_worst)
 
-    def hold(self, proof: ProvedReuse, *, less: float = 0.0) -> bool:
-        """Whether what was measured reaches both, or both less so many dB."""
-        return proof.psnr_db.mean >= self.mean - less and proof.psnr_db.worst_tenth >= self.worst_tenth - less
+    def margin(self, proof: ProvedReuse) -> float:
+        """How far what was measured is above both, in dB; below 0 it misses one by so much."""
+        return min(proof.psnr_db.mean - self.mean, proof.psnr_db.worst_tenth - self.worst_tenth)
 
 
 def subjects_of(texts: Sequence[str], pictures: int, *, calibration: bool) -> tuple[Subject, ...]:
@@ -84,10 +84,11 @@ def tune(
 ) -> Tuning:
     """Find the schedule of the fewest calls that holds the floors.
 
-    The even schedule of the fewest calls that holds the floors is found by bisection. From there one call after another
-    is left out, the one that is missed least; where the floors are then not held, calls are moved and orders changed as
-    long as that brings the final samples nearer to the full run's. What holds the floors on the pictures of the search
-    is measured on the others, the one of the fewest calls first.
+    The even schedule of the fewest calls that holds the floors, on the pictures of the search and on the others, is
+    found by bisection. From there one call after another is left out, the one that is missed least; where the floors
+    are then not held, calls are moved and orders changed as long as that brings the final samples nearer to the full
+    run's. What holds the floors on the pictures of the search is measured on the others, the one of the fewest calls
+    first.
 
     Args:
         runner: The bundle, and where it is computed.
@@ -99,89 +100,131 @@ def tune(
         on_progress: Told ``(what, done, in all)``; an exception that it raises ends the search.
 
     Raises:
-        SettingError: An option cannot be applied, nothing can be reused, or no schedule holds the floors.
+        SettingError: An option cannot be applied, nothing can be reused, or no schedule that was tried holds the
+            floors.
         EdgediffError: A picture cannot be drawn.
     """
     with runner.pipeline() as pipeline:
         runs = Runs.of(pipeline, options, evaluation[0])
-        total = runs.calls
-        if total <= FEWEST:
+        if runs.calls <= FEWEST:
             expected = f"more steps, because {FEWEST} of their network calls are always made"
             raise SettingError("steps", got=runs.settings.steps, expected=expected)
-        drawn = Pictures(runs, calibration, on_progress)
         search = Search(runs, calibration, lambda tried: on_progress("schedules tried", tried, trials), left=trials)
-        holding = _holding(drawn, search, runner, floors)
-        missed: list[ProvedReuse] = []
-        measured = Pictures(runs, evaluation, on_progress)
-        for candidate in holding:
-            proof = measured.prove(candidate.schedule, runner)
-            if floors.hold(proof):
-                return Tuning(proof, search.tried, tuple(missed))
-            missed.append(proof)
-    raise _nothing(floors, missed, total)
+        shown, hidden = (Pictures(runs, runner, subjects, on_progress) for subjects in (calibration, evaluation))
+        tuner = _Tuner(floors, search, shown, hidden)
+        proof = tuner.find()
+    if proof is None:
+        raise tuner.nothing()
+    return Tuning(proof, search.tried, tuple(tuner.missed))
 
 
-def _holding(drawn: Pictures, search: Search, runner: Runner, floors: Floors) -> list[GapSchedule]:
-    """The schedules that were seen to hold the floors, the one of the fewest calls first."""
-    holding: list[GapSchedule] = []
-    total = search.runs.calls
-    low, high = FEWEST, total - 1
-    while low <= high and search.left > 0:
-        middle = (low + high) // 2
-        candidate = GapSchedule.even(middle, total)
-        search.count()
-        if floors.hold(drawn.prove(candidate.schedule, runner)):
-            holding.insert(0, candidate)
-            high = middle - 1
-        else:
-            low = middle + 1
-    before = holding[0] if holding else GapSchedule.even(total, total)
-    while search.left > 0 and len(before.made) > FEWEST:
-        starts = _starts(before, search)
-        found = next((one for start in starts if (one := _improved(start, drawn, search, runner, floors))), None)
-        if found is None:
-            break
-        holding.insert(0, found)
-        before = found
-    return holding
+@final
+@dataclass(slots=True)
+class _Tuner:
+    """One tuning.
 
+    Attributes:
+        floors: To be held.
+        search: Over the schedules.
+        shown: The pictures of the search.
+        hidden: The others.
+        short: What was measured of schedules that missed the floors on the pictures of the search.
+        missed: What was measured of those that held them there, and missed them on the others.
+    """
 
-def _starts(before: GapSchedule, search: Search) -> Iterator[GapSchedule]:
-    """Schedules of one call less, from which to search on."""
-    yield search.fewer(before)
-    if search.left > 0:
-        search.count()
-        yield GapSchedule.even(len(before.made) - 1, search.runs.calls)
+    floors: Floors
+    search: Search
+    shown: Pictures
+    hidden: Pictures
+    short: list[ProvedReuse] = field(default_factory=list)
+    missed: list[ProvedReuse] = field(default_factory=list)
 
+    def find(self) -> ProvedReuse | None:
+        """What was measured of the schedule of the fewest calls that holds the floors; None: none does."""
+        start, proof = self._bisected()
+        found = (self._measured(candidate) for candidate in self._fewer(start))
+        return next((one for one in found if one is not None), proof)
 
-def _improved(
-    start: GapSchedule, drawn: Pictures, search: Search, runner: Runner, floors: Floors
-) -> GapSchedule | None:
-    """A schedule that holds the floors: this one, or what a search from there finds; None: it finds none."""
-    proof = drawn.prove(start.schedule, runner)
-    if floors.hold(proof):
-        return start
-    if not floors.hold(proof, less=_HOPELESS_DB):
+    def nothing(self) -> SettingError:
+        """That none holds the floors, by the one that came nearest."""
+        best, total = max(self.missed or self.short, key=self.floors.margin), self.search.runs.calls
+        worst_alone = best.psnr_db.mean >= self.floors.mean
+        setting, got = ("min_worst", self.floors.worst_tenth) if worst_alone else ("min_psnr", self.floors.mean)
+        floors = f"{self.floors.mean:g} dB in the mean and {self.floors.worst_tenth:g} dB in the worst tenth"
+        figures = f"{best.psnr_db.mean:.1f} and {best.psnr_db.worst_tenth:.1f} dB"
+        hint = "lower guidance and more steps make predictions easier to reuse"
+        return SettingError(
+            setting,
+            got=got,
+            expected=f"less: of the schedules that were tried ({self.search.tried}) none holds {floors}; the nearest "
+            f"had {figures} with {len(best.schedule.made)} of {total} calls",
+            hint=hint if self.search.left else f"more `trials` may find one, and {hint}",
+        )
+
+    def _holds(self, candidate: GapSchedule) -> bool:
+        """Whether the pictures of the search hold the floors, and the others are not known to miss them."""
+        proof = self.shown.prove(candidate.schedule)
+        if self.floors.margin(proof) >= 0:
+            return all(candidate.schedule != one.schedule for one in self.missed)
+        self.short.append(proof)
+        return False
+
+    def _measured(self, candidate: GapSchedule) -> ProvedReuse | None:
+        """What the others give; None where they miss the floors."""
+        proof = self.hidden.prove(candidate.schedule)
+        if self.floors.margin(proof) >= 0:
+            return proof
+        self.missed.append(proof)
         return None
-    found = search.best(start, -(-search.left // 3))
-    return found if floors.hold(drawn.prove(found.schedule, runner)) else None
 
+    def _bisected(self) -> tuple[GapSchedule, ProvedReuse | None]:
+        """The even schedule of the fewest calls that holds the floors; where none does, that of all calls and None."""
+        total = self.search.runs.calls
+        start, proof = GapSchedule.even(total, total), None
+        low, high = FEWEST, total - 1
+        while low <= high and self.search.left > 0:
+            middle = (low + high) // 2
+            candidate = GapSchedule.even(middle, total)
+            self.search.count()
+            found = self._measured(candidate) if self._holds(candidate) else None
+            if found is None:
+                low = middle + 1
+            else:
+                start, proof, high = candidate, found, middle - 1
+        return start, proof
 
-def _nothing(floors: Floors, missed: Sequence[ProvedReuse], total: int) -> SettingError:
-    best = f"; the best had {missed[-1].psnr_db.mean:.1f} and {missed[-1].psnr_db.worst_tenth:.1f}" if missed else ""
-    return SettingError(
-        "min_psnr",
-        got=floors.mean,
-        expected=f"less: no schedule of fewer than {total} calls holds {floors.mean:g} dB in the mean and "
-        f"{floors.worst_tenth:g} dB in the worst tenth{best}",
-        hint="lower guidance and more steps make predictions easier to reuse",
-    )
+    def _fewer(self, before: GapSchedule) -> list[GapSchedule]:
+        """Schedules of fewer calls that hold the floors on the pictures of the search, the fewest first."""
+        holding: list[GapSchedule] = []
+        while self.search.left > 0 and len(before.made) > FEWEST:
+            found = next((one for start in self._starts(before) if (one := self._improved(start))), None)
+            if found is None:
+                break
+            holding.insert(0, found)
+            before = found
+        return holding
+
+    def _starts(self, before: GapSchedule) -> Iterator[GapSchedule]:
+        """Schedules of one call less, from which to search on."""
+        yield self.search.fewer(before)
+        if self.search.left > 0:
+            self.search.count()
+            yield GapSchedule.even(len(before.made) - 1, self.search.runs.calls)
+
+    def _improved(self, start: GapSchedule) -> GapSchedule | None:
+        """A schedule that may hold the floors: this one, or what a search from there finds; None: it finds none."""
+        if self._holds(start):
+            return start
+        if self.floors.margin(self.shown.prove(start.schedule)) < -_HOPELESS_DB:
+            return None
+        found = self.search.best(start, -(-self.search.left // 3))
+        return found if self._holds(found) else None
 
 
 def with_proof(manifest: Manifest, proof: ProvedReuse) -> tuple[ProvedReuse, ...]:
-    """A manifest's schedules with another, in the place of one of as many calls with the same settings."""
+    """A manifest's schedules with another, in the place of what was found before for the same settings."""
 
     def key(one: ProvedReuse) -> tuple[object, ...]:
-        return one.sampler, one.steps, one.guidance, one.width, one.height, len(one.schedule.made)
+        return one.sampler, one.steps, one.guidance, one.width, one.height
 
     return (*(one for one in manifest.reuse if key(one) != key(proof)), proof)
