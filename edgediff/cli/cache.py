@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 from edgediff.cli.command import Command
 
 if TYPE_CHECKING:
+    from edgediff.planning.kept import KeptFigures
     from edgediff_runtimes.compiled_cache import CompiledCache, Entry
+
+_Cleared: TypeAlias = "tuple[tuple[Entry, ...], dict[str, int]]"  # graphs, and files of plans with their bytes
 
 
 @click.command(
@@ -20,37 +23,44 @@ if TYPE_CHECKING:
     cls=Command,
     examples=("edgediff cache", "edgediff cache --clear", "EDGEDIFF_CACHE_LIMIT=2GB edgediff cache"),
 )
-@click.option("--clear", is_flag=True, help="Delete all compiled graphs.")
+@click.option("--clear", is_flag=True, help="Delete all compiled graphs and all that plans keep.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(*, clear: bool, as_json: bool) -> None:
-    """Show or clear the graphs that engines compiled, which make the next start quicker.
+    """Show or clear what is kept: graphs that engines compiled, which make the next start quicker, and plans' figures.
 
     EDGEDIFF_CACHE names another folder, EDGEDIFF_CACHE_LIMIT another limit such as 2GB; 0 keeps nothing.
     """
+    from edgediff.planning.kept import KeptFigures
     from edgediff_runtimes.compiled_cache import CompiledCache
 
-    cache = CompiledCache.of_user()
-    cleared = cache.clear() if clear else None
+    cache, plans = CompiledCache.of_user(), KeptFigures.of_user()
+    cleared = (cache.clear(), plans.clear()) if clear else None
     if as_json:
-        click.echo(json.dumps(_report(cache, cleared), indent=2))
+        click.echo(json.dumps(_report(cache, plans, cleared), indent=2))
     else:
-        _print(cache, cleared)
+        _print(cache, plans, cleared)
 
 
-def _report(cache: CompiledCache, cleared: tuple[Entry, ...] | None) -> dict[str, Any]:
+def _report(cache: CompiledCache, plans: KeptFigures, cleared: _Cleared | None) -> dict[str, Any]:
     entries = cache.entries()
     report: dict[str, Any] = {
         "path": None if cache.path is None else str(cache.path),
         "limit_bytes": cache.limit,
         "bytes": sum(entry.bytes for entry in entries),
         "entries": [{"name": entry.name, "bytes": entry.bytes, "used": entry.used, **entry.about} for entry in entries],
+        "plans": {"path": None if plans.path is None else str(plans.path), **_count(plans.sizes())},
     }
     if cleared is not None:
-        report["cleared"] = {"entries": len(cleared), "bytes": sum(entry.bytes for entry in cleared)}
+        graphs, figures = cleared
+        report["cleared"] = {**_count({entry.name: entry.bytes for entry in graphs}), "plans": _count(figures)}
     return report
 
 
-def _print(cache: CompiledCache, cleared: tuple[Entry, ...] | None) -> None:
+def _count(sizes: dict[str, int]) -> dict[str, int]:
+    return {"entries": len(sizes), "bytes": sum(sizes.values())}
+
+
+def _print(cache: CompiledCache, plans: KeptFigures, cleared: _Cleared | None) -> None:
     from edgediff.cli.tables import print_table
     from edgediff_runtimes.plain import readable_bytes
 
@@ -71,6 +81,16 @@ def _print(cache: CompiledCache, cleared: tuple[Entry, ...] | None) -> None:
     total = sum(entry.bytes for entry in entries)
     place = "no place for a cache on this system" if cache.path is None else str(cache.path)
     click.echo(f"{place}: {len(entries)} graphs, {readable_bytes(total)} of at most {readable_bytes(cache.limit)}")
+    kept = plans.sizes()
+    if plans.path is not None:
+        click.echo(f"{plans.path}: {_measurements(kept)}")
     if cleared is not None:
-        freed = sum(entry.bytes for entry in cleared)
-        click.echo(f"deleted {len(cleared)} graphs, {readable_bytes(freed)}", err=True)
+        graphs, figures = cleared
+        freed = readable_bytes(sum(entry.bytes for entry in graphs))
+        click.echo(f"deleted {len(graphs)} graphs, {freed}, and {_measurements(figures)}", err=True)
+
+
+def _measurements(sizes: dict[str, int]) -> str:
+    from edgediff_runtimes.plain import readable_bytes
+
+    return f"{len(sizes)} measurements of plans, {readable_bytes(sum(sizes.values()))}"

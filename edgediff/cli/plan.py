@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -81,6 +82,10 @@ def command(
 def _check_targets(targets: dict[str, Path | None], *, overwrite: bool) -> None:
     from edgediff.targets import check_target
 
+    files = [(name, path.resolve()) for name, path in targets.items() if path is not None and path != _STDOUT]
+    for (name, one), (other, another) in itertools.combinations(files, 2):
+        if one == another:
+            raise click.UsageError(f"--{name} and --{other} name the same file: expected two")
     for name, path in targets.items():
         if path == _STDOUT and name == "json":
             check_stdout("--json -")

@@ -50,11 +50,11 @@ def levels(ctx: click.Context, param: click.Parameter, text: str | None) -> tupl
 
 
 def byte_count(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
-    """A number of bytes; None where it was not given."""
+    """A number of bytes above 0; None where it was not given."""
     from edgediff_runtimes.plain import BYTES_EXPECTED, as_bytes
 
     count = None if text is None else as_bytes(text)
-    if text is not None and count is None:
+    if text is not None and not count:
         raise click.BadParameter(f"{text!r} is no amount of memory: expected {BYTES_EXPECTED}", ctx, param)
     return count
 

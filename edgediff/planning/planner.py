@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from edgediff.bench.request import AS_EXPORTED
 from edgediff.planning.budget import Budget
@@ -16,12 +16,10 @@ from edgediff.planning.predicting import candidates
 from edgediff.planning.variants import Asked, variants
 from edgediff_runtimes.errors import BudgetError, EngineError, SettingError
 from edgediff_runtimes.placement import ByRole
-from edgediff_runtimes.plain import as_finite, readable_bytes, readable_seconds
+from edgediff_runtimes.plain import as_finite, as_whole, readable_bytes, readable_seconds
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # typing's own came with Python 3.11
-
-T = TypeVar("T")
 
 AT_MOST_S = 300.0
 
@@ -35,7 +33,8 @@ class PlanKeywords(TypedDict, total=False):
         steps: Sampling steps, or numbers of them to choose from; default: the bundle's.
         guidance: Guidance scale; default: the bundle's.
         engine: An engine or several to choose from; default: all that are installed and read the bundle.
-        device: A device or several to choose from; default: the engine's first.
+        device: A device or several to choose from, each for all components or by component; default: the engine's
+            first.
         execution: What floats are computed in, or several to choose from: ``f32``, ``bf16``, ``f16``, or ``graph``, the
             default: what the bundle's precision asks for.
         threads: Threads that compute one graph; default: the engine's choice.
@@ -46,8 +45,8 @@ class PlanKeywords(TypedDict, total=False):
     steps: int | Sequence[int] | None
     guidance: float | None
     engine: str | Sequence[str] | None
-    device: str | Sequence[ByRole[str]] | None
-    execution: str | Sequence[ByRole[str]] | None
+    device: ByRole[str] | Sequence[ByRole[str]] | None
+    execution: ByRole[str] | Sequence[ByRole[str]] | None
     threads: int | None
 
 
@@ -112,24 +111,37 @@ def _asked(bundles: str | Path | Sequence[str | Path], choices: PlanKeywords) ->
     if (width is None) != (height is None):
         missing = "width" if width is None else "height"
         raise SettingError(missing, got=None, expected="both width and height, or neither")
-    listed = [bundles] if isinstance(bundles, str | os.PathLike) else list(bundles)
-    steps = choices.get("steps")
+    listed = _several("bundles", bundles, str, os.PathLike)
     return Asked(
         # a path is a directory, also where a shipped model has its name
         bundles=tuple(one if isinstance(one, str) else str(Path(one).absolute()) for one in listed),
         size=None if width is None or height is None else (width, height),
-        steps=() if steps is None else (steps,) if isinstance(steps, int) else tuple(steps),
+        steps=_numbers(choices.get("steps")),
         guidance=choices.get("guidance"),
-        engines=_several(choices.get("engine")),
-        devices=_several(choices.get("device")) or ("auto",),
-        executions=_several(choices.get("execution")) or (AS_EXPORTED,),
+        engines=_several("engine", choices.get("engine"), str),
+        devices=_several("device", choices.get("device"), str, Mapping) or ("auto",),
+        executions=_several("execution", choices.get("execution"), str, Mapping) or (AS_EXPORTED,),
         threads=choices.get("threads"),
     )
 
 
-def _several(given: str | Sequence[T] | None) -> tuple[T | str, ...]:
-    """One value or several as several."""
-    return () if given is None else (given,) if isinstance(given, str) else tuple(given)
+def _several(name: str, given: object, *kinds: type) -> tuple[Any, ...]:
+    """One value of these kinds or several as several; none for None."""
+    if given is None or isinstance(given, kinds):
+        return () if given is None else (given,)
+    if not isinstance(given, Sequence) or not all(isinstance(one, kinds) for one in given):
+        expected = "names by component, or a name" if Mapping in kinds else "a name"
+        raise SettingError(name, got=given, expected=f"{expected}, or several such")
+    return tuple(given)
+
+
+def _numbers(steps: object) -> tuple[int, ...]:
+    """One number of steps or several as several; none for None."""
+    listed = () if steps is None else steps if isinstance(steps, list | tuple) else (steps,)
+    numbers = [as_whole(one) for one in listed]
+    if None in numbers:
+        raise SettingError("steps", got=steps, expected="a whole number of steps, or several")
+    return tuple(number for number in numbers if number is not None)
 
 
 def _impossible(made: Plan) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edgediff.planning.candidates import Candidate, quality_of, seconds_of_steps, together
+from edgediff.planning.figures import Figures
 from edgediff.planning.knobs import Values, call_options, load_options, settings_to_predict
 from edgediff.planning.measuring import Measured
+from edgediff.planning.variants import Variant
 from edgediff_runtimes.bundle import ProvedReuse
 from edgediff_runtimes.settings import Options
 
@@ -30,6 +32,7 @@ def _of(measured: Measured) -> Iterator[Candidate]:
         steps = variant.run_steps[values["steps"]]
         drawing = figures.around_s + seconds_of_steps(figures, steps=steps, calls=calls)
         reasons = [unproven] * (unproven is not None)
+        reasons += [] if proof is None else _elsewhere(proof, variant, figures)
         reasons += [_FEWER] * (values["steps"] != variant.work.steps[0])
         others = [figures.psnr_db, None if proof is None else proof.psnr_db.mean]
         errors = [bundle_db, *(db for db in others if db is not None)]
@@ -56,6 +59,17 @@ def _of(measured: Measured) -> Iterator[Candidate]:
                 "call": {**_call(variant.case.works[0]), **call_options(values), **_schedule(proof)},
             },
         )
+
+
+def _elsewhere(proof: ProvedReuse, variant: Variant, figures: Figures) -> list[str]:
+    """Why what was measured of a schedule does not hold here, if so: predictions are of the network as it computed."""
+    duties = variant.work.bundle.manifest.recipe.duties
+    networks = {role: how for role, how in figures.executions.items() if duties[role] == "network"}
+    return [
+        f"its reuse was measured with `{role}` computed in {proof.execution}, and here it is {how}"
+        for role, how in networks.items()
+        if how != proof.execution
+    ]
 
 
 def _call(work: Options) -> Values:

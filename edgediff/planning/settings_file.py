@@ -70,7 +70,7 @@ def read_settings(path: Path) -> PlannedSettings:
     try:
         values = read_json(path, name=str(path), printable=True)
     except ComponentFileError as error:
-        raise _refused(path, got="no JSON that can be read") from error
+        raise _refused(path, got=f"which {error.problem}") from error
     if values.get("format") != FORMAT:
         raise _refused(path, got="another file")
     if str(values.get("format_version")).partition(".")[0] != FORMAT_VERSION.partition(".")[0]:

@@ -23,6 +23,8 @@ COMPONENT_COLUMNS = (
 TRADE_COLUMNS = ("setting", "chosen", "in place of", "time", "next picture", "memory", "quality")
 CANDIDATE_COLUMNS = ("candidate", "time", "next picture", "memory", "quality", "why not")
 _UNKNOWN = "-"
+# What a setting that is not given is.
+_DEFAULTS = {"execution": "as exported", "decoder": "full", "tile": "whole", "steps": "the bundle's", "reuse": "off"}
 
 
 def component_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
@@ -53,8 +55,8 @@ def trade_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
     for trade in plan.choice.trades:
         yield (
             trade.name.replace("_", " "),
-            _value(trade.chosen),
-            _value(trade.other),
+            _value(trade.name, trade.chosen),
+            _value(trade.name, trade.other),
             f"{trade.time_s:+.3g} s",
             f"{trade.next_time_s:+.3g} s",
             _bytes_more(trade),
@@ -74,9 +76,10 @@ def candidate_row(one: Candidate) -> tuple[str, ...]:
     return described(one), readable_seconds(one.time_s), readable_seconds(one.next_time_s), memory, quality(one)
 
 
-def _value(value: object) -> str:
-    words = {True: "yes", False: "no", None: "as exported"}
-    return words[value] if value is None or isinstance(value, bool) else str(value)
+def _value(name: str, value: object) -> str:
+    if value is None:
+        return _DEFAULTS[name]
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _bytes_more(trade: Trade) -> str:

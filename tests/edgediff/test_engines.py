@@ -274,7 +274,27 @@ def test_the_cache_is_cleared(cache, command):
     assert "0 graphs" in done.out
     assert "deleted 2 graphs" in done.err
     assert cache.entries() == ()
-    assert json.loads(command("cache", "--clear", "--json").out)["cleared"] == {"entries": 0, "bytes": 0}
+    nothing = {"entries": 0, "bytes": 0}
+    assert json.loads(command("cache", "--clear", "--json").out)["cleared"] == {**nothing, "plans": nothing}
+
+
+def test_what_plans_keep_is_shown_and_cleared_with_it(cache, command):
+    plans = cache.path.parent / "plans"
+    assert f"{plans}: 0 measurements of plans, 0 B" in command("cache").out
+    plans.mkdir(parents=True)
+    for name, size in (
+        (f"{'0' * 32}.json", 1500),
+        (".ab.part", 500),
+        ("mine.txt", 7),
+    ):  # the second of a killed process
+        (plans / name).write_bytes(b" " * size)
+    assert f"{plans}: 2 measurements of plans, 2 kB" in command("cache").out
+    known = {"entries": 2, "bytes": 2000}
+    assert json.loads(command("cache", "--json").out)["plans"] == {"path": str(plans), **known}
+    done = command("cache", "--clear", "--json")
+    assert json.loads(done.out)["cleared"]["plans"] == known
+    assert [path.name for path in plans.iterdir()] == ["mine.txt"]
+    assert "and 0 measurements of plans" in command("cache", "--clear").err
 
 
 def test_a_cache_that_is_not_there_yet_is_empty(monkeypatch, command, tmp_path):

@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+import edgediff
+from edgediff.planning import measuring
 from edgediff.planning.candidates import Candidate
 from edgediff.planning.figures import Figures, Part
 from edgediff_runtimes.bundle import Bundle, ProvedReuse, TenthSpread
@@ -93,3 +95,16 @@ def tuned(bundle, tmp_path_factory):
     )
     (folder / "edgediff.json").write_text(manifest.to_json(), "utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def planned(bundle, tmp_path_factory):
+    """A folder with what one plan of the tiny bundle left; its figures are kept for all further plans here."""
+    folder = tmp_path_factory.mktemp("planned")
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measuring, "_ROUNDS", 1)  # these tests look at no time
+        plan = edgediff.plan(bundle, engine="onnxruntime", memory="8GB", latency="1min", on_progress=seen.append)
+    plan.save_settings(folder / "plan.json")
+    plan.save_json(folder / "report.json")
+    return folder, plan, seen

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -13,8 +11,7 @@ from PIL import Image
 import edgediff
 from edgediff.planning import measuring
 from edgediff_runtimes.bundle import Bundle
-from edgediff_runtimes.compiled_cache import cache_folder
-from edgediff_runtimes.errors import BudgetError, EngineError, SettingError
+from edgediff_runtimes.errors import BudgetError, SettingError
 
 ENGINE = ("--engine", "onnxruntime")
 UNKNOWN = json.dumps(
@@ -26,37 +23,6 @@ UNKNOWN = json.dumps(
         "call": {},
     }
 )
-
-
-# What a process that measures answers.
-SHORT = {
-    "result": {
-        "runs": [
-            {
-                "steps_s": [1.5, 1.0, 1.0],
-                "total_s": 8.0,
-                "loads_s": {"unet": 2.0},
-                "calls_s": {"unet": [1.4, 0.9, 0.9]},
-                "laps": [],
-                "executions": {"unet": "f32"},
-                "psnr_db": None,
-            }
-        ]
-    }
-}
-
-
-@pytest.fixture(scope="module")
-def planned(bundle, tmp_path_factory):
-    """A folder with what one plan of the tiny bundle left; its figures are kept for all further plans here."""
-    folder = tmp_path_factory.mktemp("planned")
-    seen = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measuring, "_ROUNDS", 1)  # these tests look at no time
-        plan = edgediff.plan(bundle, engine="onnxruntime", memory="8GB", latency="1min", on_progress=seen.append)
-    plan.save_settings(folder / "plan.json")
-    plan.save_json(folder / "report.json")
-    return folder, plan, seen
 
 
 def test_every_way_of_saving_memory_is_measured(planned):
@@ -217,7 +183,9 @@ def test_a_plan_of_another_bundle_is_refused(planned, bundle_copy, command, tmp_
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("no json", "no JSON that can be read"),
+        (None, "p.json, which cannot be read (No such file or directory)"),
+        ("no json", "p.json, which cannot be read as JSON ("),
+        ("[1]", "p.json, which cannot be read as JSON (it is an array"),
         ("{}", "another file"),
         ('{"format": "edgediff-plan", "format_version": "2.0"}', "of version 2.0"),
         ('{"format": "edgediff-plan", "format_version": "1.0"}', "without its settings"),
@@ -225,109 +193,11 @@ def test_a_plan_of_another_bundle_is_refused(planned, bundle_copy, command, tmp_
     ],
 )
 def test_what_is_no_plan_is_refused(command, tmp_path, text, sentence):
-    (tmp_path / "p.json").write_text(text, "utf-8")
+    if text is not None:
+        (tmp_path / "p.json").write_text(text, "utf-8")
     done = command("run", "a", "--plan", tmp_path / "p.json")
     assert (done.code, done.out) == (1, "")
     assert sentence in done.err
-
-
-def test_an_interrupt_keeps_what_was_measured_and_leaves_nothing_half(bundle_copy, monkeypatch):
-    monkeypatch.setattr(measuring, "_ROUNDS", 1)
-    before = set((cache_folder() / "plans").glob("*"))
-
-    def interrupt(event):
-        if event.done == 1:
-            raise KeyboardInterrupt
-
-    manifest = bundle_copy / "edgediff.json"
-    manifest.write_text(manifest.read_text("utf-8").replace('"steps": ', '"steps": 1'), "utf-8")
-    with pytest.raises(KeyboardInterrupt):
-        edgediff.plan(bundle_copy, engine="onnxruntime", on_progress=interrupt)
-    (kept,) = set((cache_folder() / "plans").glob("*")) - before
-    assert json.loads(kept.read_text("utf-8"))["rounds"] == 1
-
-
-def test_when_the_time_is_over_the_rest_is_told_and_not_measured(planned, monkeypatch, tmp_path):
-    _, plan, _ = planned
-    monkeypatch.setenv("EDGEDIFF_CACHE", str(tmp_path))
-    monkeypatch.setattr(measuring, "_measured", lambda *_: plan.measured[0].figures)
-    measured, excluded = measuring.measure([one.variant for one in plan.measured], at_most_s=1e-9)
-    assert [one.variant.values["residency"] for one in measured] == ["resident"]  # one is, or there is no plan
-    assert [one.reason for one in excluded] == ["not measured: 1e-09 s of measuring were over"] * 2
-
-
-def test_each_measurement_tells_how_busy_the_machine_was(planned, monkeypatch, tmp_path):
-    _, plan, _ = planned
-    shares = iter([0.1, 0.61, 0.3])
-    monkeypatch.setenv("EDGEDIFF_CACHE", str(tmp_path))
-    monkeypatch.setattr(measuring, "run_job", lambda *_, **__: (SHORT, SimpleNamespace(seconds=9.0)))
-    monkeypatch.setattr(measuring, "others_share", lambda *_: next(shares))
-    variants = [one.variant for one in plan.measured]
-    for kept in (False, True):
-        measured, _ = measuring.measure(variants, at_most_s=60.0)
-        assert [(one.kept, one.figures.others_share) for one in measured] == [(kept, 0.1), (kept, 0.61), (kept, 0.3)]
-        (doubt,) = dataclasses.replace(plan, measured=tuple(measured)).doubts()
-        assert doubt.startswith("the machine was busy as 2 of 3 variants were measured: other programs took up to 61%")
-        assert dataclasses.replace(plan, measured=tuple(measured[:1])).doubts() == []
-
-
-@pytest.mark.parametrize("compiles", [True, False])
-def test_a_first_load_is_of_the_process_that_compiled(planned, monkeypatch, tmp_path, compiles):
-    _, plan, _ = planned
-    asked = []
-
-    def run_job(job, _, *, compiled):
-        loads, graph = {"unet": 2.0}, compiled / "compiled" / "unet"
-        if compiles and not graph.exists():
-            graph.mkdir(parents=True)
-            loads = {"unet": 30.0}
-        asked.append(job["placement"]["low_memory"])
-        (run,) = SHORT["result"]["runs"]
-        return {"result": {"runs": [{**run, "loads_s": loads}]}}, SimpleNamespace(seconds=9.0)
-
-    monkeypatch.setenv("EDGEDIFF_CACHE", str(tmp_path))
-    monkeypatch.setattr(measuring, "run_job", run_job)
-    measured, _ = measuring.measure([one.variant for one in plan.measured], at_most_s=60.0)
-    assert asked == [False] * (2 + compiles) + [True]  # one process each, and one that compiled
-    assert [one.figures.load_s for one in measured] == [2.0] * 3
-    assert [one.figures.first_load_s for one in measured] == [30.0 if compiles else None] * 3
-
-
-def test_what_fails_is_told_and_the_others_are_measured(planned, monkeypatch, tmp_path):
-    _, plan, _ = planned
-    monkeypatch.setenv("EDGEDIFF_CACHE", str(tmp_path))
-
-    def measured(variant, _):
-        if variant.values["residency"] == "resident":
-            raise EngineError("memory ran out")
-        return plan.measured[0].figures
-
-    monkeypatch.setattr(measuring, "_measured", measured)
-    found, excluded = measuring.measure([one.variant for one in plan.measured], at_most_s=60.0)
-    assert len(found) == 2
-    assert [(one.name, one.reason) for one in excluded] == [("bundle, onnxruntime on cpu, resident", "memory ran out")]
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda _: {"load_s": 1},
-        lambda known: {**known, "step_s": "1"},
-        lambda known: {**known, "parts": {"unet": 1}},
-        lambda known: {**known, "executions": {**known["executions"], "other": "f32"}},
-        lambda known: [known],
-    ],
-    ids=["short", "text", "part", "role", "array"],
-)
-def test_a_spoilt_file_of_the_cache_is_measured_again(planned, monkeypatch, tmp_path, spoil):
-    _, plan, _ = planned
-    monkeypatch.setenv("EDGEDIFF_CACHE", str(shutil.copytree(cache_folder(), tmp_path / "cache")))
-    monkeypatch.setattr(measuring, "_measured", lambda *_: plan.measured[0].figures)
-    file = tmp_path / "cache" / "plans" / f"{measuring._name(plan.measured[1].variant)}.json"
-    file.write_text(json.dumps(spoil(json.loads(file.read_text("utf-8")))), "utf-8")
-    measured, _ = measuring.measure([one.variant for one in plan.measured], at_most_s=60.0)
-    assert [one.kept for one in measured] == [True, False, True]
-    assert json.loads(file.read_text("utf-8")) == plan.measured[0].figures.written()
 
 
 @pytest.mark.parametrize(
@@ -337,7 +207,13 @@ def test_a_spoilt_file_of_the_cache_is_measured_again(planned, monkeypatch, tmp_
         ({"at_most_s": 0}, "at_most_s"),
         ({"width": 64}, "height"),
         ({"steps": 0}, "steps"),
+        ({"steps": 3.0}, "steps"),
+        ({"steps": (20, "10")}, "steps"),
+        ({"steps": True}, "steps"),
         ({"engine": "tensorrt"}, "engine"),
+        ({"engine": {"unet": "onnxruntime"}}, "engine"),
+        ({"device": 3}, "device"),
+        ({"execution": ("f32", None)}, "execution"),
     ],
 )
 def test_what_cannot_be_applied_is_refused_before_anything_is_measured(bundle, options, setting):
@@ -349,3 +225,37 @@ def test_what_cannot_be_applied_is_refused_before_anything_is_measured(bundle, o
 def test_no_bundle_is_refused():
     with pytest.raises(SettingError, match="`bundles` is 'none': expected at least one"):
         edgediff.plan(())
+
+
+@pytest.mark.parametrize("bundles", [3, None, (3,)])
+def test_what_is_no_bundle_is_refused(bundles):
+    with pytest.raises(SettingError, match=r"`bundles` is .*: expected "):
+        edgediff.plan(bundles)
+
+
+def test_a_device_may_be_by_component_as_in_loading(planned, bundle, monkeypatch, tmp_path):
+    _, plan, _ = planned
+    monkeypatch.setenv("EDGEDIFF_CACHE", str(tmp_path))
+    monkeypatch.setattr(measuring, "_measured", lambda *_: plan.measured[0].figures)
+    placed = edgediff.plan(bundle, engine="onnxruntime", device={"unet": "cpu"}, execution={"unet": "f32"})
+    assert placed.load_options["execution"] == {"unet": "f32"}
+    with edgediff.load(placed.bundle, **placed.load_options):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--memory", "0"), "'0' is no amount of memory: expected a number of bytes"),
+        (("--memory", "much"), "'much' is no amount of memory: expected a number of bytes"),
+        (("--latency", "0"), "'0' is no such time: expected a time above 0"),
+        (("--json", "a.json", "--apply", "./a.json"), "--json and --apply name the same file: expected two"),
+    ],
+    ids=" ".join,
+)
+def test_usage_errors_are_told_before_anything_is_measured(bundle, command, monkeypatch, tmp_path, options, sentence):
+    monkeypatch.chdir(tmp_path)
+    done = command("plan", bundle, *options)
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.err
+    assert list(tmp_path.iterdir()) == []

@@ -33,6 +33,15 @@ def test_reuse_is_chosen_where_it_is_proved(tuned, figures):
     assert (full.settings["call"], four.settings["call"]) == ({}, {"reuse": proofs[4]})
 
 
+def test_reuse_is_proved_for_what_the_network_was_computed_in(tuned, figures):
+    found, _ = variants(Asked((str(tuned),), **ONLY))
+    (full, *others) = candidates([Measured(found[0], figures(executions={"unet": "bf16"}), kept=True)])
+    assert "reuse" not in full.unproven
+    for one in others:
+        assert one.psnr_db is None
+        assert one.unproven.endswith("its reuse was measured with `unet` computed in f32, and here it is bf16")
+
+
 @pytest.mark.parametrize("decode", [{"decoder": "tiny"}, {"tile": 32}, {"decoder": "tiny", "seed": 7}])
 def test_a_proof_does_not_depend_on_how_a_sample_is_decoded(tuned, decode):
     manifest = Bundle.open(tuned).manifest
