@@ -1,6 +1,7 @@
 """What OpenVINO's compiled cache, ``low_memory``, ``static`` and cancelling cost and give, for one graph of a bundle.
 
     python benchmarks/openvino_settings.py BUNDLE [--role unet] [--latent 16] [--rounds 2] [--cancels 5]
+        [--only CASE ...]
 
 Every case runs in a process of its own, through our engine: as ONNX, and as IR that is made from it beforehand (of a
 bundle in IR as that alone); without a cache, with an empty one (*cold*) and with what that left (*warm*). *Static*:
@@ -117,7 +118,8 @@ def main() -> None:
     parser.add_argument("--role", default="unet")
     parser.add_argument("--latent", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--cancels", type=int, default=5)
+    parser.add_argument("--cancels", type=int, default=5, help="one at least")
+    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--child")
     parser.add_argument("--graph")
     parser.add_argument("--name", help="of the result file")
@@ -131,7 +133,7 @@ def main() -> None:
         if not graphs["openvino"].exists():
             graphs["onnx"] = component / "model.onnx"
             graphs["openvino"] = _converted(graphs["onnx"], Path(folder) / "ir")
-        cases = {name: case for name, case in CASES.items() if case[0] in graphs}
+        cases = {name: case for name, case in CASES.items() if case[0] in graphs and name in given.only}
         measured: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
         for index in range(given.rounds):
             for name, (format_, cache, options) in cases.items():
