@@ -64,8 +64,8 @@ def _attention(
             query, key, value, attn_mask, dropout_p=dropout_p, is_causal=is_causal, scale=scale, enable_gqa=enable_gqa
         )
     heads, channels = query.shape[_HEADS], value.shape[_CHANNELS]
-    # It takes and gives the heads side by side in the last axis, as the layers around attention do: the transposes of
-    # both meet, and the passes take them out.
+    # It takes and gives the heads side by side in the last axis. Where the module moves them by such a transpose itself
+    # and takes them to nothing else, as diffusers' layers do, the two transposes meet, and the passes take them out.
     taken = [
         opset18.Reshape(opset18.Transpose(each, perm=_SWAP), _constant(0, 0, heads * each.shape[_CHANNELS]))
         for each in (query, key, value)

@@ -182,6 +182,7 @@ class Pipeline:
             prompt,
             options,
             image_size=next((picture.size for picture in pictures.values()), None),
+            family=manifest.family,
             spare=self._components.spare_bytes,
         )
         prepared = partial(

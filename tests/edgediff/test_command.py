@@ -117,6 +117,21 @@ def test_every_drawing_option_arrives(command, bundle, picture, tmp_path):
     }
 
 
+@pytest.mark.filterwarnings("ignore:the model was made for pictures of")
+def test_a_picture_larger_than_a_tile_is_decoded_in_tiles(command, bundle, tmp_path):
+    asked = ("run", "a", "-m", bundle, "--json", "--size", "264x192", *DRAW)
+    reports = {}
+    for name, options in {"whole": (), "tiles": ("--tile", "192")}.items():
+        outcome = command(*asked, "-o", tmp_path / f"{name}.png", *options)
+        assert outcome.code == 0, outcome.err
+        (reports[name],) = json.loads(outcome.out)
+    assert reports["whole"]["settings"]["tile"] is None
+    assert reports["tiles"]["settings"]["tile"] == 192
+    assert [reports[name]["computed"]["vae_decoder"]["calls"] for name in reports] == [1, 2]
+    whole, tiles = (_pixels(tmp_path / f"{name}.png") for name in reports)
+    assert tiles.shape == whole.shape == (192, 264, 3)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_prompts_of_a_file_are_drawn_with_seeds_that_count_up(command, bundle, tmp_path, encoding):
     prompts = tmp_path / "prompts.txt"

@@ -30,7 +30,7 @@ REFUSED = {
     "--aesthetic-score": ("6", "`--aesthetic-score` is 6.0: expected nothing"),
     "--negative-aesthetic-score": ("2", "`--negative-aesthetic-score` is 2.0: expected nothing"),
     "--refiner-start": ("0.8", "`--refiner-start` is 0.8: expected nothing"),
-    "--decoder": ("tiny", "`decoder` is 'tiny': expected nothing, because the bundle's model has one decoder"),
+    "--decoder": ("tiny", "`decoder` is 'tiny': expected `full`, because the bundle has no small decoder"),
     "--encode": ("mode", "`encode` is 'mode': expected nothing, because there is no image"),
 }
 

@@ -11,12 +11,17 @@ pytest.importorskip("torch")
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
+from PIL import Image
 
 import edgediff
+from edgediff import cli
+from edgediff_exporters.families import ADMITTED
 from edgediff_exporters.opening import open_model
 from edgediff_exporters.precision import precision_by_role
+from edgediff_runtimes import families
 from edgediff_runtimes.bundle import Bundle, Manifest
 from edgediff_runtimes.errors import SettingError, SourceError
+from edgediff_runtimes.families.latents import TINY
 from edgediff_runtimes.images import array_to_image
 from edgediff_runtimes.infotext import infotext
 from edgediff_runtimes.recipe.declarations import Affine, Graph, Pictures
@@ -101,6 +106,17 @@ def test_a_result_says_which_decoder_and_is_drawn_again_with_it(bundle):
     assert again.images[0].tobytes() == result.images[0].tobytes()
 
 
+def test_the_command_decodes_with_it(bundle, tmp_path, capsys):
+    asked = ("run", "a fox", "-m", str(bundle), "--json", "--size", "24x16", "--steps", "2", "--seed", "3")
+    cli.group.main([*asked, "--decoder", "tiny", "-o", str(tmp_path / "x.png")], standalone_mode=False)
+    (report,) = json.loads(capsys.readouterr().out)
+    assert report["settings"]["decoder"] == "tiny"
+    assert "tiny_decoder" in report["computed"]
+    assert "vae_decoder" not in report["computed"]
+    with edgediff.load(bundle) as drawing, Image.open(tmp_path / "x.png") as picture:
+        assert picture.tobytes() == drawing("a fox", decoder="tiny", **ASKED).images[0].tobytes()
+
+
 def test_it_is_decoded_in_tiles_and_previews_stay(bundle):
     recipe = Bundle.open(bundle).manifest.recipe
     assert recipe.first.space.preview is not None
@@ -119,9 +135,16 @@ def test_the_manifest_keeps_it_and_the_index_is_that_of_others(bundle):
 def test_a_bundle_without_one_refuses_it(exported):
     with (
         edgediff.load(exported("sd1").path) as drawing,
-        pytest.raises(SettingError, match="`decoder` is 'tiny': expected nothing, because the bundle's model has one"),
+        pytest.raises(SettingError, match="`decoder` is 'tiny': expected `full`, because the bundle has no") as caught,
     ):
         drawing("a fox", decoder="tiny", **ASKED)
+    assert "--component tiny_decoder=DIR" in caught.value.hint
+
+
+def test_families_that_may_have_one_are_those_that_are_admitted_with_one():
+    assert {family.name for family in families.FAMILIES if family.small_decoder} == {
+        name for name, admitted in ADMITTED.items() if TINY in admitted.classes
+    }
 
 
 def test_other_decoders_are_refused(bundle):

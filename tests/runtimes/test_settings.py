@@ -14,7 +14,7 @@ from edgediff_runtimes.errors import ImageError, SettingError
 from edgediff_runtimes.noise import noise_source
 from edgediff_runtimes.recipe import Guidance, Recipe
 from edgediff_runtimes.recipe.declarations import Sinusoid
-from edgediff_runtimes.settings import Options, Settings
+from edgediff_runtimes.settings import Options, Settings, checks
 from edgediff_runtimes.settings.resolve import options_of, resolve_settings, settings_of
 
 HUGE = 10**400
@@ -362,3 +362,17 @@ def test_settings_of_another_kind_are_refused(resolve, change):
 def test_no_settings_at_all_are_refused(values):
     with pytest.raises(ImageError, match="not those of this edgediff"):
         options_of(values)
+
+
+def test_the_full_decoder_is_every_bundles(resolve, manifest):
+    assert "decoder" not in manifest.recipe.options
+    assert resolve(decoder="full", seed=1) == resolve(seed=1)
+    with pytest.raises(SettingError, match="`decoder` is 'foo': expected `full` or `tiny`"):
+        resolve(decoder="foo")
+
+
+@pytest.mark.parametrize(("family", "hinted"), [("stable-diffusion", True), ("sana", False), ("ddpm", False)])
+def test_a_small_decoder_is_advised_where_the_family_takes_one(manifest, family, hinted):
+    with pytest.raises(SettingError, match="`decoder` is 'tiny': expected `full`, because") as caught:
+        checks.decoder("tiny", manifest.recipe, family=family)
+    assert (caught.value.hint is not None) == hinted

@@ -22,6 +22,7 @@ class Family:
         recipe: What is done with its graphs, from a model's configs.
         defaults: What a run uses where the caller says nothing.
         doubts: Why the configs do not tell the steps and guidance among the defaults; None where they do.
+        small_decoder: Whether a model may have an ``AutoencoderTiny`` beside its own autoencoder.
         scheduler: The scheduler's config as the pipeline has it, which may make another one of what was saved with it.
     """
 
@@ -30,4 +31,5 @@ class Family:
     recipe: Callable[[Configs], Recipe]
     defaults: Callable[[Configs], Defaults]
     doubts: Callable[[Configs], str | None] = field(default=lambda _: None)
+    small_decoder: bool = False
     scheduler: Callable[[Configs], dict[str, Any]] = field(default=lambda configs: dict(configs.scheduler))

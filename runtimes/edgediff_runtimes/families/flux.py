@@ -81,4 +81,5 @@ FLUX = Family(
     pipelines=("FluxPipeline", "FluxImg2ImgPipeline"),
     recipe=recipe,
     defaults=defaults,
+    small_decoder=True,
 )

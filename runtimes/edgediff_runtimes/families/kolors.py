@@ -49,4 +49,5 @@ KOLORS = Family(
     recipe=recipe,
     defaults=defaults,
     doubts=lambda configs: doubts(configs, "unet"),
+    small_decoder=True,
 )

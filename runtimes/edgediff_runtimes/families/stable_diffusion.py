@@ -64,4 +64,5 @@ STABLE_DIFFUSION = Family(
     recipe=recipe,
     defaults=defaults,
     doubts=lambda configs: doubts(configs, "unet"),
+    small_decoder=True,
 )

@@ -93,4 +93,5 @@ STABLE_DIFFUSION_3 = Family(
     recipe=recipe,
     defaults=defaults,
     doubts=doubts,
+    small_decoder=True,
 )

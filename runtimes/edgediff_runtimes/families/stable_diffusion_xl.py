@@ -177,4 +177,5 @@ STABLE_DIFFUSION_XL = Family(
     recipe=recipe,
     defaults=defaults,
     doubts=lambda configs: doubts(configs, "unet"),
+    small_decoder=True,
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from edgediff_runtimes.bundle import Defaults
 from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.families import FAMILIES
 from edgediff_runtimes.memory import tile_that_fits
 from edgediff_runtimes.noise import NOISE_KINDS
 from edgediff_runtimes.parts.tiling import LEAST
@@ -22,6 +23,7 @@ from edgediff_runtimes.settings.options import DecoderName, EncodeMode, Guidance
 from edgediff_runtimes.untrusted.bounds import IMAGES, PIXELS, SIDE, STEPS, Bound
 
 _NO_TEXT = "nothing, because the bundle's model takes no text"
+_SMALL_DECODER = "`edgediff export MODEL BUNDLE --component tiny_decoder=DIR` keeps an `AutoencoderTiny` beside it"
 _NEAR = 3  # names that a hint has room for
 
 
@@ -228,13 +230,16 @@ def at_static_size(options: Options, static: tuple[int, int]) -> Options:
     return {**options, "width": width, "height": height}
 
 
-def decoder(value: str | None, recipe: Recipe) -> DecoderName | None:
-    """What decodes; None where the bundle has one decoder alone."""
+def decoder(value: str | None, recipe: Recipe, *, family: str | None) -> DecoderName | None:
+    """What decodes; None where the bundle has one decoder alone, or none."""
     if value not in (None, "full", "tiny"):
         raise SettingError("decoder", got=value, expected="`full` or `tiny`")
-    if "decoder" not in recipe.options:
-        return None
-    return "tiny" if value == "tiny" else "full"
+    if "decoder" in recipe.options:
+        return "tiny" if value == "tiny" else "full"
+    if value == "tiny":
+        hint = next((_SMALL_DECODER for each in FAMILIES if each.name == family and each.small_decoder), None)
+        raise SettingError("decoder", got=value, expected="`full`, because the bundle has no small decoder", hint=hint)
+    return None
 
 
 def _fixed_side(name: str, value: int | None, side: int) -> int:

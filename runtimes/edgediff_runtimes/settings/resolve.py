@@ -20,9 +20,7 @@ from edgediff_runtimes.untrusted.bounds import IMAGES
 
 _SEED_BITS = 32  # all that torch's CPU generator uses of a seed
 _WITH_A_PICTURE = ("strength", "encode")
-# Of options that some models take: what those lack that do not, and how they come by it.
-_WHY = {"class_label": "has no classes", "decoder": "has one decoder"}
-_HINTS = {"decoder": "`edgediff export MODEL BUNDLE --component tiny_decoder=DIR` keeps an `AutoencoderTiny` beside it"}
+_WHY = {"class_label": "has no classes"}  # of options that some models take: what those lack that do not
 
 
 def options_of(values: object) -> tuple[str | None, Options]:
@@ -71,6 +69,7 @@ def resolve_settings(
     options: Options,
     *,
     image_size: tuple[int, int] | None,
+    family: str | None = None,
     spare: Callable[[Sequence[GraphUse]], int | None] = lambda _: None,
 ) -> Settings:
     """Fill in the bundle's defaults and check every option.
@@ -81,6 +80,7 @@ def resolve_settings(
         prompt: One prompt or several; None for a model that takes no text.
         options: What the caller asked for.
         image_size: Width and height of ``options["image"]``, or None without one.
+        family: The bundle's, for hints.
         spare: Tells how many bytes a run of these graphs has for what it computes in tiles; None: enough.
 
     Raises:
@@ -89,12 +89,7 @@ def resolve_settings(
     _check_known(recipe, options)
     stage, task = recipe.first, task_of(recipe, options)[0]
     prompts = checks.prompts(prompt, recipe)
-    guidance = None
-    if "guidance" in recipe.options:
-        guidance = checks.number("guidance", _or(options.get("guidance"), defaults.guidance))
-    guided = _is_guided(stage.guidance, options, guidance)
-    if stage.guidance is not None and stage.guidance.negative and stage.guidance.scale == "guidance" and not guided:
-        guidance = None  # nothing is scaled, so that there is nothing to repeat
+    guidance, guided = _guidance(recipe, defaults, options)
     sampler_options = checks.sampler_options(_or(options.get("sampler_options"), {}))
     width, height = checks.size(stage.space, defaults, options, image_size)
     strength, encode = checks.start(options, image_size, default=stage.schedule.default_strength)
@@ -115,7 +110,7 @@ def resolve_settings(
         strength=strength,
         encode=encode,
         tile=checks.tile(options.get("tile"), stage.space, width=width, height=height, spare=lambda: spare(uses)),
-        decoder=checks.decoder(options.get("decoder"), recipe),
+        decoder=checks.decoder(options.get("decoder"), recipe, family=family),
         task=task,
         guided=guided,
         reuse=checks.reuse(_or(options.get("reuse"), "off")),
@@ -162,13 +157,22 @@ def _check_known(recipe: Recipe, options: Options) -> None:
     # These are refused where they are checked, with a better reason.
     without = () if any(options.get(name) is not None for name in PICTURES) else _WITH_A_PICTURE
     guidance = "negative_prompt", "guidance_rescale", "guidance_interval", "reuse_guidance"
-    read = {*recipe.options, *PICTURES, *without, *guidance, "width", "height"}
+    read = {*recipe.options, *PICTURES, *without, *guidance, "width", "height", "decoder"}
     for name, value in options.items():
         if value is not None and name not in read:
             why = _WHY.get(name, "does not take it")
-            raise SettingError(
-                name, got=value, expected=f"nothing, because the bundle's model {why}", hint=_HINTS.get(name)
-            )
+            raise SettingError(name, got=value, expected=f"nothing, because the bundle's model {why}")
+
+
+def _guidance(recipe: Recipe, defaults: Defaults, options: Options) -> tuple[float | None, bool]:
+    """The scale that the model is known by, and whether the network is asked twice."""
+    asked, scale = recipe.first.guidance, None
+    if "guidance" in recipe.options:
+        scale = checks.number("guidance", _or(options.get("guidance"), defaults.guidance))
+    guided = _is_guided(asked, options, scale)
+    if asked is not None and asked.negative and asked.scale == "guidance" and not guided:
+        return None, False  # nothing is scaled, so that there is nothing to repeat
+    return scale, guided
 
 
 def _is_guided(guidance: Guidance | None, options: Options, scale: float | None) -> bool:
