@@ -1,16 +1,17 @@
 """What the pipeline costs beyond its graphs: loop overhead, peak memory, cancelling inside a step.
 
     python benchmarks/pipeline_cost.py BUNDLE [--size 512x512] [--steps 4] [--rounds 3] [--parts memory ...]
+        [--tile 256] [--suffix -768]
 
 - *overhead*: in one process and on one session, our guided steps and bare ``session.run`` calls of the same shapes take
   turns one by one; the overhead is the median of the pairs' ratios, minus one;
 - *loop*: seconds of a step whose graphs are replaced by functions that return ready arrays;
 - *memory*: peak of a process that draws one picture, with components resident, sequential, sequential in an engine
-  told to spare memory, and with the two calls of guidance one after the other as well;
+  told to spare memory, with the two calls of guidance one after the other as well, and decoded in tiles as well;
 - *cancel*: from another thread, at several moments of a step; then the same seed again, compared bit by bit with a
   picture from a fresh process.
 
-Results: ``results/pipeline_cost-NAME.json``.
+Results: ``results/pipeline_cost-NAME.json``; with a suffix another file, for another size of the same bundle.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ RESIDENCIES: dict[str, dict[str, Any]] = {
     "resident": {},
     "sequential": {"residency": "sequential"},
     "sparing": {"residency": "sequential", "low_memory": True},
+    "sparing, tiles": {"residency": "sequential", "low_memory": True},
     "sparing, guidance split": {"residency": "sequential", "low_memory": True, "split_guidance": True},
 }
 PROMPT, SEED = "a red apple", 0
@@ -89,7 +91,8 @@ def loop_alone(given: argparse.Namespace) -> dict[str, Any]:
 def draw(given: argparse.Namespace) -> None:
     """Draw one picture in this process; prints its hash and timings."""
     with edgediff.load(given.bundle, **RESIDENCIES[given.child]) as pipeline:
-        result = pipeline(PROMPT, **_options(given))
+        tile = given.tile if given.child == "sparing, tiles" else None
+        result = pipeline(PROMPT, tile=tile, **_options(given))
     timings = result.timings
     seconds = {"text_s": timings.text_s, "steps_s": timings.steps_s, "decode_s": timings.decode_s}
     print(json.dumps({"hash": _hash(result), **seconds}))
@@ -137,6 +140,7 @@ def memory(given: argparse.Namespace) -> dict[str, Any]:
 
 def _draw_in_child(given: argparse.Namespace, residency: str) -> Child:
     words = ["--size", given.size, "--steps", str(given.steps), "--guidance", str(given.guidance)]
+    words += ["--tile", str(given.tile)]
     return run_child([__file__, given.bundle, *words, "--child", residency])
 
 
@@ -179,6 +183,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--guidance", type=float, default=5.0)
+    parser.add_argument("--tile", type=int, default=256, help="pixels, of `sparing, tiles`")
+    parser.add_argument("--suffix", default="", help="of the results' name")
     parser.add_argument("--residencies", nargs="+", choices=RESIDENCIES, default=list(RESIDENCIES), help="of `memory`")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="others keep their stored result")
     parser.add_argument("--child", choices=RESIDENCIES)
@@ -186,7 +192,7 @@ def main() -> None:
     if given.child:
         draw(given)
         return
-    path = RESULTS / f"pipeline_cost-{Path(given.bundle).name}.json"
+    path = RESULTS / f"pipeline_cost-{Path(given.bundle).name}{given.suffix}.json"
     report = json.loads(path.read_text(encoding="utf-8")) if given.parts != PARTS and path.is_file() else {}
     about = {
         "machine": machine(),
@@ -194,6 +200,7 @@ def main() -> None:
         "steps": given.steps,
         "guidance": given.guidance,
         "rounds": given.rounds,
+        "tile": given.tile,
     }
     for part in given.parts:
         measured = PARTS_MEASURED[part](given)

@@ -6,7 +6,7 @@ import math
 
 import click
 
-_DIGITS = 10  # of a number that counts anything here
+_DIGITS = 100  # Python itself reads numbers of no more than 4,300
 
 
 def size(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int] | None:
@@ -71,4 +71,5 @@ def duration(ctx: click.Context, param: click.Parameter, text: str | None) -> fl
 
 def number_or_word(ctx: click.Context, param: click.Parameter, text: str | None) -> int | str | None:  # noqa: ARG001 - click's signature
     """A whole number where it is one, else the word, which the API looks at; None where it was not given."""
-    return int(text) if text is not None and text.isdecimal() and len(text) < _DIGITS else text
+    is_number = text is not None and text.removeprefix("-").isdecimal() and len(text) < _DIGITS
+    return int(text) if text is not None and is_number else text

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import get_type_hints
 
+import click
 import pytest
 
 from edgediff.cli.run_options import _PAIRS, DRAWING, SAMPLING, START, TOLD, asked
+from edgediff.cli.sizes import number_or_word
 from edgediff_runtimes.settings import Options
 
 
@@ -46,3 +48,11 @@ def test_what_a_model_does_not_take_is_refused(bundle, command, tmp_path, option
 @pytest.mark.parametrize(("option", "value"), [("--crop", "3x5"), ("--crop", "-1,0"), ("--original-size", "big")])
 def test_what_is_no_pair_is_a_usage_error(bundle, command, option, value):
     assert command("run", "a", "-m", bundle, option, value).code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("192", 192), ("-1", -1), ("10000000000", 10**10), ("auto", "auto"), ("-", "-"), ("1.5", "1.5")]
+)
+def test_a_number_is_one_whatever_its_sign_and_length(text, value):
+    command = click.Command("x", params=[click.Option(["--tile"], callback=number_or_word)])
+    assert command.make_context("x", ["--tile", text]).params == {"tile": value}

@@ -17,6 +17,7 @@ from edgediff_exporters import export, openvino_tokenizer
 from edgediff_exporters.families import plans_of
 from edgediff_exporters.opening import open_model
 from edgediff_exporters.sources import open_source
+from edgediff_exporters.sources.files import refusing_oddities
 from edgediff_exporters.tokenizers import write_tokenizer
 from edgediff_exporters.tracing import empty_module
 from edgediff_runtimes.errors import ExportError, SettingError, SourceError
@@ -389,3 +390,12 @@ def test_a_hub_name_in_the_hubs_cache(sd1, tmp_path, monkeypatch):
     source = open_source("owner/model")
     assert source.name == "owner/model"
     assert source.weights("unet").tensors
+
+
+@pytest.mark.parametrize("kind", ["cause", "context", "text"])
+def test_an_interrupt_inside_a_library_stays_one(kind):
+    failed = RuntimeError("KeyboardInterrupt: " if kind == "text" else "tracing failed")
+    failed.__cause__ = KeyboardInterrupt() if kind == "cause" else None
+    failed.__context__ = KeyboardInterrupt() if kind == "context" else None
+    with pytest.raises(KeyboardInterrupt), refusing_oddities("the config"):
+        raise failed

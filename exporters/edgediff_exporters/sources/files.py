@@ -26,16 +26,28 @@ from edgediff_runtimes.untrusted.links import find
 def refusing_oddities(what: str) -> Iterator[None]:
     """Turn whatever a library says about an odd model into a ``SourceError`` about ``what``.
 
-    Errors of ours pass, and so do the system's: a full disk is no fault of the model.
+    Errors of ours pass, and so do the system's: a full disk is no fault of the model. An interrupt stays one, also
+    where the library made an error of its own of it.
     """
     try:
         yield
     except (EdgediffError, OSError):
         raise
     except Exception as error:  # what torch, diffusers and transformers raise on odd values is anything
+        if _is_of_interrupt(error):
+            raise KeyboardInterrupt from error
         text = shown((str(error).strip().splitlines() or [""])[0])
         problem = f"there is no {text}" if isinstance(error, KeyError) else f"{type(error).__name__}: {text}"
         raise SourceError(f"{what} cannot be used: {problem}") from error
+
+
+def _is_of_interrupt(error: BaseException | None) -> bool:
+    """Whether an error began as an interrupt; where it came through C++, only its text tells."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) or KeyboardInterrupt.__name__ in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @contextlib.contextmanager

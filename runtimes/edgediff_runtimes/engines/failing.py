@@ -14,14 +14,15 @@ _NO_MEMORY = re.compile(
 )
 
 
-def failed(what: str, words: str, error: Exception) -> EngineError:
+def failed(what: str, words: str, error: Exception, *, hint: str | None = None) -> EngineError:
     """The error for what a library raised.
 
     Args:
         what: The library and what it was to do.
         words: The part of its message that tells most.
         error: What it raised.
+        hint: What can be done where it is not memory.
     """
     if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
         return OutOfMemoryError(f"{what}: there is not enough memory ({words})")
-    return EngineError(f"{what}: {words}")
+    return EngineError(f"{what}: {words}", hint=hint)

@@ -12,13 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import final
 
 import numpy as np
 
 from edgediff_runtimes.tensors import Array, Floats
-
-Compute: TypeAlias = Callable[[Array], dict[str, Array]]
 
 OVERLAP = 8  # entries of the sample that neighbours share: 64 pixels where an entry is 8
 DROPPED = 2  # of these, next to a tile's own border; with less the grid is seen (benchmarks/README.md, "Tiles")
@@ -26,7 +24,7 @@ LEAST = 3 * OVERLAP  # entries along a tile: of smaller ones more than half woul
 
 
 def tiled(
-    compute: Compute,
+    compute: Callable[[Array], dict[str, Array]],
     array: Array,
     *,
     rows: int,

@@ -37,3 +37,12 @@ def test_everything_else_is_what_it_was(words):
     error = failed("ONNX Runtime cannot load `unet`", words, RuntimeError(words))
     assert type(error) is EngineError
     assert error.sentence == f"ONNX Runtime cannot load `unet`: {words}"
+
+
+@pytest.mark.parametrize(("version", "hinted"), [("2026.3.0-1-x", True), ("2026.4.1-2-x", False), ("2027.0.0", False)])
+def test_an_older_openvino_is_told_to_be_one(monkeypatch, version, hinted):
+    failures = pytest.importorskip("edgediff_runtimes.engines.openvino.failures")
+    monkeypatch.setattr(failures.ov, "__version__", version)
+    error = failures.failure("cannot load `unet`", RuntimeError("no such operator"))
+    assert (error.hint is not None) == hinted
+    assert not hinted or "this is OpenVINO 2026.3.0" in error.hint
