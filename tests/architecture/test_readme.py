@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import edgediff
-from edgediff_runtimes.running.reusing import MADE_FOR_FEW
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -23,7 +22,8 @@ def test_the_readme_fits_one_screen_of_a_patient_reader():
     assert len(README.read_text(encoding="utf-8").split()) <= 700
 
 
-def test_what_is_tuned_is_a_bundle_of_ones_own_and_of_as_many_steps_as_are_needed():
-    ((name, words),) = re.findall(r"edgediff tune (\S+) .* # (.*)", README.read_text(encoding="utf-8"))
-    assert name not in edgediff.shipped_models()
-    assert (MADE_FOR_FEW, "ten steps or more" in words) == (10, True)
+def test_what_is_drawn_with_reuse_has_a_schedule_of_half_the_calls():
+    (name,) = re.findall(r"-m (\S+) --reuse auto +# half the network calls", README.read_text(encoding="utf-8"))
+    bundle = edgediff.api.open_bundle(name)
+    (proved,) = [proof for proof in bundle.manifest.reuse if proof.guidance == bundle.manifest.defaults.guidance]
+    assert sum(order is None for order in proved.orders) * 2 == proved.steps == bundle.manifest.defaults.steps
