@@ -11,7 +11,7 @@ import numpy as np
 from driving import PROMPT, SEED, Picture
 
 import edgediff
-from edgediff.bench.timed_engine import TimedEngine
+from edgediff.bench.timed_engine import CallLog, TimedEngine
 from edgediff_runtimes.engines import get_engine
 from edgediff_runtimes.pipeline import Pipeline
 
@@ -21,18 +21,19 @@ VERSIONS = {"edgediff": edgediff.__version__, "numpy": np.__version__}
 
 def load(job: dict[str, Any]) -> Callable[..., Picture]:
     """Components are loaded here, where a user's first picture would do it: so its time compares with the others'."""
-    engine = TimedEngine(get_engine(job["engine"]))
+    log = CallLog()
+    engine = TimedEngine(get_engine(job["engine"]), log)
     VERSIONS[engine.name] = engine.version
     pipeline = edgediff.load(job["bundle"], engine=engine, threads=job["threads"], execution=job.get("execution"))
     for role in ("text_encoder", "unet", "vae_decoder"):
         with pipeline._components.use(role):
             pass
-    return partial(_draw, pipeline, engine, {"sampler": job.get("sampler"), **job.get("options", {})})
+    return partial(_draw, pipeline, log, {"sampler": job.get("sampler"), **job.get("options", {})})
 
 
 def _draw(
     pipeline: Pipeline,
-    engine: TimedEngine,
+    log: CallLog,
     settings: dict[str, Any],
     *,
     width: int,
@@ -40,11 +41,11 @@ def _draw(
     steps: int,
     guidance: float,
 ) -> Picture:
-    engine.calls.clear()
+    log.calls.clear()
     ends: list[float] = []
     options = {**settings, "width": width, "height": height, "steps": steps, "guidance": guidance}
     if steps < FULL_STEPS:  # the first picture of few steps has no calls to leave out
         options.pop("reuse", None)
     result = pipeline(PROMPT, seed=SEED, on_step=lambda _: ends.append(time.perf_counter()), **options)
-    network = [seconds for role, seconds in engine.calls if role == "unet"]
+    network = [seconds for role, seconds in log.calls if role == "unet"]
     return Picture(ends, network, result.images[0].save)

@@ -114,6 +114,7 @@ def test_every_drawing_option_arrives(command, bundle, picture, tmp_path):
         "strength": 0.9,
         "encode": "sample",
         "tile": None,  # the picture is no larger
+        "decoder": None,  # the bundle has one
     }
 
 

@@ -361,6 +361,9 @@ def test_old_names_of_the_vaes_attention_are_known():
 class _Configs:
     """The configs of a source that has no files."""
 
+    def __init__(self):
+        self.index = {}
+
     def config(self, origin):
         return {
             "vae": {"latent_channels": 4, "in_channels": 3, "block_out_channels": [8, 8]},

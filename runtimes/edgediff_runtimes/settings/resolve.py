@@ -93,7 +93,6 @@ def resolve_settings(
     sampler_options = checks.sampler_options(_or(options.get("sampler_options"), {}))
     width, height = checks.size(stage.space, defaults, options, image_size)
     strength, encode = checks.start(options, image_size, default=stage.schedule.default_strength)
-    uses = recipe.run_of(task, tiny=options.get("decoder") == "tiny")
     settings = Settings(
         prompts=prompts,
         negative_prompts=checks.negatives(stage.guidance, options.get("negative_prompt"), prompts, guided=guided),
@@ -109,7 +108,7 @@ def resolve_settings(
         height=height,
         strength=strength,
         encode=encode,
-        tile=checks.tile(options.get("tile"), stage.space, width=width, height=height, spare=lambda: spare(uses)),
+        tile=_tile(recipe, task, options, (width, height), spare),
         decoder=checks.decoder(options.get("decoder"), recipe, family=family),
         task=task,
         guided=guided,
@@ -117,8 +116,9 @@ def resolve_settings(
         guidance_interval=checks.guidance_interval(options.get("guidance_interval"), guided=guided),
         reuse_guidance=checks.reuse_guidance(_or(options.get("reuse_guidance"), 1), guided=guided),
     )
-    checks.memory(settings.batch, width, height)
-    return replace(settings, choices=_choices(recipe, options, settings))
+    settings = replace(settings, choices=_choices(recipe, options, settings))
+    checks.memory(settings.batch, width, height)  # of which the choices say how many pictures there are
+    return settings
 
 
 def settings_of(stage: Stage, settings: Settings) -> Settings:
@@ -137,6 +137,18 @@ def settings_of(stage: Stage, settings: Settings) -> Settings:
     # Empty ones, where it asks for some and the first stage does not.
     negatives = settings.negative_prompts or checks.negatives(guidance, None, settings.prompts, guided=True)
     return replace(settings, guided=True, negative_prompts=negatives)
+
+
+def _tile(
+    recipe: Recipe,
+    task: str,
+    options: Options,
+    size: tuple[int, int],
+    spare: Callable[[Sequence[GraphUse]], int | None],
+) -> int | None:
+    uses = recipe.run_of(task, tiny=options.get("decoder") == "tiny")
+    width, height = size
+    return checks.tile(options.get("tile"), recipe.first.space, width=width, height=height, spare=lambda: spare(uses))
 
 
 def _or(value: Any, default: Any) -> Any:  # noqa: ANN401 - either's type

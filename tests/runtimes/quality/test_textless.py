@@ -59,9 +59,10 @@ def test_a_single_class_is_held_apart_by_its_seeds(labels):
 
 
 def test_a_label_that_the_model_lacks_is_refused(labels):
-    Subjects.of(labels.bundle.manifest.recipe).check(["3", "goldfish"])
+    subjects = Subjects.of(labels.bundle.manifest.recipe)
+    assert subjects.asked(["3", "goldfish"], setting="evaluate") == ("3", "goldfish")
     with pytest.raises(SettingError, match="`class_label` is 'cat'"):
-        Subjects.of(labels.bundle.manifest.recipe).check(["3", "cat"])
+        subjects.asked(["3", "cat"], setting="evaluate")
 
 
 def test_nothing_to_ask_for_is_an_empty_text(pixels):
