@@ -80,7 +80,8 @@ def one(given: argparse.Namespace, name: str, job: dict[str, Any]) -> dict[str, 
     missing = FULL_STEPS - job["measured"]["steps"]
     steps = summary(measured["steps_s"])["median"]
     network = measured["network_s"][1:]  # the first step's beginning is not seen, see driving.py
-    around = [step - call for step, call in zip(measured["steps_s"], network, strict=True)] if network else []
+    alike = len(network) == len(measured["steps_s"])  # with reuse some steps have no call
+    around = [step - call for step, call in zip(measured["steps_s"], network, strict=True)] if alike else []
     return {
         **child.output,
         "cold_start_s": begins["measured picture"],
