@@ -79,7 +79,7 @@ def of_budget(
         "predicted": predicted,
         "measured": runs,
         "ratios": ratios,
-        "others_share": plan.others_share,
+        "others_share": [one.figures.others_share for one in plan.measured],
     }
 
 
