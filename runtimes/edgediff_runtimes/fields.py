@@ -63,6 +63,10 @@ class Fields:
             raise self.fail(name, bound.expected)
         return value
 
+    def optional_integer(self, name: str, *, minimum: int = 0, bound: Bound | None = None) -> int | None:
+        """Likewise, or None where it is missing or null."""
+        return None if self.values.get(name) is None else self.integer(name, minimum=minimum, bound=bound)
+
     def number(self, name: str) -> float:
         """A finite number."""
         value = self.values.get(name)

@@ -223,7 +223,7 @@ class QualityReport:
         pictures = tuple(PictureQuality.read(item) for item in fields.objects("pictures"))
         if not pictures:
             raise fields.fail("pictures", "at least one picture")
-        threads = None if fields.values.get("threads") is None else fields.integer("threads", minimum=1, bound=THREADS)
+        threads = fields.optional_integer("threads", minimum=1, bound=THREADS)
         task_metric, search = (fields.values.get(name) is not None for name in ("task_metric", "search"))
         return cls(
             reference=FileEntry.read(fields.fields("reference")),

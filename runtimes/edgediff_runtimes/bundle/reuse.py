@@ -96,9 +96,7 @@ class ProvedReuse:
             engine_version=fields.string("engine_version"),
             device=fields.string("device"),
             execution=fields.string("execution"),
-            threads=None
-            if fields.values.get("threads") is None
-            else fields.integer("threads", minimum=1, bound=THREADS),
+            threads=fields.optional_integer("threads", minimum=1, bound=THREADS),
         )
 
 
