@@ -11,6 +11,18 @@ from edgediff.cli.by_component import each_by_component
 from edgediff.cli.command import Section
 from edgediff.cli.sizes import byte_count, sizes
 
+# What `edgediff plan` has as well.
+GUIDANCE = click.Option(["--guidance"], type=float, help="Guidance scale; 1 turns it off.  [default: the bundle's]")
+DEVICES = click.Option(
+    ["--device", "devices"],
+    multiple=True,
+    default=("auto",),
+    shell_complete=completion.devices,
+    callback=each_by_component,
+    help="See `edgediff devices`; repeatable. One may be by component: unet=gpu,vae_decoder=cpu.",
+)
+THREADS = click.Option(["--threads"], type=int, help="Threads per graph.  [default: the engine's choice]")
+
 _WORK = Section(
     "What is drawn",
     (
@@ -19,20 +31,13 @@ _WORK = Section(
         click.Option(
             ["--batch", "batches"], type=int, multiple=True, default=(1,), help="Pictures at a time; repeatable."
         ),
-        click.Option(["--guidance"], type=float, help="Guidance scale; 1 turns it off.  [default: the bundle's]"),
+        GUIDANCE,
     ),
 )
 _COMPUTED = Section(
     "What computes it",
     (
-        click.Option(
-            ["--device", "devices"],
-            multiple=True,
-            default=("auto",),
-            shell_complete=completion.devices,
-            callback=each_by_component,
-            help="See `edgediff devices`; repeatable. One may be by component: unet=gpu,vae_decoder=cpu.",
-        ),
+        DEVICES,
         click.Option(
             ["--engine", "engines"],
             multiple=True,
@@ -48,7 +53,7 @@ _COMPUTED = Section(
             callback=each_by_component,
             help="What floats are computed in: f32, bf16, f16, or as the graph was exported; repeatable, likewise.",
         ),
-        click.Option(["--threads"], type=int, help="Threads per graph.  [default: the engine's choice]"),
+        THREADS,
     ),
 )
 _MEASURING = Section(

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edgediff.cli import completion
+from edgediff.cli.bench_options import DEVICES, GUIDANCE, THREADS
 from edgediff.cli.by_component import each_by_component
 from edgediff.cli.command import Section
 from edgediff.cli.sizes import byte_count, duration, size
@@ -45,7 +46,7 @@ _WORK = Section(
             multiple=True,
             help="Sampling steps; repeat it to choose from.  [default: the bundle's]",
         ),
-        click.Option(["--guidance"], type=float, help="Guidance scale; 1 turns it off.  [default: the bundle's]"),
+        GUIDANCE,
     ),
 )
 _CHOICES = Section(
@@ -57,14 +58,7 @@ _CHOICES = Section(
             shell_complete=completion.engines,
             help="See `edgediff devices`; repeatable.  [default: all that are installed]",
         ),
-        click.Option(
-            ["--device", "devices"],
-            multiple=True,
-            default=("auto",),
-            shell_complete=completion.devices,
-            callback=each_by_component,
-            help="See `edgediff devices`; repeatable. One may be by component: unet=gpu,vae_decoder=cpu.",
-        ),
+        DEVICES,
         click.Option(
             ["--execution", "executions"],
             multiple=True,
@@ -73,7 +67,7 @@ _CHOICES = Section(
             callback=each_by_component,
             help="What floats are computed in: f32, bf16, f16, or as the graph was exported; repeatable, likewise.",
         ),
-        click.Option(["--threads"], type=int, help="Threads per graph.  [default: the engine's choice]"),
+        THREADS,
     ),
 )
 _MEASURING = Section(
