@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, final
 
@@ -170,8 +171,9 @@ def _measured(variant: Variant, compiled: _Compiled) -> Figures:
     return figures_of(rounds, network=network, first_load_s=compiled.first_load_s(variant), others_share=others)
 
 
+@cache
 def machine() -> dict[str, Any]:
-    """What of this machine figures hang on."""
+    """What of this machine figures hang on; looked up once in a process. It is not to be written to."""
     described = describe_machine()
     return {name: described[name] for name in _OF_THE_MACHINE}
 
