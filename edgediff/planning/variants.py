@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, final
 
-from edgediff.api import load, open_bundle
+from edgediff.api import open_bundle
 from edgediff.bench.request import AS_EXPORTED, Case, Request, resolve
 from edgediff.planning.knobs import Values, Work, call_options, settings_to_measure
 from edgediff.planning.proofs import proof_of
@@ -17,7 +17,9 @@ from edgediff_runtimes.bundle.bundle import MODEL_INDEX
 from edgediff_runtimes.engines import engine_for, other_engines
 from edgediff_runtimes.errors import BundleError, DeviceError, EdgediffError, SettingError
 from edgediff_runtimes.placement import ByRole
+from edgediff_runtimes.running.schedules import sampler_for
 from edgediff_runtimes.settings import Settings
+from edgediff_runtimes.settings.resolve import resolve_settings
 
 _Place: TypeAlias = tuple[str, ByRole[str], ByRole[str]]  # engine, device, execution
 
@@ -104,8 +106,8 @@ def variants(asked: Asked) -> tuple[list[Variant], list[Excluded]]:
     found: list[list[Variant]] = []
     excluded: list[Excluded] = []
     refusals: list[EdgediffError] = []
-    for text, name in zip(asked.bundles, _names(asked.bundles), strict=True):
-        bundle = _opened(text)
+    bundles = [_opened(text) for text in asked.bundles]
+    for text, bundle, name in zip(asked.bundles, bundles, _names(asked.bundles, bundles), strict=True):
         if len(bundle.manifest.recipe.stages) > 1:
             excluded.append(Excluded(name, "it has several stages, whose times are not worked out yet"))
             continue
@@ -149,11 +151,11 @@ def _of_place(name: str, text: str, asked: Asked, place: _Place) -> Iterator[Var
     case = resolve(request)[0]
     run_steps: dict[int | None, int] = {}
     settings: list[Settings] = []
-    with load(case.bundle.path) as pipeline:
-        for number, options in zip(steps or (None,), case.works, strict=True):
-            with pipeline.stream(case.prompt, **options) as run:
-                run_steps[number] = run.total_steps
-                settings.append(run.settings)
+    manifest = case.bundle.manifest
+    for number, options in zip(steps or (None,), case.works, strict=True):
+        one = resolve_settings(manifest.recipe, manifest.defaults, case.prompt, options, image_size=None)
+        run_steps[number] = sampler_for(manifest.recipe.first, one, manifest.scheduler).steps
+        settings.append(one)
     proofs = {number: _proofs(case.bundle, one) for number, one in zip(run_steps, settings, strict=True)}
     work = Work(case.bundle, settings[0], tuple(run_steps), proofs)
     for values in settings_to_measure(work):
@@ -188,7 +190,7 @@ def _engines(bundle: Bundle) -> Iterator[str]:
     return (name for name in readers[0] if all(name in others for others in readers))
 
 
-def _names(bundles: Sequence[str]) -> list[str]:
+def _names(texts: Sequence[str], bundles: Sequence[Bundle]) -> list[str]:
     """The last part of each path, or all of it where two are called the same."""
-    short = [_opened(text).path.name for text in bundles]
-    return [name if short.count(name) == 1 else text for name, text in zip(short, bundles, strict=True)]
+    short = [bundle.path.name for bundle in bundles]
+    return [name if short.count(name) == 1 else text for name, text in zip(short, texts, strict=True)]
