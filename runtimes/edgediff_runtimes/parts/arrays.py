@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgediff_runtimes.parts.values import Context, Value, rows_of
-from edgediff_runtimes.recipe.declarations import Affine, Gaussian, Join, Noise, Numbers, Pad, Pick
+from edgediff_runtimes.recipe.declarations import Affine, Gaussian, Join, Noise, Pad, Pick
+from edgediff_runtimes.recipe.declarations.arrays import Numbers
 from edgediff_runtimes.tensors import Floats
 
 # diffusers' DiagonalGaussianDistribution clips the logarithm of the variance to this range.

@@ -1,0 +1,58 @@
+"""The parts that a recipe is made of. What each does is in ``parts/``.
+
+A part reads *values* (arrays that earlier parts wrote) and *options* (what a caller may ask for), and writes values.
+Names are chosen by the recipe. In the parts of a network, ``x`` is the sample at this step, scaled as the sampler
+scales it, ``t`` the time step as one entry and ``t_rows`` the same once per row; what they write as ``prediction`` is
+the answer that the sampler is given. In the parts of a result, ``x`` is the final sample.
+"""
+
+from __future__ import annotations
+
+from edgediff_runtimes.recipe.declarations.arrays import Affine, Gaussian, Join, Noise, Pad, Patches, Pick, Unpatches
+from edgediff_runtimes.recipe.declarations.asked import Choice, Sinusoid, Sizes, Tokens
+from edgediff_runtimes.recipe.declarations.graphs import Graph
+from edgediff_runtimes.recipe.declarations.pictures import Picture, Pictures
+from edgediff_runtimes.recipe.declarations.positions import GridIds, TextIds
+from edgediff_runtimes.recipe.part import Part
+
+__all__ = [
+    "KINDS",
+    "Affine",
+    "Choice",
+    "Gaussian",
+    "Graph",
+    "GridIds",
+    "Join",
+    "Noise",
+    "Pad",
+    "Patches",
+    "Pick",
+    "Picture",
+    "Pictures",
+    "Sinusoid",
+    "Sizes",
+    "TextIds",
+    "Tokens",
+    "Unpatches",
+]
+
+# By their names in a manifest. A reader that lacks one refuses the bundle and says which.
+KINDS: dict[str, type[Part]] = {
+    "tokens": Tokens,
+    "graph": Graph,
+    "sizes": Sizes,
+    "choice": Choice,
+    "sinusoid": Sinusoid,
+    "grid_ids": GridIds,
+    "text_ids": TextIds,
+    "picture": Picture,
+    "noise": Noise,
+    "gaussian": Gaussian,
+    "join": Join,
+    "affine": Affine,
+    "pad": Pad,
+    "pick": Pick,
+    "patches": Patches,
+    "unpatches": Unpatches,
+    "pictures": Pictures,
+}

@@ -1,0 +1,48 @@
+"""Parts that say where tokens are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, final
+
+from edgediff_runtimes.recipe.part import READ, WRITE, Part
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class GridIds(Part):
+    """Row and column of each token of a picture, the same for all pictures: ``(tokens, axes)``, float32.
+
+    Attributes:
+        to: The value.
+        axes: Numbers per token; those that are neither row nor column are zero.
+        pixels: Pixels along one side of a token.
+        row: The axis of the row; the column's is the next.
+        within: Rows and columns are scaled so that the picture fits into the middle of a square with sides of so many
+            (Li et al. 2024, "Hunyuan-DiT", section 2.1, as diffusers counts); None: they are counted from zero.
+    """
+
+    ALWAYS: ClassVar = ("width", "height")
+    to: str = field(metadata=WRITE)
+    axes: int
+    pixels: int
+    row: int = 1
+    within: int | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TextIds(Part):
+    """Places of the tokens of a text, the same for all: ``(tokens, axes)``, float32.
+
+    Attributes:
+        to: The value.
+        like: A value whose second axis is the tokens.
+        axes: Numbers per token.
+        count: The axis that counts them; None: all are zero.
+    """
+
+    to: str = field(metadata=WRITE)
+    like: str = field(metadata=READ)
+    axes: int
+    count: int | None = None
