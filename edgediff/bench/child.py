@@ -70,6 +70,7 @@ def picture(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
         from edgediff.api import load  # noqa: PLC0415 - the import is a phase
         from edgediff.bench.timed_engine import CallLog, TimedEngine  # noqa: PLC0415 - as above
         from edgediff_runtimes.engines import get_engine  # noqa: PLC0415 - as above
+        from edgediff_runtimes.quality.pictures import with_pictures  # noqa: PLC0415 - as above
 
         log, names = CallLog(), job["placement"]["engine"]
         timed = {name: TimedEngine(get_engine(name), log) for name in set(names.values())}
@@ -80,14 +81,15 @@ def picture(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
             lambda: load(job["bundle"], **placement),
         ) as it,
     ):
+        options = with_pictures(it.bundle.manifest.recipe, it.bundle.manifest.defaults, job["options"])
         for index in range(job["warmup"]):
             with phases.phase("first picture" if index == 0 else f"warm-up {index + 1}"):
-                it(job["prompt"], **job["options"])
+                it(job["prompt"], **options)
         loads = list(log.loads)
         log.calls.clear()
         calls: list[int] = []  # how many there were until each step's end
         with phases.phase("measured picture"):
-            result = it(job["prompt"], on_step=lambda _: calls.append(len(log.calls)), **job["options"])
+            result = it(job["prompt"], on_step=lambda _: calls.append(len(log.calls)), **options)
     networks = {role for role, duty in it.bundle.manifest.recipe.duties.items() if duty == "network"}
     return {
         **_timings(result, log, calls, networks),

@@ -68,19 +68,22 @@ def texts(prompt: str | None, prompts: Path | None) -> list[str | None]:
 def repeated(
     repeat: Path, prompt: str | None, prompts: Path | None, options: Options
 ) -> tuple[list[str | None], Options, str | None]:
-    """Prompt, options and bundle of a picture of ours; only an image to start from may be given beside it."""
+    """Prompt, options and bundle of a picture of ours; only the pictures that it was drawn from are given beside it."""
     from edgediff_runtimes.picture_files import read_metadata
-    from edgediff_runtimes.settings.resolve import options_of
+    from edgediff_runtimes.recipe.wires import PICTURES
+    from edgediff_runtimes.settings.resolve import options_of, pictures_of
 
-    if prompt is not None or prompts is not None or options.keys() - {"image"}:
+    if prompt is not None or prompts is not None or options.keys() - {*PICTURES}:
         raise click.UsageError(
             "--repeat takes its settings from the file: of what says what to draw only --image goes with it"
         )
     metadata = read_metadata(repeat)
     text, recorded = options_of(metadata.get("settings"))
-    if ("image" in options) != (recorded.get("strength") is not None):
-        needed = "needs" if recorded.get("strength") is not None else "was drawn without"
-        raise click.UsageError(f"{repeat} {needed} an --image to start from")
+    needed = pictures_of(metadata["settings"])
+    for name in PICTURES:
+        if (name in options) != (name in needed):
+            lacks = "needs" if name in needed else "was drawn without"
+            raise click.UsageError(f"{repeat} {lacks} --{name.replace('_', '-')}")
     return [text], {**recorded, **options}, metadata.get("fingerprint")
 
 

@@ -48,9 +48,14 @@ DRAWING = Section(
 START = Section(
     "A picture to start from",
     (
-        click.Option(["--image"], type=_FILE, help="Start from this picture."),
+        click.Option(["--image"], type=_FILE, help="Start from this picture; of a model that edits, the one to edit."),
         click.Option(
             ["--strength"], type=float, help="How far to go from --image, above 0 to 1.  [default: the model's]"
+        ),
+        click.Option(
+            ["--image-guidance"],
+            type=float,
+            help="How near to --image an instructed edit stays (InstructPix2Pix), from 1.  [default: 1.5]",
         ),
     ),
 )

@@ -14,9 +14,10 @@ from typing import final
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.plain import as_finite, as_whole
 from edgediff_runtimes.quality import Prompts, Subjects, call_of, check_floors, held_out
+from edgediff_runtimes.quality.pictures import with_pictures
 from edgediff_runtimes.recipe import Recipe
 from edgediff_runtimes.recipe.defaults import Defaults
-from edgediff_runtimes.settings import checks
+from edgediff_runtimes.settings import Options, checks
 from edgediff_runtimes.settings.resolve import resolve_settings
 from edgediff_runtimes.untrusted.bounds import IMAGES, PIXELS, SIDE, STEPS, Bound
 
@@ -173,9 +174,10 @@ def check_trials(trials: Trials, recipe: Recipe, defaults: Defaults) -> None:
     prompt, options = call_of(recipe, drawn[0])
     steps, width, height = trials.steps, trials.width, trials.height
     try:
-        settings = resolve_settings(
-            recipe, defaults, prompt, {**options, "steps": steps, "width": width, "height": height}, image_size=None
-        )
+        call: Options = {**options, "steps": steps, "width": width, "height": height}
+        shown = with_pictures(recipe, defaults, call)
+        drawn_from = None if shown is call else (width or defaults.width or 1, height or defaults.height or 1)
+        settings = resolve_settings(recipe, defaults, prompt, shown, image_size=drawn_from)
     except SettingError as error:
         if error.setting not in ("width", "height", "images") or (width is None and height is None):
             raise

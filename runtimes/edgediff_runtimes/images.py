@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +51,24 @@ def image_to_array(image: Image.Image, *, width: int, height: int) -> Floats:
     resized = image.resize((width, height), Image.Resampling.LANCZOS)
     pixels = np.asarray(resized, np.float32) / 255
     return np.ascontiguousarray((2 * pixels - 1).transpose(2, 0, 1)[None])
+
+
+def within_area(image: Image.Image, *, area: int, multiple: int) -> Image.Image:
+    """A picture of at most so many pixels, in its own shape, cut around its middle to multiples along its sides.
+
+    Raises:
+        ImageError: A side is shorter than one multiple.
+    """
+    width, height = image.size
+    if width * height > area:
+        smaller = math.sqrt(area / (width * height))
+        width, height = int(width * smaller), int(height * smaller)
+        image = image.resize((max(width, 1), max(height, 1)), Image.Resampling.LANCZOS)
+    wide, high = width // multiple * multiple, height // multiple * multiple
+    if not (wide and high):
+        raise ImageError(f"the image has {width}x{height} pixels: expected at least {multiple} along each side")
+    left, top = (width - wide) // 2, (height - high) // 2
+    return image.crop((left, top, left + wide, top + high))
 
 
 def array_to_image(array: Floats) -> Image.Image:

@@ -9,6 +9,7 @@ _NAMES = {
     "steps": "num_inference_steps inference_steps num_steps sampling_steps sample_steps ddim_steps n_steps",
     "guidance": "guidance_scale cfg cfg_scale cfgscale unconditional_guidance_scale",
     "true_guidance": "true_cfg_scale true_cfg",
+    "image_guidance": "image_guidance_scale image_cfg image_cfg_scale cfg_image",
     "images": "num_images_per_prompt num_images batch batch_size batch_count n_samples n_iter samples count",
     "sampler": "scheduler sampler_name sampling_method sample_method",
     "sampler_options": "sampler_config scheduler_config eta",

@@ -108,6 +108,7 @@ def test_every_drawing_option_arrives(command, bundle, picture, tmp_path):
         "width": 72,
         "height": 64,
         "task": "image-to-image",
+        "pictures": ["image"],
         "guided": True,
         "reuse": "off",
         "choices": {},
@@ -162,10 +163,10 @@ def test_repeat_asks_for_the_image_it_needs_and_for_no_other(command, bundle, pi
     command("run", "a", "-m", bundle, "-o", image, "--image", picture, *DRAW)
     outcome = command("run", "--repeat", image, "-m", bundle)
     assert outcome.code == 2
-    assert "needs an --image" in outcome.err
+    assert "needs --image" in outcome.err
     outcome = command("run", "--repeat", text, "-m", bundle, "--image", picture)
     assert outcome.code == 2
-    assert "was drawn without an --image" in outcome.err
+    assert "was drawn without --image" in outcome.err
 
 
 def test_warnings_go_to_stderr_as_a_sentence(process, command, bundle, bundle_copy, tmp_path):

@@ -29,6 +29,10 @@ REFUSED = {
     "--target-size": ("64x64", "`target_width` is 64: expected nothing"),
     "--label": ("7", "`--label` is '7': expected nothing"),
     "--true-guidance": ("2", "`--true-guidance` is 2.0: expected nothing"),
+    "--image-guidance": (
+        "1.5",
+        "`--image-guidance` is 1.5: expected nothing, because",
+    ),
     "--aesthetic-score": ("6", "`--aesthetic-score` is 6.0: expected nothing"),
     "--negative-aesthetic-score": ("2", "`--negative-aesthetic-score` is 2.0: expected nothing"),
     "--refiner-start": ("0.8", "`--refiner-start` is 0.8: expected nothing"),

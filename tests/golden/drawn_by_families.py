@@ -2,9 +2,9 @@
 the goldens of families keep.
 
 A case is a module in ``tests/parity/families``: ``NAME``, ``build``, ``reference``, and ``PROMPTS`` or ``asked``; where
-other things than here can be asked of it, also ``PLANS``, ``FROM_PICTURE``, ``STEPS``, ``load`` (of the source in
-diffusers), or ``options`` (of ours, for a plan); where it has several models, ``VARIANTS``: its functions are then
-given one.
+other things than here can be asked of it, also ``PLANS``, ``FROM_NOISE``, ``FROM_PICTURE``, ``PICTURE_OPTIONS`` (given
+beside a picture), ``SIZED`` (whether the size is one of them), ``STEPS``, ``load`` (of the source in diffusers), or
+``options`` (of ours, for a plan); where it has several models, ``VARIANTS``: its functions are then given one.
 """
 
 from __future__ import annotations
@@ -58,8 +58,13 @@ class Model:
     @property
     def plans(self) -> list[tuple[Plan, bool]]:
         """What is asked of it, from noise and, where it can, from a picture."""
-        tasks = (False, True) if self.draws_from_pictures else (False,)
+        tasks = [False] * self.draws_from_noise + [True] * self.draws_from_pictures
         return [(plan, from_picture) for plan in self._fact("PLANS", default=PLANS) for from_picture in tasks]
+
+    @property
+    def draws_from_noise(self) -> bool:
+        """Whether it draws without a picture of the caller's."""
+        return bool(self._fact("FROM_NOISE", default=True))
 
     @property
     def draws_from_pictures(self) -> bool:
@@ -104,8 +109,8 @@ class Model:
         others = self._fact("options", default=None)
         options |= others(**wanted, **self._given) if others else wanted
         if from_picture:
-            options |= {"image": _picture(size), "strength": STRENGTH}
-        elif size is not None:
+            options |= {"image": _picture(size), **self._fact("PICTURE_OPTIONS", default={"strength": STRENGTH})}
+        if size is not None and (not from_picture or self._fact("SIZED", default=False)):
             options |= {"width": size[0], "height": size[1]}
         return prompt, options
 

@@ -92,8 +92,10 @@ def asked_of(model: Model) -> list[tuple[Plan, bool]]:
     guidance, negative, _, size = model.plans[-1][0]
     if size == PLANS[-1][3]:
         size = SIZE
-    plans: list[tuple[Plan, bool]] = [((guidance, negative, BATCH, size), False)]
-    return plans + ([((guidance, negative, 1, size), True)] if model.draws_from_pictures else [])
+    two, one = (guidance, negative, BATCH, size), (guidance, negative, 1, size)
+    if not model.draws_from_noise:
+        return [(two, True)]
+    return [(two, False), *([(one, True)] if model.draws_from_pictures else [])]
 
 
 def drawn(model: Model, source: Path, opened: OpenedModel, bundle: Path) -> dict[str, np.ndarray]:

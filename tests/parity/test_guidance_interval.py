@@ -24,7 +24,7 @@ def test_guidance_between_two_steps_is_diffusers(first, end):
     rng = np.random.default_rng(0)
     for step, computing in enumerate(guidance_calls(settings, sampler)):
         conditional, unconditional = rng.standard_normal((2, 1, 4, 5, 6)).astype(np.float32)
-        ours = conditional if computing == "conditional" else combine(unconditional, conditional, scale=4.0)
+        ours = conditional if computing == "conditional" else combine(unconditional, conditional, scales=(4.0,))
         guider.set_state(step=step, num_inference_steps=STEPS, timestep=torch.tensor(0))
         theirs = guider.forward(torch.from_numpy(conditional), torch.from_numpy(unconditional)).pred.numpy()
         np.testing.assert_allclose(ours, theirs, atol=1e-6)

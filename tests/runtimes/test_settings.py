@@ -303,11 +303,12 @@ def test_a_later_stage_has_the_guidance_that_it_says(manifest, guidance, guided,
 def test_options_and_settings_speak_of_the_same_things():
     hints = get_type_hints(Options)
     names = {field.name for field in dataclasses.fields(Settings)}
-    only_asked = {"negative_prompt", "image", "images", "class_label", "true_guidance"}  # the last ones are choices
+    only_asked = {"negative_prompt", "image", "images", "class_label", "true_guidance", "image_guidance"}
     only_asked |= {name for name in hints if name.startswith(("original_", "crop_", "target_"))}
     only_asked |= {"aesthetic_score", "negative_aesthetic_score", "refiner_start"}
     assert hints.keys() - names == only_asked
-    assert names - hints.keys() == {"prompts", "negative_prompts", "images_per_prompt", "task", "guided", "choices"}
+    only_told = {"prompts", "negative_prompts", "images_per_prompt", "task", "pictures", "guided", "choices"}
+    assert names - hints.keys() == only_told
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""FLUX.2 klein: its three graphs.
+"""FLUX.2 klein: its four graphs.
 
 Black Forest Labs 2026, https://github.com/black-forest-labs/flux2.
 """
@@ -49,13 +49,14 @@ ADMITTED = Admitted(
 
 
 def plans(source: Source) -> tuple[ComponentPlan, ...]:
-    """Text encoder, transformer, VAE decoder."""
+    """Text encoder, transformer, VAE decoder, VAE encoder."""
     text = source.config("text_encoder")
     states = [text["num_hidden_layers"] * part // _QUARTERS for part in range(1, _QUARTERS)]
     return (
         decoder_states("text_encoder", text, build=qwen3, takes=states_after(states)),
         _transformer(source.config("transformer")),
         _decoder(source.config("vae")),
+        _encoder(source.config("vae")),
     )
 
 
@@ -85,8 +86,8 @@ def _decoder(config: Config) -> ComponentPlan:
     channels = config["latent_channels"] * _SIDE**2
 
     def forward(module: AutoencoderKLFlux2, latents: torch.Tensor) -> Outputs:
-        mean, variance = (values.reshape(1, -1, 1, 1) for values in (module.bn.running_mean, module.bn.running_var))
-        latents = latents * (variance + config["batch_norm_eps"]).sqrt() + mean
+        mean, deviation = _statistics(module, config)
+        latents = latents * deviation + mean
         out: Outputs = module.decode(torch.nn.functional.pixel_shuffle(latents, _SIDE), return_dict=False)
         return out
 
@@ -100,3 +101,30 @@ def _decoder(config: Config) -> ComponentPlan:
         traced={"batch": 2, "height": 3, "width": 5},
         checked={"batch": 3, "height": 4, "width": 2},
     )
+
+
+def _encoder(config: Config) -> ComponentPlan:
+    """Latents as the transformer draws them: the mean of the distribution, four in one, and to unit variance."""
+    factor = _SIDE * int(2 ** (len(config["block_out_channels"]) - 1))
+
+    def forward(module: AutoencoderKLFlux2, sample: torch.Tensor) -> Outputs:
+        mean, deviation = _statistics(module, config)
+        latents = torch.nn.functional.pixel_unshuffle(module.encode(sample).latent_dist.mean, _SIDE)
+        return ((latents - mean) / deviation,)
+
+    return ComponentPlan(
+        role="vae_encoder",
+        origin="vae",
+        build=AutoencoderKLFlux2.from_config,
+        forward=forward,
+        inputs=(GraphInput("sample", _FP32, ("batch", config["in_channels"], "height", "width")),),
+        outputs=("latent_sample",),
+        traced={"batch": 2, "height": 3 * factor, "width": 5 * factor},
+        checked={"batch": 3, "height": 4 * factor, "width": 2 * factor},
+    )
+
+
+def _statistics(module: AutoencoderKLFlux2, config: Config) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation of the latents, which the autoencoder has of its training."""
+    mean, variance = (values.reshape(1, -1, 1, 1) for values in (module.bn.running_mean, module.bn.running_var))
+    return mean, (variance + config["batch_norm_eps"]).sqrt()

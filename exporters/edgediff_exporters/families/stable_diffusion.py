@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.x and 2.x (epsilon and v-prediction), LCM-distilled models and SD-Turbo.
+"""Stable Diffusion 1.x and 2.x (epsilon and v-prediction), LCM-distilled models, SD-Turbo, and InstructPix2Pix.
 
 Rombach et al. 2022, "High-Resolution Image Synthesis with Latent Diffusion Models". One text encoder, one U-Net with
 cross-attention, one VAE. What the U-Net predicts is the scheduler's matter: the graph is the same.
@@ -39,6 +39,7 @@ def check_channels(
     *,
     network: str = "unet",
     width: str = "cross_attention_dim",
+    edits: bool = False,
 ) -> None:
     """Whether the channels of U-Net, VAE and text encoders meet.
 
@@ -47,6 +48,7 @@ def check_channels(
         encoders: The text encoders, whose states are side by side.
         network: The U-Net.
         width: The field of its config that says how wide the text is.
+        edits: Whether it may take the latents of a picture beside those that it draws.
 
     Raises:
         SourceError: They do not.
@@ -54,7 +56,7 @@ def check_channels(
     unet, vae = source.config(network), source.config("vae")
     latent = vae.get("latent_channels", 4)
     takes, gives = unet.get("in_channels", 4), unet.get("out_channels", 4)
-    if takes != latent or gives != latent:
+    if takes not in ((latent, 2 * latent) if edits else (latent,)) or gives != latent:
         kind = f", as {_OTHER_CHANNELS[takes]} does" if takes in _OTHER_CHANNELS else ""
         raise SourceError(
             f"the U-Net takes {takes} channels and gives {gives}{kind}: expected {latent}, the channels of its VAE's "
@@ -101,7 +103,7 @@ ADMITTED = Admitted(
         ),
         **CHECKPOINT_LEFTOVERS,
     },
-    check=check_channels,
+    check=lambda source: check_channels(source, edits=True),
 )
 
 

@@ -37,7 +37,7 @@ def _encoders(source: Source) -> tuple[str, ...]:
 
 
 def _check(source: Source) -> None:
-    check_channels(source, _encoders(source))
+    check_channels(source, _encoders(source), edits=not has(source, _REFINER))
     if has(source, _REFINER):
         check_channels(source, ("text_encoder_2",), network=_REFINER)
 

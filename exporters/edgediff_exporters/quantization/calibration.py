@@ -95,7 +95,7 @@ def record_calibration(
             tap.begin(index)
             prompt, options = call_of(recipe, prompts[index % len(prompts)])
             asked: Options = {**options, "seed": _FIRST_SEED + index, "steps": steps, "width": width, "height": height}
-            result = pipeline(prompt, **with_pictures(fp32.bundle.manifest, asked))
+            result = pipeline(prompt, **with_pictures(recipe, fp32.bundle.manifest.defaults, asked))
             for role, name in recipe.encoders.items():
                 tap(role, {name: _pixels(result)}, {})
             for role, files in tap.calls.items():

@@ -46,6 +46,9 @@ FAMILIES: tuple[Family, ...] = (
     STABLE_DIFFUSION_XL,
     Z_IMAGE,
 )
+# Pipelines that are known and not drawn with, each with the reason.
+_VISION = "its text encoder looks at the picture to edit through a vision tower, which is not exported"
+_REFUSED = {"QwenImageEditPipeline": _VISION, "QwenImageEditPlusPipeline": _VISION}
 
 
 def family_of(class_name: str) -> Family:
@@ -57,6 +60,9 @@ def family_of(class_name: str) -> Family:
     for family in FAMILIES:
         if class_name in family.pipelines:
             return family
+    if class_name in _REFUSED:
+        editors = "InstructPix2Pix, FLUX.1 Kontext or FLUX.2 klein"
+        raise BundleError(f"`{class_name}` is of no family: {_REFUSED[class_name]}; expected {editors}")
     known = sorted(name for family in FAMILIES for name in family.pipelines)
     raise BundleError(
         f"the family of `{class_name}` is unknown: expected one of {', '.join(known)}",

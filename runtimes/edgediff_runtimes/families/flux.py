@@ -1,15 +1,30 @@
-"""FLUX.1 dev and schnell.
+"""FLUX.1 dev, schnell and Kontext.
 
-Black Forest Labs 2024, https://github.com/black-forest-labs/flux. Order of draws and numbers: those of diffusers'
-FluxPipeline and FluxImg2ImgPipeline.
+Black Forest Labs 2024, https://github.com/black-forest-labs/flux; 2025, "FLUX.1 Kontext: Flow Matching for In-Context
+Image Generation and Editing in Latent Space". Order of draws and numbers: those of diffusers' FluxPipeline,
+FluxImg2ImgPipeline and FluxKontextPipeline.
 """
 
 from __future__ import annotations
 
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
-from edgediff_runtimes.families.latents import picture_result, picture_tasks, tiny_result
-from edgediff_runtimes.recipe.declarations import Affine, Choice, Graph, GridIds, Patches, TextIds, Tokens, Unpatches
+from edgediff_runtimes.families.edits import TASK, beside_tokens, encoded_mode, without_tokens
+from edgediff_runtimes.families.latents import TASKS, picture_result, picture_tasks, tiny_result
+from edgediff_runtimes.recipe.declarations import (
+    Affine,
+    Choice,
+    Graph,
+    GridIds,
+    Join,
+    Noise,
+    Patches,
+    Picture,
+    Repeat,
+    TextIds,
+    Tokens,
+    Unpatches,
+)
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Guidance, Recipe, Schedule, Space, Stage
@@ -19,20 +34,24 @@ _SIDE = 128  # entries of the latents along one side that diffusers takes where 
 _TRAIN_TIMESTEPS = 1000.0
 # Of T5, as the models' cards call them; the schnell model has no guidance embedding.
 _TOKENS, _TOKENS_SCHNELL = 512, 256
+# Kontext's, for pictures to edit, in pixels across and down; it was trained on these.
+_KONTEXT = "FluxKontextPipeline"
+_LYING = ((1104, 944), (1184, 880), (1248, 832), (1328, 800), (1392, 752), (1456, 720), (1504, 688), (1568, 672))
+_TRAINED = (*((high, wide) for wide, high in reversed(_LYING)), (1024, 1024), *_LYING)
 
 
 def recipe(configs: Configs) -> Recipe:
     """CLIP's pooled text, T5's tokens, a transformer over packed latents that is told where they are, one VAE."""
-    transformer = configs.of("transformer")
-    axes, factor = len(transformer.array("axes_dims_rope")), configs.vae_factor()
-    told = _is_told_guidance(configs)
+    axes, factor = len(configs.of("transformer").array("axes_dims_rope")), configs.vae_factor()
+    told, kontext = _is_told_guidance(configs), configs.class_name == _KONTEXT
+    space = Space(configs.channels(), factor=factor, multiple=_PATCH * factor, trained=_TRAINED if kontext else ())
     given: list[Part] = [
         Tokens("tokenizer", "ids"),
         Tokens("tokenizer_2", "ids_2", length=_TOKENS if told else _TOKENS_SCHNELL),
         Graph("text_encoder", {"input_ids": "ids"}, {"pooler_output": "pooled"}),
         Graph("text_encoder_2", {"input_ids": "ids_2"}, {"last_hidden_state": "text"}),
         TextIds("text_places", "text", axes),
-        GridIds("places", axes, _PATCH * factor),
+        GridIds("own_places" if kontext else "places", axes, _PATCH * factor),
     ]
     feeds = {
         "hidden_states": "tokens",
@@ -45,15 +64,16 @@ def recipe(configs: Configs) -> Recipe:
     if told:
         given.append(Choice("guidance", "scale"))
         feeds["guidance"] = "scale"
+    transformer = Graph("transformer", feeds, {"out_hidden_states": "velocity"})
     stage = Stage(
         name="base",
-        space=Space(configs.channels(), factor=factor, multiple=_PATCH * factor),
+        space=space,
         given=tuple(given),
-        tasks=picture_tasks(configs),
+        tasks=_kontext_tasks(configs, axes=axes) if kontext else picture_tasks(configs),
         network=(
             Patches("x", "tokens", _PATCH),
             Affine("t_rows", "time", over=_TRAIN_TIMESTEPS),
-            Graph("transformer", feeds, {"out_hidden_states": "velocity"}),
+            *(beside_tokens(transformer) if kontext else (transformer,)),
             Unpatches("velocity", "prediction", "x", _PATCH),
         ),
         result=picture_result(configs),
@@ -64,9 +84,27 @@ def recipe(configs: Configs) -> Recipe:
     return Recipe((stage,))
 
 
+def _kontext_tasks(configs: Configs, *, axes: int) -> dict[str, tuple[Part, ...]]:
+    """From noise; or beside a picture, whose tokens are told apart by their first place."""
+    scaling, shift = configs.scaling()
+    edit = (
+        Picture("image", "pixels"),
+        *encoded_mode(configs),
+        Affine("mode", "latents", minus=shift, times=scaling),
+        Repeat("latents", "each"),
+        Patches("each", "reference", _PATCH),
+        GridIds("reference_places", axes, _PATCH * configs.vae_factor(), first=1.0),
+        Join(("own_places", "reference_places"), "places", -2),
+        Noise(),
+    )
+    return {TASKS[0]: without_tokens(_PATCH), TASK: edit}
+
+
 def defaults(configs: Configs) -> Defaults:
     """Those of the models' cards; the schnell model was distilled to four steps without guidance."""
     side = _SIDE * configs.vae_factor()
+    if configs.class_name == _KONTEXT:
+        return Defaults(steps=28, guidance=2.5, width=side, height=side)
     if _is_told_guidance(configs):
         return Defaults(steps=28, guidance=3.5, width=side, height=side)
     return Defaults(steps=4, width=side, height=side)
@@ -78,7 +116,7 @@ def _is_told_guidance(configs: Configs) -> bool:
 
 FLUX = Family(
     name="flux",
-    pipelines=("FluxPipeline", "FluxImg2ImgPipeline"),
+    pipelines=("FluxPipeline", "FluxImg2ImgPipeline", _KONTEXT),
     recipe=recipe,
     defaults=defaults,
     small_decoder=True,

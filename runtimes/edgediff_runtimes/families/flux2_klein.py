@@ -1,13 +1,14 @@
 """FLUX.2 klein, distilled and not.
 
 Black Forest Labs 2026, https://github.com/black-forest-labs/flux2. Order of draws and numbers: those of diffusers'
-Flux2KleinPipeline without pictures to refer to.
+Flux2KleinPipeline.
 """
 
 from __future__ import annotations
 
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
+from edgediff_runtimes.families.edits import TASK, beside_tokens, without_tokens
 from edgediff_runtimes.families.latents import TASKS
 from edgediff_runtimes.recipe.declarations import (
     Affine,
@@ -16,12 +17,15 @@ from edgediff_runtimes.recipe.declarations import (
     Join,
     Noise,
     Patches,
+    Picture,
     Pictures,
+    Repeat,
     TextIds,
     Tokens,
     Unpatches,
 )
 from edgediff_runtimes.recipe.defaults import Defaults
+from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Guidance, Recipe, Schedule, Space, Stage
 
 _TOKENS = 512
@@ -30,6 +34,7 @@ _TEMPLATE = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n<think>\n\n<
 _SIDE = 2  # latents of the VAE along one side of one of the transformer's
 _TRAIN_TIMESTEPS = 1000.0
 _PIXELS = 1024
+_STRIDE = 10.0  # between the first places of the tokens of two pictures
 _QUARTERS = 4
 
 
@@ -38,31 +43,28 @@ def recipe(configs: Configs) -> Recipe:
     layers = configs.of("text_encoder").integer("num_hidden_layers", minimum=_QUARTERS)
     states = {f"hidden_states.{layers * part // _QUARTERS}": f"text_{part}" for part in range(1, _QUARTERS)}
     axes, factor = len(configs.of("transformer").array("axes_dims_rope")), _SIDE * configs.vae_factor()
+    feeds = {
+        "hidden_states": "tokens",
+        "encoder_hidden_states": "text",
+        "timestep": "time",
+        "txt_ids": "text_places",
+        "img_ids": "places",
+    }
     stage = Stage(
         name="base",
-        space=Space(configs.channels() * _SIDE**2, factor=factor),
+        space=Space(configs.channels() * _SIDE**2, factor=factor, area=_PIXELS**2),
         given=(
             Tokens("tokenizer", "ids", length=_TOKENS, mask="mask", template=_TEMPLATE),
             Graph("text_encoder", {"input_ids": "ids", "attention_mask": "mask"}, states),
             Join(tuple(states.values()), "text", -1),
             TextIds("text_places", "text", axes, count=axes - 1),
-            GridIds("places", axes, factor),
+            GridIds("own_places", axes, factor),
         ),
-        tasks={TASKS[0]: (Noise(),)},
+        tasks={TASKS[0]: without_tokens(1), TASK: _edit(axes)},
         network=(
             Patches("x", "tokens", 1),
             Affine("t_rows", "time", over=_TRAIN_TIMESTEPS),
-            Graph(
-                "transformer",
-                {
-                    "hidden_states": "tokens",
-                    "encoder_hidden_states": "text",
-                    "timestep": "time",
-                    "txt_ids": "text_places",
-                    "img_ids": "places",
-                },
-                {"out_hidden_states": "velocity"},
-            ),
+            *beside_tokens(Graph("transformer", feeds, {"out_hidden_states": "velocity"})),
             Unpatches("velocity", "prediction", "x", 1),
         ),
         result=(
@@ -73,6 +75,19 @@ def recipe(configs: Configs) -> Recipe:
         schedule=Schedule(linear=True, shift="flux2", token=factor),
     )
     return Recipe((stage,))
+
+
+def _edit(axes: int) -> tuple[Part, ...]:
+    """Beside a picture, whose tokens are told apart by their first place; its latents are those that are drawn."""
+    return (
+        Noise(),
+        Picture("image", "pixels", area=_PIXELS**2),
+        Graph("vae_encoder", {"sample": "pixels"}, {"latent_sample": "latents"}),
+        GridIds("reference_places", axes, 1, first=_STRIDE, like="latents"),
+        Repeat("latents", "each"),
+        Patches("each", "reference", 1),
+        Join(("own_places", "reference_places"), "places", -2),
+    )
 
 
 def defaults(configs: Configs) -> Defaults:

@@ -1,13 +1,16 @@
-"""Stable Diffusion 1.x and 2.x, LCM-distilled models and SD-Turbo.
+"""Stable Diffusion 1.x and 2.x, LCM-distilled models, SD-Turbo, and InstructPix2Pix.
 
-Rombach et al. 2022, "High-Resolution Image Synthesis with Latent Diffusion Models". Order of draws and numbers: those
-of diffusers' StableDiffusionPipeline, StableDiffusionImg2ImgPipeline and LatentConsistencyModelPipeline.
+Rombach et al. 2022, "High-Resolution Image Synthesis with Latent Diffusion Models"; Brooks et al. 2023,
+"InstructPix2Pix: Learning to Follow Image Editing Instructions". Order of draws and numbers: those of diffusers'
+StableDiffusionPipeline, StableDiffusionImg2ImgPipeline, LatentConsistencyModelPipeline and
+StableDiffusionInstructPix2PixPipeline.
 """
 
 from __future__ import annotations
 
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
+from edgediff_runtimes.families.edits import beside, edit_guidance, edit_tasks, edits
 from edgediff_runtimes.families.few_steps import doubts, steps_and_guidance
 from edgediff_runtimes.families.latents import picture_result, picture_tasks, tiny_result
 from edgediff_runtimes.recipe.declarations import Graph, Sinusoid, Tokens
@@ -32,15 +35,16 @@ def recipe(configs: Configs) -> Recipe:
         dim = configs.of("unet").integer("time_cond_proj_dim", minimum=4, bound=CHANNELS)
         given = (*given, Sinusoid("guidance", "scale", dim, shift=-1.0, scale=1000.0))
         feeds["timestep_cond"] = "scale"
+    network, editing = Graph("unet", feeds, {"out_sample": "prediction"}), edits(configs, "unet")
     stage = Stage(
         name="base",
         space=Space(configs.channels(), factor=configs.vae_factor()),
         given=given,
-        tasks=picture_tasks(configs),
-        network=(Graph("unet", feeds, {"out_sample": "prediction"}),),
+        tasks=edit_tasks(configs) if editing else picture_tasks(configs),
+        network=beside(network) if editing else (network,),
         result=picture_result(configs),
         tiny=tiny_result(configs),
-        guidance=None if distilled else Guidance(),
+        guidance=None if distilled else edit_guidance() if editing else Guidance(),
         schedule=Schedule(strength="whole" if configs.class_name.startswith("LatentConsistency") else "tail"),
     )
     return Recipe((stage,))
@@ -60,6 +64,7 @@ STABLE_DIFFUSION = Family(
         "StableDiffusionImg2ImgPipeline",
         "LatentConsistencyModelPipeline",
         "LatentConsistencyModelImg2ImgPipeline",
+        "StableDiffusionInstructPix2PixPipeline",
     ),
     recipe=recipe,
     defaults=defaults,

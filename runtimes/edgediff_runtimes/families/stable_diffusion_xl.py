@@ -1,9 +1,9 @@
 """Stable Diffusion XL: base, what was distilled from it (Turbo, Lightning, LCM), and the refiner, alone or behind it.
 
 Podell et al. 2023, "SDXL: Improving Latent Diffusion Models for High-Resolution Image Synthesis". Order of draws and
-numbers: those of diffusers' StableDiffusionXLPipeline and StableDiffusionXLImg2ImgPipeline; base and refiner in one
-call share one schedule, as with their ``denoising_end`` and ``denoising_start`` (Balaji et al. 2022, "eDiff-I", an
-ensemble of experts).
+numbers: those of diffusers' StableDiffusionXLPipeline, StableDiffusionXLImg2ImgPipeline and
+StableDiffusionXLInstructPix2PixPipeline, for CosXL's edits as well; base and refiner in one call share one schedule, as
+with their ``denoising_end`` and ``denoising_start`` (Balaji et al. 2022, "eDiff-I", an ensemble of experts).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
+from edgediff_runtimes.families.edits import beside, edit_guidance, edit_tasks, edits
 from edgediff_runtimes.families.few_steps import doubts, steps_and_guidance
 from edgediff_runtimes.families.latents import TASKS, picture_result, picture_tasks, tiny_result
 from edgediff_runtimes.recipe.declarations import Affine, Graph, Join, Sinusoid, Sizes, Tokens
@@ -47,7 +48,7 @@ _OWN = Schedule(default_strength=0.3)  # of diffusers' StableDiffusionXLImg2ImgP
 def recipe(configs: Configs) -> Recipe:
     """Text encoders side by side, one U-Net that is told sizes, one VAE; and the refiner's U-Net where there is one."""
     encoders = tuple(name for name in _ENCODERS if configs.has(name)) or tuple(_ENCODERS)
-    tasks = picture_tasks(configs)
+    tasks = _edit_tasks(configs) if edits(configs, "unet") else picture_tasks(configs)
     if "text_encoder" not in encoders:  # the refiner alone, which was taught the last noise levels only
         tasks = {task: parts for task, parts in tasks.items() if task != TASKS[0]}
     zeros = bool(configs.index.get("force_zeros_for_empty_prompt", True))
@@ -112,7 +113,7 @@ def sized_stage(
         tasks: What each task begins with.
         zeros: Whether no negative prompt is zeros, and not an empty text.
     """
-    given = list(conditions)
+    given, editing = list(conditions), edits(configs, unet)
     feeds = {"sample": "x", "timestep": "t", "encoder_hidden_states": "text", "text_embeds": "pooled"}
     feeds["time_ids"] = "sizes"
     distilled = configs.of(unet).values.get("time_cond_proj_dim")
@@ -120,17 +121,24 @@ def sized_stage(
         dim = configs.of(unet).integer("time_cond_proj_dim", minimum=4, bound=CHANNELS)
         given.append(Sinusoid("guidance", "scale", dim, shift=-1.0, scale=1000.0))
         feeds["timestep_cond"] = "scale"
+    network, zeroed = Graph(unet, feeds, {"out_sample": "prediction"}), ("text", "pooled") if zeros else ()
+    guidance = edit_guidance(zeros=zeroed) if editing else Guidance(zeros=zeroed)
     return Stage(
         name=name,
         space=Space(configs.channels(), factor=configs.vae_factor()),
         given=tuple(given),
         tasks=tasks,
-        network=(Graph(unet, feeds, {"out_sample": "prediction"}),),
+        network=beside(network) if editing else (network,),
         result=picture_result(configs),
         tiny=tiny_result(configs),
-        guidance=None if distilled else Guidance(zeros=("text", "pooled") if zeros else ()),
+        guidance=None if distilled else guidance,
         schedule=_OWN,
     )
+
+
+def _edit_tasks(configs: Configs) -> dict[str, tuple[Part, ...]]:
+    """CosXL was taught with scaled latents of the picture, InstructPix2Pix was not."""
+    return edit_tasks(configs, scaling=configs.scaling()[0] if configs.index.get("is_cosxl_edit") else 1.0)
 
 
 def sizes() -> Sizes:
@@ -173,7 +181,11 @@ def defaults(configs: Configs) -> Defaults:
 
 STABLE_DIFFUSION_XL = Family(
     name="stable-diffusion-xl",
-    pipelines=("StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline"),
+    pipelines=(
+        "StableDiffusionXLPipeline",
+        "StableDiffusionXLImg2ImgPipeline",
+        "StableDiffusionXLInstructPix2PixPipeline",
+    ),
     recipe=recipe,
     defaults=defaults,
     doubts=lambda configs: doubts(configs, "unet"),

@@ -30,6 +30,8 @@ WORK: dict[type[Part], Callable[[Any, Context], dict[str, Value]]] = {
     declared.Affine: arrays.affine,
     declared.Pad: arrays.pad,
     declared.Pick: arrays.pick,
+    declared.Cut: arrays.cut,
+    declared.Repeat: arrays.repeat,
     declared.Patches: patches.patches,
     declared.Unpatches: patches.unpatches,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgediff_runtimes.parts.values import Context, Value, rows_of
-from edgediff_runtimes.recipe.declarations import Affine, Gaussian, Join, Noise, Pad, Pick
+from edgediff_runtimes.recipe.declarations import Affine, Cut, Gaussian, Join, Noise, Pad, Pick, Repeat
 from edgediff_runtimes.recipe.declarations.arrays import Numbers
 from edgediff_runtimes.tensors import Floats
 
@@ -58,6 +58,19 @@ def pad(part: Pad, context: Context) -> dict[str, Value]:
     widths = [(0, 0)] * value.array.ndim
     widths[part.axis] = (0, part.length - value.array.shape[part.axis])
     return {part.to: Value(np.pad(value.array, widths), value.rows)}
+
+
+def cut(part: Cut, context: Context) -> dict[str, Value]:
+    """The first entries along an axis."""
+    value = context.values[part.name]
+    entries = context.array(part.like).shape[part.axis] if part.like is not None else part.entries
+    places = np.arange(value.array.shape[part.axis] if entries is None else entries)
+    return {part.to: Value(value.array.take(places, axis=part.axis), value.rows)}
+
+
+def repeat(part: Repeat, context: Context) -> dict[str, Value]:
+    """The same row for every picture."""
+    return {part.to: Value(np.repeat(context.array(part.name), context.settings.batch, axis=0), "pictures")}
 
 
 def _numbers(numbers: Numbers, rank: int) -> Floats:

@@ -11,8 +11,11 @@ from edgediff_runtimes.tensors import Floats
 
 def grid_ids(part: GridIds, context: Context) -> dict[str, Value]:
     """Row and column of every token of a picture."""
-    rows, columns = (-(-side // part.pixels) for side in (context.settings.height, context.settings.width))
+    own = (context.settings.height, context.settings.width)
+    sides = own if part.like is None else context.array(part.like).shape[-2:]
+    rows, columns = (-(-side // part.pixels) for side in sides)
     ids = np.zeros((rows, columns, part.axes), np.float32)
+    ids[..., 0] = part.first
     longer = None if part.within is None else max(rows, columns)
     ids[..., part.row] = _places(rows, longer, part.within)[:, None]
     ids[..., part.row + 1] = _places(columns, longer, part.within)

@@ -12,12 +12,12 @@ from PIL import Image
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.components import Loaded
 from edgediff_runtimes.noise import NoiseSource
-from edgediff_runtimes.recipe.recipe import Space
+from edgediff_runtimes.recipe.recipe import Guidance, Space
 from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Array
 from edgediff_runtimes.text import Encoder
 
-# `texts`: a row per text, those of the guided branch first and those of the unguided one behind them, where they
+# `texts`: a row per text, those of the guided branch first and those of the unguided ones behind them, where they
 # differ. `pictures`: a row per picture, the same in every branch. None: no rows, the same for all.
 Rows: TypeAlias = Literal["texts", "pictures"] | None
 
@@ -73,13 +73,14 @@ def rows_of(*values: Value) -> Rows:
     return next((rows for rows in ("texts", "pictures") if rows in kinds), None)
 
 
-def branches(values: Mapping[str, Value], settings: Settings, zeros: tuple[str, ...]) -> tuple[dict[str, Value], ...]:
-    """The values as the network takes them, with a row per picture: of the guided branch, then of the unguided one.
+def branches(values: Mapping[str, Value], settings: Settings, guidance: Guidance) -> tuple[dict[str, Value], ...]:
+    """The values as the network takes them, with a row per picture: of each branch, the guided one first.
 
     Args:
         values: As the parts wrote them.
-        settings: Say how many texts and pictures there are, and whether there is an unguided branch.
-        zeros: Values that are zero in the unguided branch where no negative prompt was given.
+        settings: Say how many texts and pictures there are, and whether there are unguided branches.
+        guidance: Says which values are zeros in the unguided branch where no negative prompt was given, and whether
+            there is another one, without the caller's picture.
     """
     texts, each = settings.subjects, settings.images_per_prompt
     guided = {name: _rows(value, slice(0, texts), each) for name, value in values.items()}
@@ -89,8 +90,11 @@ def branches(values: Mapping[str, Value], settings: Settings, zeros: tuple[str, 
     for name, value in values.items():
         both = value.rows == "texts" and len(value.array) > texts
         rows = _rows(value, slice(texts, None) if both else slice(0, texts), each)
-        unguided[name] = Value(np.zeros_like(rows.array), rows.rows) if name in zeros and not both else rows
-    return guided, unguided
+        unguided[name] = Value(np.zeros_like(rows.array), rows.rows) if name in guidance.zeros and not both else rows
+    if guidance.picture_scale is None:
+        return guided, unguided
+    zeros = {name: Value(np.zeros_like(unguided[name].array), unguided[name].rows) for name in guidance.pictures}
+    return guided, unguided, {**unguided, **zeros}
 
 
 def _rows(value: Value, texts: slice, each: int) -> Value:

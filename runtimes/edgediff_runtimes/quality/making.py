@@ -83,7 +83,7 @@ def make_reference(
             tap.begin(listening=index < PROBED_PICTURES)
             prompt, options = call_of(recipe, subject)
             call: Options = {**asked, **options, "seed": first + index}
-            results.append(pipeline(prompt, **with_pictures(fp32.bundle.manifest, call)))
+            results.append(pipeline(prompt, **with_pictures(recipe, fp32.bundle.manifest.defaults, call)))
             probes += tap.probes()
     probes += [*_cut_probes(fp32, tap.results), *_encoder_probes(fp32, results[:PROBED_PICTURES])]
     on_progress("reference pictures", len(prompts), len(prompts))

@@ -168,7 +168,7 @@ def _results(
                 warnings.simplefilter("ignore", PromptTruncationWarning)  # said when the record was made
                 asked: Options = {**options, "seed": seed, "steps": reference.steps, "guidance": guidance}
                 asked["width"], asked["height"] = reference.width, reference.height
-                result = pipeline(prompt, **with_pictures(candidate.bundle.manifest, asked))
+                result = pipeline(prompt, **with_pictures(recipe, candidate.bundle.manifest.defaults, asked))
             yield result
     on_progress("pictures", total, total)
 

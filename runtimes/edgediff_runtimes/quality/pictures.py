@@ -7,21 +7,22 @@ from typing import cast
 import numpy as np
 from PIL import Image
 
-from edgediff_runtimes.bundle import Manifest
+from edgediff_runtimes.recipe import Recipe
 from edgediff_runtimes.recipe.declarations import Picture
+from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.settings import Options
 
 _GRID = 4  # random colours along a side; what is between them is interpolated
 
 
-def with_pictures(manifest: Manifest, call: Options) -> Options:
+def with_pictures(recipe: Recipe, defaults: Defaults, call: Options) -> Options:
     """What a run is asked for, with a smooth random picture for each option that the model cannot do without.
 
     Args:
-        manifest: The model's; one that draws from text or from nothing needs none.
+        recipe: The model's; one that draws from text or from nothing needs none.
+        defaults: Likewise.
         call: The call; its seed gives the picture.
     """
-    recipe, defaults = manifest.recipe, manifest.defaults
     names = [part.choice for part in recipe.first.tasks[recipe.tasks[0]] if isinstance(part, Picture)]
     if not names:
         return call

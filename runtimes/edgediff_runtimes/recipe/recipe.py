@@ -10,8 +10,11 @@ from typing import Any, Literal, final
 from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.precisions import Duty
 from edgediff_runtimes.recipe.declarations import KINDS, Affine, Choice, Graph, Picture, Tokens
+from edgediff_runtimes.recipe.guidance import Guidance
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.records import read_record, write_record
+
+__all__ = ["ALWAYS", "RGB_CHANNELS", "GraphUse", "Guidance", "Recipe", "Schedule", "Space", "Stage", "token_count"]
 
 RGB_CHANNELS = 3
 # What every run takes, whatever its parts read.
@@ -31,6 +34,9 @@ class Space:
         width: Likewise.
         multiple: Width and height of a picture are multiples of it; None: of ``factor``.
         largest: Width and height of a picture are at most so many pixels; None: as many as memory holds.
+        trained: Widths and heights that it was trained at: of a picture to draw from, the one of the nearest shape
+            counts; empty: the picture's own.
+        area: Such a picture is taken for one of at most so many pixels; None: of as many as it has.
         preview: ``channels + 1`` rows of RGB: a sample's entry, and 1, times them is about its colour in [0, 1]. Fitted
             at export; None where it was not.
     """
@@ -41,12 +47,27 @@ class Space:
     width: int | None = None
     multiple: int | None = None
     largest: int | None = None
+    trained: tuple[tuple[int, ...], ...] = ()
+    area: int | None = None
     preview: tuple[tuple[float, ...], ...] | None = None
 
     @property
     def sized(self) -> bool:
         """Whether the caller may choose the size."""
         return self.height is None or self.width is None
+
+    def from_picture(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of what is drawn from a picture of so many pixels, where the caller asks for no others.
+
+        As diffusers, it is the picture's own size, cut to whole entries.
+        """
+        if self.trained:  # of two that are as near, the narrower one, as diffusers chooses
+            _, width, height = min((abs(width / height - wide / high), wide, high) for wide, high in self.trained)
+        elif self.area is not None and width * height > self.area:
+            smaller = math.sqrt(self.area / (width * height))
+            width, height = int(width * smaller), int(height * smaller)
+        multiple = self.multiple or self.factor
+        return max(width // multiple, 1) * multiple, max(height // multiple, 1) * multiple
 
     def shape(self, *, width: int, height: int) -> tuple[int, int, int]:
         """``(channels, height, width)`` of a sample for a picture of so many pixels."""
@@ -89,32 +110,6 @@ class Schedule:
     def options(self) -> tuple[str, ...]:
         """Options of a call that it reads."""
         return tuple(name for name in (self.until, self.since) if name is not None)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Guidance:
-    """Classifier-free guidance of a stage: the network is asked a second time, for the negative prompt or the null.
-
-    Attributes:
-        scale: The option that is its scale.
-        above: The network is asked twice where the scale is above this.
-        origin: ``unconditional + scale * difference``, or ``conditional + scale * difference``.
-        zeros: Values whose unguided rows are zeros where no negative prompt is given; the text encoders are then not
-            asked for one.
-        negative: Whether it needs a negative prompt; without, the network is asked once.
-        norm: Scale the guided prediction to the norm of the conditional one: along this axis of tokens or channels;
-            None: leave it.
-        norm_patch: Of squares of so many entries along one side, whose norm along the channels is that of a token.
-    """
-
-    scale: str = "guidance"
-    above: float = 1.0
-    origin: Literal["unconditional", "conditional"] = "unconditional"
-    zeros: tuple[str, ...] = ()
-    negative: bool = False
-    norm: int | None = None
-    norm_patch: int = 1
 
 
 @final
@@ -189,7 +184,7 @@ class Stage:
         """
         tasks = fields.fields("tasks")
         space = read_record(Space, fields.fields("space"))
-        _check_preview(space, fields)
+        _check_space(space, fields)
         guidance = None if fields.values.get("guidance") is None else fields.fields("guidance")
         schedule = fields.fields("schedule") if fields.values.get("schedule") is not None else Fields({})
         return cls(
@@ -262,7 +257,7 @@ class Recipe:
         for stage in self.stages:
             names += [name for part in _all_parts(stage) for name in part.options]
             if stage.guidance is not None:
-                names += [stage.guidance.scale, "guidance_rescale", "guidance_interval", "reuse_guidance"]
+                names += [*stage.guidance.options, "guidance_rescale", "guidance_interval", "reuse_guidance"]
             if any("start" in part.writes for parts in stage.tasks.values() for part in parts):
                 names.append("strength")
             if any(isinstance(part, Graph) and part.tiled for part in _all_parts(stage)):
@@ -379,7 +374,9 @@ def _written(parts: Sequence[Part]) -> list[dict[str, Any]]:
     return [{"part": _KIND_NAMES[type(part)], **write_record(part)} for part in parts]
 
 
-def _check_preview(space: Space, fields: Fields) -> None:
+def _check_space(space: Space, fields: Fields) -> None:
+    if any(len(size) != 2 for size in space.trained):  # noqa: PLR2004 - width and height
+        raise fields.fields("space").fail("trained", "rows of a width and a height")
     rows = space.preview
     if rows is not None and (len(rows) != space.channels + 1 or any(len(row) != RGB_CHANNELS for row in rows)):
         raise fields.fields("space").fail("preview", f"{space.channels + 1} rows of three numbers")

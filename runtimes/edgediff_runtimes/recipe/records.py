@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from edgediff_runtimes.fields import Fields, is_finite
-from edgediff_runtimes.untrusted.bounds import AXIS, CHANNELS, FACTOR, LABELS, SIDE, TOKENS, Bound
+from edgediff_runtimes.untrusted.bounds import AXIS, CHANNELS, FACTOR, LABELS, PIXELS, SIDE, TOKENS, Bound
 
 T = TypeVar("T")
 
@@ -20,8 +20,11 @@ _BOUNDS: dict[str, Bound] = {
     "width": SIDE,
     "multiple": SIDE,
     "largest": SIDE,
+    "trained": SIDE,
+    "area": PIXELS,
     "token": SIDE,
     "length": TOKENS,
+    "entries": TOKENS,
     "dropped": TOKENS,
     "dim": CHANNELS,
     "axes": AXIS,
@@ -32,7 +35,7 @@ _BOUNDS: dict[str, Bound] = {
     "below": LABELS,
     "names": LABELS,
 }
-_LEAST = {"names": 0, "dropped": 0}
+_LEAST = {"names": 0, "dropped": 0, "entries": 0}
 
 
 def read_record(cls: type[T], fields: Fields) -> T:

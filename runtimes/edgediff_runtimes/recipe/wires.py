@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from edgediff_runtimes.errors import RecipeError
-from edgediff_runtimes.recipe.declarations import Affine, Choice, Graph, Picture, Pictures, Sizes, Tokens
+from edgediff_runtimes.recipe.declarations import Affine, Choice, Cut, Graph, Picture, Pictures, Sizes, Tokens
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Recipe, Stage
 from edgediff_runtimes.untrusted.bounds import SCALES, scales
@@ -17,6 +17,7 @@ _PHASES = ("given", "network", "result", "tiny")  # the names of those that are 
 NUMBERS = (
     *("guidance", "true_guidance", "width", "height", "original_width", "original_height", "crop_left", "crop_top"),
     *("target_width", "target_height", "aesthetic_score", "negative_aesthetic_score", "refiner_start"),
+    "image_guidance",
 )
 LABELS = ("class_label",)
 PICTURES = ("image",)
@@ -79,6 +80,8 @@ def _check_names(stage: Stage, *, earlier: frozenset[str]) -> None:
         if not written & {"noise", "sample"}:
             raise RecipeError(stage.name, task, "writes no `noise`", "a part that draws it")
         network = _follow(stage, "network", stage.network, written | {*_NETWORK_READS})
+        if stage.guidance is not None and (lost := sorted({*stage.guidance.pictures} - written)):
+            raise RecipeError(stage.name, "guidance", f"names `{lost[0]}`, which `{task}` does not write", "its value")
         if "prediction" not in network:
             raise RecipeError(stage.name, "network", "writes no `prediction`", "it from one of its parts")
     if not any(isinstance(part, Graph) for part in stage.network):
@@ -111,7 +114,7 @@ def _check_options(stage: Stage) -> None:
     """Refuse what no caller can give: such a part could never be told its number."""
     read: list[tuple[str, str, tuple[str, ...]]] = [("schedule", name, NUMBERS) for name in stage.schedule.options]
     if stage.guidance is not None:
-        read.append(("guidance", stage.guidance.scale, NUMBERS))
+        read += [("guidance", name, NUMBERS) for name in stage.guidance.options]
     for phase, parts in stage.phases.items():
         for part in parts:
             if isinstance(part, Picture):
@@ -148,6 +151,8 @@ def _check_part(stage: Stage, phase: str, part: Part, faces: Faces, tokenizers: 
         raise RecipeError(stage.name, phase, f"reads the tokenizer `{part.tokenizer}`", "it in the bundle")
     if isinstance(part, Choice):
         _check_choice(stage, phase, part)
+    if isinstance(part, Cut) and (part.entries is None) == (part.like is None):
+        raise RecipeError(stage.name, phase, f"cuts `{part.name}`", "either `entries` or `like`")
     if isinstance(part, Affine):
         for number in part.over if isinstance(part.over, tuple) else (part.over,):
             if not scales(number):

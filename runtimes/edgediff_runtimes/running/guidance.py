@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
 import numpy as np
@@ -20,9 +20,9 @@ from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Floats
 
 PLAIN = Guidance()
-# What is computed at one call of a sampler: both predictions, or the conditional one, to which the last difference of
-# the two is added, or nothing is.
-Computing: TypeAlias = Literal["both", "held", "conditional"]
+# What is computed at one call of a sampler: all predictions, or the conditional one, to which the last differences are
+# added, or nothing is.
+Computing: TypeAlias = Literal["all", "held", "conditional"]
 
 
 def guidance_calls(settings: Settings, sampler: Sampler) -> tuple[Computing, ...]:
@@ -36,29 +36,29 @@ def guidance_calls(settings: Settings, sampler: Sampler) -> tuple[Computing, ...
     inside = [low < level.nominal and (high is None or level.nominal <= high) for level in sampler.calls]
     places = itertools.accumulate(inside)
     return tuple(
-        "conditional" if not guided else "both" if (place - 1) % settings.reuse_guidance == 0 else "held"
+        "conditional" if not guided else "all" if (place - 1) % settings.reuse_guidance == 0 else "held"
         for guided, place in zip(inside, places, strict=True)
     )
 
 
-def combine(
-    unconditional: Floats, conditional: Floats, *, scale: float, rescale: float = 0.0, guidance: Guidance = PLAIN
-) -> Floats:
-    """Two predictions into one, ``unconditional + scale * (conditional - unconditional)``.
+def combine(*predictions: Floats, scales: Sequence[float], rescale: float = 0.0, guidance: Guidance = PLAIN) -> Floats:
+    """Predictions into one, ``unconditional + scale * (conditional - unconditional)``.
 
-    Ho and Salimans 2022, "Classifier-Free Diffusion Guidance", eq. 6 (there ``scale = 1 + w``). ``rescale`` mixes in
-    the result scaled to the deviation of the conditional prediction: Lin et al. 2023, "Common Diffusion Noise Schedules
-    and Sample Steps are Flawed", eqs. 15 and 16, per image over all other axes.
+    Ho and Salimans 2022, "Classifier-Free Diffusion Guidance", eq. 6 (there ``scale = 1 + w``); of three, Brooks et al.
+    2023, "InstructPix2Pix", eq. 3. ``rescale`` mixes in the result scaled to the deviation of the conditional
+    prediction: Lin et al. 2023, "Common Diffusion Noise Schedules and Sample Steps are Flawed", eqs. 15 and 16, per
+    image over all other axes.
 
     Args:
-        unconditional: ``(batch, ...)``, float32.
-        conditional: Of the same shape.
-        scale: 1 gives the conditional prediction back.
+        predictions: The one with the fewest conditions first, the conditional one last: ``(batch, ...)``, float32.
+        scales: Of the difference of the last two, then of the two before. 1 gives the conditional prediction back.
         rescale: The paper's φ, 0 (none) to 1.
         guidance: Where the difference is added, and whether the result is brought to the norm of the conditional one.
     """
-    origin = conditional if guidance.origin == "conditional" else unconditional
-    guided: Floats = origin + np.float32(scale) * (conditional - unconditional)
+    conditional = predictions[-1]
+    guided: Floats = conditional if guidance.origin == "conditional" else predictions[0]
+    for scale, with_it, without in zip(scales, predictions[:0:-1], predictions[-2::-1], strict=True):
+        guided = guided + np.float32(scale) * (with_it - without)
     if guidance.norm is not None:
         lengths = [_norm(array, axis=guidance.norm, patch=guidance.norm_patch) for array in (conditional, guided)]
         guided = guided * (lengths[0] / lengths[1])
@@ -87,16 +87,16 @@ def _norm(array: Floats, *, axis: int, patch: int) -> Floats:
 @final
 @dataclass(slots=True)
 class Guided:
-    """``network(x, t) -> prediction``: the network parts of a stage with their conditions, guided, one call or two.
+    """``network(x, t) -> prediction``: the network parts of a stage with their conditions, guided, in one call or more.
 
     Attributes:
         parts: What is computed at every call.
         context: Of the run; its values are those of the call.
-        branches: The conditions of the guided branch, and of the unguided one where there is guidance.
-        guidance: How two predictions become one.
-        scale: Guidance scale.
+        branches: The conditions of the guided branch, and of those with fewer conditions where there is guidance.
+        guidance: How their predictions become one.
+        scales: See ``combine``.
         rescale: See ``combine``.
-        split: Two calls of ``batch`` pictures in place of one of ``2 * batch``: less memory, the same result.
+        split: A call of ``batch`` pictures for each branch in place of one for all: less memory, the same result.
         with_unguided: Return a pair, the unguided prediction beside the guided one, as CFG++ wants it.
         calls: What is computed at each call of a guided run, see ``guidance_calls``.
     """
@@ -105,42 +105,42 @@ class Guided:
     context: Context
     branches: Sequence[Mapping[str, Value]]
     guidance: Guidance
-    scale: float
+    scales: Sequence[float]
     rescale: float
     split: bool
     with_unguided: bool
     calls: Sequence[Computing]
     _asked: int = 0
-    _difference: Floats = field(default_factory=lambda: np.zeros((), np.float32))
+    _differences: Sequence[Floats] = ()
 
     def __call__(self, x: Floats, t: float) -> Floats | PredictionPair:
         """The prediction for ``x`` of shape ``(batch, channels, height, width)`` at time step ``t``, float32.
 
         Channels beyond those of ``x``, a predicted variance, are the conditional call's, without guidance.
         """
-        conditional, *unconditional = self.branches
-        if not unconditional:
-            return self._predict(x, t, conditional)
+        conditions = self.branches[::-1]  # the fewest first
+        if len(conditions) == 1:
+            return self._predict(x, t, conditions[0])
         computing, channels = self.calls[self._asked], x.shape[1]
         self._asked += 1
-        if computing != "both":
-            alone = self._predict(x, t, conditional)
+        if computing != "all":
+            alone = self._predict(x, t, conditions[-1])
             if computing == "conditional":
                 return alone
-            pair = alone[:, :channels] - self._difference, alone
+            whole = [*(alone[:, :channels] - difference for difference in self._differences), alone]
         elif self.split:
-            pair = self._predict(x, t, unconditional[0]), self._predict(x, t, conditional)
+            whole = [self._predict(x, t, branch) for branch in conditions]
         else:
-            both = self._predict(np.concatenate([x, x]), t, _one_behind_the_other(unconditional[0], conditional))
-            pair = both[: len(x)], both[len(x) :]
-        predictions = [prediction[:, :channels] for prediction in pair]
-        if computing == "both":
-            self._difference = predictions[1] - predictions[0]
+            together = self._predict(np.concatenate([x] * len(conditions)), t, _one_behind_the_other(conditions))
+            whole = np.split(together, len(conditions))
+        predictions = [prediction[:, :channels] for prediction in whole]
+        if computing == "all":
+            self._differences = [predictions[-1] - prediction for prediction in predictions[:-1]]
         with fitting(self.context.stage, "guidance"):
-            guided = combine(*predictions, scale=self.scale, rescale=self.rescale, guidance=self.guidance)
-        if pair[1].shape[1] > channels:
-            guided = np.concatenate([guided, pair[1][:, channels:]], axis=1)
-        return PredictionPair(guided, pair[0]) if self.with_unguided else guided
+            guided = combine(*predictions, scales=self.scales, rescale=self.rescale, guidance=self.guidance)
+        if whole[-1].shape[1] > channels:
+            guided = np.concatenate([guided, whole[-1][:, channels:]], axis=1)
+        return PredictionPair(guided, whole[0]) if self.with_unguided else guided
 
     def _predict(self, x: Floats, t: float, conditions: Mapping[str, Value]) -> Floats:
         self.context.values = {
@@ -159,8 +159,10 @@ class Guided:
         return prediction.astype(np.float32, copy=False)
 
 
-def _one_behind_the_other(first: Mapping[str, Value], second: Mapping[str, Value]) -> dict[str, Value]:
+def _one_behind_the_other(conditions: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
     return {
-        name: value if value.rows is None else Value(np.concatenate([value.array, second[name].array]), value.rows)
-        for name, value in first.items()
+        name: value
+        if value.rows is None
+        else Value(np.concatenate([branch[name].array for branch in conditions]), value.rows)
+        for name, value in conditions[0].items()
     }

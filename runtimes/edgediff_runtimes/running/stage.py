@@ -87,7 +87,7 @@ class StageRun:
             self._run(self.stage.tasks[self.settings.task], context, loaded)
         begin = {name: self._beginning(name, context) for name in _BEGINNINGS if name in context.values}
         guidance = self.stage.guidance or PLAIN
-        conditions = branches(context.values, self.settings, guidance.zeros)
+        conditions = branches(context.values, self.settings, guidance)
         self.kept = {name: value for name, value in conditions[0].items() if name in given}
         with ExitStack() as held:
             for part in self.stage.network:
@@ -98,7 +98,7 @@ class StageRun:
                 context=context,
                 branches=conditions,
                 guidance=guidance,
-                scale=float(self.settings.option(guidance.scale)) if self.settings.guided else 1.0,
+                scales=[float(self.settings.option(name)) for name in guidance.options] if self.settings.guided else [],
                 rescale=self.settings.guidance_rescale,
                 split=self.split_guidance,
                 with_unguided=self.sampler.needs_unguided,

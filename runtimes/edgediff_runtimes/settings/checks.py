@@ -177,11 +177,7 @@ def start(
 def size(space: Space, defaults: Defaults, options: Options, image_size: tuple[int, int] | None) -> tuple[int, int]:
     """Width and height in pixels: what was asked for, else the image's, else the bundle's."""
     multiple = space.multiple or space.factor
-    if image_size is None:
-        fallback = defaults.width, defaults.height
-    else:
-        # As diffusers: an image keeps its size, cut to whole latent pixels.
-        fallback = max(image_size[0] // multiple, 1) * multiple, max(image_size[1] // multiple, 1) * multiple
+    fallback = (defaults.width, defaults.height) if image_size is None else space.from_picture(*image_size)
     fixed = space.width, space.height
     sides = []
     for name, given, default, entries in zip(

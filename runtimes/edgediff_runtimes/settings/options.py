@@ -42,7 +42,8 @@ class Settings:
             whole.
         decoder: What makes pictures of the final sample, where the bundle has two for it; None: it has one.
         task: The recipe's task.
-        guided: Whether the network is asked a second time, for the unguided prediction.
+        pictures: The options that hold the caller's pictures.
+        guided: Whether the network is asked a second time, for the unguided prediction, or more often.
         reuse: See ``Options``.
         guidance_interval: Between which noise levels there is guidance, see ``Options``; None: at all.
         reuse_guidance: See ``Options``.
@@ -66,6 +67,7 @@ class Settings:
     tile: int | None = None
     decoder: DecoderName | None = None
     task: str = "text-to-image"
+    pictures: tuple[str, ...] = ()
     guided: bool = False
     reuse: Reuse = "off"
     guidance_interval: GuidanceInterval | None = None
@@ -101,6 +103,7 @@ class Settings:
         prompt = index // self.images_per_prompt
         values = asdict(self)
         values.update(
+            pictures=list(self.pictures),
             prompts=list(self.prompts[prompt : prompt + 1]),
             negative_prompts=list(self.negative_prompts[prompt : prompt + 1]),
             choices={name: _alone(value, prompt) for name, value in self.choices.items()},
@@ -140,6 +143,8 @@ class Options(TypedDict, total=False):
             of one tile; ``auto``: in tiles where memory is short. Pictures differ a little; default: whole.
         decoder: ``full`` (default), or ``tiny``: a small autoencoder of the bundle's, faster and less exact.
         class_label: A number, or a name where the model has names; several are drawn as one batch.
+        image_guidance: Scale of what ``image`` adds, of a model that edits it by instruction (InstructPix2Pix), at
+            least 1, default 1.5; the higher, the nearer to the picture.
         true_guidance: Scale of classifier-free guidance beside a scale that the network is told; needs a negative
             prompt.
         original_width: Pixels the network is told a picture had before it was cropped; default: ``width``.
@@ -174,6 +179,7 @@ class Options(TypedDict, total=False):
     tile: int | Literal["auto"] | None
     decoder: DecoderName | None
     class_label: int | str | Sequence[int | str] | None
+    image_guidance: float | None
     true_guidance: float | None
     original_width: int | None
     original_height: int | None

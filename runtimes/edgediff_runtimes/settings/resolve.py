@@ -14,13 +14,14 @@ from edgediff_runtimes.other_names import OTHER_NAMES
 from edgediff_runtimes.recipe import GraphUse, Guidance, Recipe, Stage
 from edgediff_runtimes.recipe.declarations import Choice, Picture, Sizes
 from edgediff_runtimes.recipe.wires import PICTURES
-from edgediff_runtimes.settings import checks
+from edgediff_runtimes.settings import checks, editing
 from edgediff_runtimes.settings.options import RANDOM_SEED, Options, Settings
 from edgediff_runtimes.untrusted.bounds import IMAGES
 
 _SEED_BITS = 32  # all that torch's CPU generator uses of a seed
 _WITH_A_PICTURE = ("strength", "encode")
-_WHY = {"class_label": "has no classes"}  # of options that some models take: what those lack that do not
+# Of options that some models take: what those lack that do not.
+_WHY = {"class_label": "has no classes", "image_guidance": "does not weigh a picture beside its text"}
 
 
 def options_of(values: object) -> tuple[str | None, Options]:
@@ -40,6 +41,11 @@ def options_of(values: object) -> tuple[str | None, Options]:
     options = {name: value for name, value in {**values, **values["choices"]}.items() if name in known}
     options["negative_prompt"] = negatives[0] if negatives else None
     return (prompts[0] if prompts else None), cast("Options", options)
+
+
+def pictures_of(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """The options that held the caller's pictures, from what ``options_of`` took."""
+    return tuple(name for name in checks.texts(values.get("pictures")) if name in PICTURES)
 
 
 def task_of(recipe: Recipe, options: Options) -> tuple[str, tuple[str, ...]]:
@@ -87,12 +93,13 @@ def resolve_settings(
         SettingError: An option is unknown, is not read by the recipe, or cannot be applied.
     """
     _check_known(recipe, options)
-    stage, task = recipe.first, task_of(recipe, options)[0]
+    stage, (task, pictures) = recipe.first, task_of(recipe, options)
     prompts = checks.prompts(prompt, recipe)
     guidance, guided = _guidance(recipe, defaults, options)
     sampler_options = checks.sampler_options(_or(options.get("sampler_options"), {}))
     width, height = checks.size(stage.space, defaults, options, image_size)
-    strength, encode = checks.start(options, image_size, default=stage.schedule.default_strength)
+    start_size = image_size if "strength" in recipe.options else None  # nothing of a picture to edit is noised
+    strength, encode = checks.start(options, start_size, default=stage.schedule.default_strength)
     settings = Settings(
         prompts=prompts,
         negative_prompts=checks.negatives(stage.guidance, options.get("negative_prompt"), prompts, guided=guided),
@@ -111,6 +118,7 @@ def resolve_settings(
         tile=_tile(recipe, task, options, (width, height), spare),
         decoder=checks.decoder(options.get("decoder"), recipe, family=family),
         task=task,
+        pictures=pictures,
         guided=guided,
         reuse=checks.reuse(_or(options.get("reuse"), "off")),
         guidance_interval=checks.guidance_interval(options.get("guidance_interval"), guided=guided),
@@ -216,6 +224,9 @@ def _choices(recipe: Recipe, options: Options, settings: Settings) -> dict[str, 
         scale = None if stage.guidance is None else asked.get(stage.guidance.scale)
         if stage.guidance is not None and stage.guidance.scale not in own and scale is not None:
             chosen[stage.guidance.scale] = checks.number(stage.guidance.scale, scale)
+        if stage.guidance is not None and stage.guidance.picture_scale is not None:
+            given = asked.get(stage.guidance.picture_scale)
+            chosen |= editing.picture_guidance(stage.guidance, given, guided=settings.guided)
         for option in stage.schedule.options:
             chosen[option] = checks.share(option, _or(asked.get(option), stage.schedule.share))
         for parts in stage.phases.values():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgediff_runtimes.errors import RecipeError
 from edgediff_runtimes.noise import noise_source, per_image
 from edgediff_runtimes.parts import Value, run_part
-from edgediff_runtimes.recipe.declarations import Affine, Gaussian, Join, Noise, Pad
+from edgediff_runtimes.recipe.declarations import Affine, Cut, Gaussian, Join, Noise, Pad, Repeat
 
 SEEDS = (3, 4, 5)
 
@@ -68,6 +69,28 @@ def test_affine_takes_one_number_per_channel(context):
     run_part(Affine("x", "y", times=(1.0, 2.0, 3.0), plus=(0.5, 0.0, -0.5)), made)
     for channel, (times, plus) in enumerate([(1, 0.5), (2, 0), (3, -0.5)]):
         np.testing.assert_allclose(made.array("y")[:, channel], x[:, channel] * times + plus, rtol=1e-6)
+
+
+def test_cut_takes_the_beginning(context):
+    long, short = _random(5, 2, 7, 3), _random(6, 2, 4, 3)
+    made = context(values={"long": Value(long, "pictures"), "short": Value(short, "pictures")})
+    run_part(Cut("long", "as_short", 1, like="short"), made)
+    run_part(Cut("long", "two", -1, entries=2), made)
+    run_part(Cut("long", "none", 1, entries=0), made)
+    np.testing.assert_array_equal(made.array("as_short"), long[:, :4])
+    np.testing.assert_array_equal(made.array("two"), long[..., :2])
+    assert made.array("none").shape == (2, 0, 3)
+    assert made.values["none"].rows == "pictures"
+    with pytest.raises(RecipeError, match=r"cut.*values that fit together"):
+        run_part(Cut("short", "more", 1, like="long"), made)
+
+
+def test_repeat_is_once_for_every_picture(context):
+    one = _random(7, 1, 4, 6, 5)
+    made = context(values={"one": one}, prompts=("a", "b"), images_per_prompt=2)
+    run_part(Repeat("one", "each"), made)
+    np.testing.assert_array_equal(made.array("each"), np.concatenate([one] * 4))
+    assert made.values["each"].rows == "pictures"
 
 
 def test_join_and_pad_keep_the_rows(context):

@@ -14,6 +14,8 @@ ODD = [
     declared.Pad("text", "y", axis=1, length=2),
     declared.Pad("text", "y", axis=9, length=20),
     declared.Join(("text", "row"), "y", axis=1),
+    declared.Cut("text", "y", axis=1, entries=8),
+    declared.Cut("text", "y", axis=2, like="row"),
     declared.Join((), "y", axis=1),
     declared.Affine("text", "y", times=(1.0, 2.0, 3.0)),
     declared.Pick("text", "text", "y"),

@@ -49,6 +49,8 @@ def test_sizes_of_both_branches(context):
 def test_grid_and_text_ids(context):
     made = context(values={"text": Value(np.zeros((1, 5, 2), np.float32), "texts")})
     run_part(GridIds("grid", 3, pixels=8), made)
+    run_part(GridIds("other", 3, pixels=8, first=10.0), made)
+    run_part(GridIds("of_text", 4, pixels=1, like="text"), made)
     run_part(TextIds("zeros", "text", 3), made)
     run_part(TextIds("places", "text", 4, count=3), made)
     grid = made.array("grid").reshape(6, 5, 3)
@@ -59,6 +61,10 @@ def test_grid_and_text_ids(context):
     assert not made.array("zeros").any()
     assert made.array("places")[:, 3].tolist() == [0, 1, 2, 3, 4]
     assert made.values["grid"].rows is None
+    np.testing.assert_array_equal(
+        made.array("of_text")[:, 1:3], [(row, column) for row in range(5) for column in (0, 1)]
+    )
+    np.testing.assert_array_equal(made.array("other"), made.array("grid") + np.float32([10, 0, 0]))
 
 
 def test_a_grid_within_a_square(context):

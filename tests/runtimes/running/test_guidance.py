@@ -33,7 +33,7 @@ def _random(seed, *shape):
 def network(tmp_path):
     """Builds a guided network whose graph is a function; returns it with the feeds of every call."""
 
-    def build(*, unconditional=True, split=False, timestep=("int64", ()), answer=None, rescale=0.0, **fields):
+    def build(*, unguided=1, split=False, timestep=("int64", ()), answer=None, rescale=0.0, **fields):
         seen = []
 
         def handler(_role, feeds):
@@ -56,7 +56,7 @@ def network(tmp_path):
             rng=None,
             cancel=CancelToken(),
         )
-        branches = [{"text": Value(_random(seed, 2, 7, 8), "pictures")} for seed in (1, 2)[: 1 + unconditional]]
+        branches = [{"text": Value(_random(seed, 2, 7, 8), "pictures")} for seed in range(1, 2 + unguided)]
         guided = Guided(
             parts=(Declared("unet", feeds, {"out_sample": "prediction"}),),
             context=context,
@@ -64,7 +64,7 @@ def network(tmp_path):
             guidance=PLAIN,
             rescale=rescale,
             split=split,
-            **{"scale": 5.0, "with_unguided": False, "calls": ("both",) * 8, **fields},
+            **{"scales": (5.0,), "with_unguided": False, "calls": ("all",) * 8, **fields},
         )
         return guided, seen
 
@@ -79,7 +79,7 @@ def _text(guided, branch):
 @pytest.mark.parametrize("rescale", [0.0, 0.3, 1.0])
 def test_combine_is_the_papers_formula(scale, rescale):
     unconditional, conditional = _random(3, *SHAPE), _random(4, *SHAPE)
-    got = combine(unconditional, conditional, scale=scale, rescale=rescale)
+    got = combine(unconditional, conditional, scales=(scale,), rescale=rescale)
     for image in range(SHAPE[0]):
         e_u, e_c = unconditional[image].astype(np.float64), conditional[image].astype(np.float64)
         guided = e_u + scale * (e_c - e_u)
@@ -91,25 +91,25 @@ def test_combine_is_the_papers_formula(scale, rescale):
 
 def test_scale_1_gives_the_conditional_prediction_back():
     unconditional, conditional = _random(5, *SHAPE), _random(6, *SHAPE)
-    got = combine(unconditional, conditional, scale=1.0, rescale=0.0)
+    got = combine(unconditional, conditional, scales=(1.0,), rescale=0.0)
     np.testing.assert_allclose(got, conditional, atol=1e-6)
 
 
 def test_full_rescale_has_the_deviation_of_the_conditional_prediction():
     conditional = _random(8, *SHAPE)
-    got = combine(_random(7, *SHAPE), conditional, scale=9.0, rescale=1.0)
+    got = combine(_random(7, *SHAPE), conditional, scales=(9.0,), rescale=1.0)
     np.testing.assert_allclose(got.std(axis=(1, 2, 3)), conditional.std(axis=(1, 2, 3)), rtol=1e-5)
 
 
 def test_each_image_is_rescaled_by_itself():
     unconditional, conditional = _random(9, *SHAPE), _random(10, *SHAPE)
-    both = combine(unconditional, conditional, scale=6.0, rescale=0.7)
-    alone = combine(unconditional[1:], conditional[1:], scale=6.0, rescale=0.7)
+    both = combine(unconditional, conditional, scales=(6.0,), rescale=0.7)
+    alone = combine(unconditional[1:], conditional[1:], scales=(6.0,), rescale=0.7)
     np.testing.assert_array_equal(both[1:], alone)
 
 
 def test_without_guidance_one_call_of_the_batch(network):
-    guided, seen = network(unconditional=False)
+    guided, seen = network(unguided=0)
     guided(_random(11, *SHAPE), 7)
     assert [feeds["sample"].shape[0] for feeds in seen] == [2]
     np.testing.assert_array_equal(seen[0]["encoder_hidden_states"], _text(guided, 0))
@@ -126,7 +126,7 @@ def test_guidance_is_one_call_of_twice_the_batch(network):
 
 
 def test_a_held_difference_is_that_of_the_last_call_of_both(network):
-    guided, seen = network(scale=4.0, rescale=0.3, calls=("both", "held", "conditional", "both", "held"))
+    guided, seen = network(scales=(4.0,), rescale=0.3, calls=("all", "held", "conditional", "all", "held"))
     samples = [_random(20 + call, *SHAPE) for call in range(5)]
     got = [guided(x, 7) for x in samples]
     assert [feeds["sample"].shape[0] for feeds in seen] == [4, 2, 2, 4, 2]
@@ -136,7 +136,7 @@ def test_a_held_difference_is_that_of_the_last_call_of_both(network):
         expected = conditional
         if last is not None:
             difference = np.tanh(samples[last]) * (means[1] - means[0])
-            expected = combine(conditional - difference, conditional, scale=4.0, rescale=0.3)
+            expected = combine(conditional - difference, conditional, scales=(4.0,), rescale=0.3)
         np.testing.assert_allclose(got[call], expected, atol=2e-6)
 
 
@@ -149,11 +149,45 @@ def test_split_guidance_is_two_calls_with_the_same_result(network):
 
 
 def test_the_result_is_the_combination_of_both_predictions(network):
-    guided, _ = network(scale=4.0)
+    guided, _ = network(scales=(4.0,))
     x = _random(14, *SHAPE)
     means = [e.mean(axis=(1, 2))[:, None, None, None] for e in (_text(guided, 1), _text(guided, 0))]
     predictions = [np.tanh(x) * mean for mean in means]
-    np.testing.assert_allclose(guided(x, 7), combine(*predictions, scale=4.0, rescale=0.0), atol=1e-6)
+    np.testing.assert_allclose(guided(x, 7), combine(*predictions, scales=(4.0,), rescale=0.0), atol=1e-6)
+
+
+def test_the_scale_of_the_picture_weighs_what_it_adds():
+    bare, negative, prompt = (_random(seed, *SHAPE) for seed in (24, 25, 26))
+    got = combine(bare, negative, prompt, scales=(7.5, 1.5))
+    np.testing.assert_allclose(got, bare + 1.5 * (negative - bare) + 7.5 * (prompt - negative), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(combine(bare, negative, prompt, scales=(1.0, 1.0)), prompt, atol=1e-6)
+
+
+def test_a_scale_for_each_difference_is_needed():
+    with pytest.raises(ValueError, match="longer"):
+        combine(*_random(27, 3, *SHAPE), scales=(7.5,))
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_three_branches_are_one_call_of_all_rows_or_three(network, split):
+    guided, seen = network(unguided=2, scales=(4.0, 2.0), rescale=0.3, split=split)
+    x = _random(28, *SHAPE)
+    texts = [_text(guided, branch) for branch in (2, 1, 0)]  # the fewest conditions first
+    predictions = [np.tanh(x) * text.mean(axis=(1, 2))[:, None, None, None] for text in texts]
+    np.testing.assert_allclose(guided(x, 7), combine(*predictions, scales=(4.0, 2.0), rescale=0.3), atol=2e-6)
+    rows = [feeds["encoder_hidden_states"] for feeds in seen]
+    assert [len(array) for array in rows] == ([2, 2, 2] if split else [6])
+    np.testing.assert_array_equal(np.concatenate(rows), np.concatenate(texts))
+
+
+def test_both_differences_are_held(network):
+    guided, seen = network(unguided=2, scales=(4.0, 2.0), calls=("all", "held"))
+    samples = [_random(29 + call, *SHAPE) for call in range(2)]
+    got = [guided(x, 7) for x in samples]
+    assert [feeds["sample"].shape[0] for feeds in seen] == [6, 2]
+    bare, negative, prompt = (_text(guided, branch).mean(axis=(1, 2))[:, None, None, None] for branch in (2, 1, 0))
+    moved = 4.0 * (prompt - negative) + 2.0 * (negative - bare) + bare - prompt
+    np.testing.assert_allclose(got[1], np.tanh(samples[1]) * prompt + np.tanh(samples[0]) * moved, atol=5e-6)
 
 
 @pytest.mark.parametrize(("dtype", "shape"), [("int64", ()), ("int64", ("batch",)), ("float32", ()), ("float16", (1,))])
@@ -179,7 +213,7 @@ def test_a_graph_of_float_steps_takes_a_fraction(network):
 
 
 def test_half_precision_predictions_become_float32(network):
-    guided, _ = network(unconditional=False, answer=np.full(SHAPE, 0.25, np.float16))
+    guided, _ = network(unguided=0, answer=np.full(SHAPE, 0.25, np.float16))
     assert guided(_random(18, *SHAPE), 1).dtype == np.float32
 
 
@@ -195,7 +229,7 @@ def test_the_unguided_prediction_stands_beside_the_guided_one(network):
     x = _random(11, *SHAPE)
     alone, _ = network()
     both, _ = network(with_unguided=True)
-    unguided, _ = network(scale=0.0)
+    unguided, _ = network(scales=(0.0,))
     got = both(x, 3.0)
     np.testing.assert_array_equal(got.prediction, alone(x, 3.0))
     np.testing.assert_allclose(got.unguided, unguided(x, 3.0), atol=1e-6)
@@ -208,7 +242,7 @@ def test_a_predicted_variance_is_the_conditional_calls_and_not_guided(network, r
     both, _ = network(answer=answer, rescale=rescale, with_unguided=True)
     got = both(x, 3.0)
     without, with_prompt = answer[: SHAPE[0]], answer[SHAPE[0] :]
-    expected = combine(without[:, :channels], with_prompt[:, :channels], scale=5.0, rescale=rescale)
+    expected = combine(without[:, :channels], with_prompt[:, :channels], scales=(5.0,), rescale=rescale)
     np.testing.assert_array_equal(got.prediction[:, :channels], expected)
     np.testing.assert_array_equal(got.prediction[:, channels:], with_prompt[:, channels:])
     np.testing.assert_array_equal(got.unguided, without)
@@ -216,31 +250,31 @@ def test_a_predicted_variance_is_the_conditional_calls_and_not_guided(network, r
 
 def test_a_constant_prediction_is_not_rescaled():
     constant = np.ones(SHAPE, np.float32)
-    np.testing.assert_array_equal(combine(constant, constant, scale=5.0, rescale=1.0), constant)
+    np.testing.assert_array_equal(combine(constant, constant, scales=(5.0,), rescale=1.0), constant)
 
 
 def test_the_difference_may_be_added_to_the_conditional_prediction():
     unconditional, conditional = _random(20, *SHAPE), _random(21, *SHAPE)
-    got = combine(unconditional, conditional, scale=2.0, guidance=Guidance(origin="conditional"))
+    got = combine(unconditional, conditional, scales=(2.0,), guidance=Guidance(origin="conditional"))
     np.testing.assert_allclose(got, conditional + 2 * (conditional - unconditional), atol=1e-6)
 
 
 def test_the_norm_of_the_conditional_prediction_is_kept():
     unconditional, conditional = _random(22, 2, 5, 6), _random(23, 2, 5, 6)
-    got = combine(unconditional, conditional, scale=4.0, guidance=Guidance(norm=-1))
+    got = combine(unconditional, conditional, scales=(4.0,), guidance=Guidance(norm=-1))
     np.testing.assert_allclose(np.linalg.norm(got, axis=-1), np.linalg.norm(conditional, axis=-1), rtol=1e-5)
 
 
 def test_the_norm_of_each_token_is_kept_where_a_token_is_a_square():
     unconditional, conditional = _random(0, 2, 3, 4, 6), _random(1, 2, 3, 4, 6)
-    got = combine(unconditional, conditional, scale=4.0, guidance=Guidance(norm=1, norm_patch=2))
+    got = combine(unconditional, conditional, scales=(4.0,), guidance=Guidance(norm=1, norm_patch=2))
 
     def norms(array):
         return np.sqrt((array.reshape(2, 3, 2, 2, 3, 2) ** 2).sum(axis=(1, 3, 5)))
 
     np.testing.assert_allclose(norms(got), norms(conditional), rtol=1e-5)
     # Within a token only the length changes.
-    plain = combine(unconditional, conditional, scale=4.0)
+    plain = combine(unconditional, conditional, scales=(4.0,))
     ratios = (got / plain).reshape(2, 3, 2, 2, 3, 2)
     np.testing.assert_allclose(ratios, np.broadcast_to(ratios[:, :1, :, :1, :, :1], ratios.shape), rtol=1e-4)
 
@@ -248,12 +282,12 @@ def test_the_norm_of_each_token_is_kept_where_a_token_is_a_square():
 @pytest.mark.parametrize(
     ("interval", "every", "expected"),
     [
-        (None, 1, "bbbbbb"),
-        (None, 2, "bhbhbh"),
-        (None, 4, "bhhhbh"),
-        ((0.2, 3.0), 1, "ccbbbc"),  # at 10, 5, 3, 1, 0.5, 0.2: above the lower end, up to the higher one
-        ((0.2, None), 1, "bbbbbc"),
-        ((0.2, 5.0), 2, "cbhbhc"),
+        (None, 1, "aaaaaa"),
+        (None, 2, "ahahah"),
+        (None, 4, "ahhhah"),
+        ((0.2, 3.0), 1, "ccaaac"),  # at 10, 5, 3, 1, 0.5, 0.2: above the lower end, up to the higher one
+        ((0.2, None), 1, "aaaaac"),
+        ((0.2, 5.0), 2, "cahahc"),
         ((20.0, 30.0), 1, "cccccc"),
     ],
     ids=str,
@@ -268,4 +302,4 @@ def test_what_is_computed_at_each_call(interval, every, expected):
 def test_the_level_of_a_flow_is_its_own():
     sampler = build_sampler({"_class_name": "FlowMatchEulerDiscreteScheduler"}, 4)  # sigmas 1, 0.75, 0.5 and 0.25
     settings = Settings((), (), 1, 0, "torch-cpu", 4, 3.0, 0.0, None, guidance_interval=(0.25, 0.75))
-    assert [*map(str, guidance_calls(settings, sampler))] == ["conditional", "both", "both", "conditional"]
+    assert [*map(str, guidance_calls(settings, sampler))] == ["conditional", "all", "all", "conditional"]

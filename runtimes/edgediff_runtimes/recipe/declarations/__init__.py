@@ -8,7 +8,18 @@ the answer that the sampler is given. In the parts of a result, ``x`` is the fin
 
 from __future__ import annotations
 
-from edgediff_runtimes.recipe.declarations.arrays import Affine, Gaussian, Join, Noise, Pad, Patches, Pick, Unpatches
+from edgediff_runtimes.recipe.declarations.arrays import (
+    Affine,
+    Cut,
+    Gaussian,
+    Join,
+    Noise,
+    Pad,
+    Patches,
+    Pick,
+    Repeat,
+    Unpatches,
+)
 from edgediff_runtimes.recipe.declarations.asked import Choice, Sinusoid, Sizes, Tokens
 from edgediff_runtimes.recipe.declarations.graphs import Graph
 from edgediff_runtimes.recipe.declarations.pictures import Picture, Pictures
@@ -19,6 +30,7 @@ __all__ = [
     "KINDS",
     "Affine",
     "Choice",
+    "Cut",
     "Gaussian",
     "Graph",
     "GridIds",
@@ -29,6 +41,7 @@ __all__ = [
     "Pick",
     "Picture",
     "Pictures",
+    "Repeat",
     "Sinusoid",
     "Sizes",
     "TextIds",
@@ -51,6 +64,8 @@ KINDS: dict[str, type[Part]] = {
     "join": Join,
     "affine": Affine,
     "pad": Pad,
+    "cut": Cut,
+    "repeat": Repeat,
     "pick": Pick,
     "patches": Patches,
     "unpatches": Unpatches,

@@ -46,7 +46,7 @@ class Join(Part):
     Attributes:
         names: The values.
         to: The result.
-        axis: Along which axis, not the first; negative ones count from the end.
+        axis: Along which axis, not the one that counts rows; negative ones count from the end.
     """
 
     names: tuple[str, ...] = field(metadata=READ)
@@ -92,6 +92,40 @@ class Pad(Part):
     to: str = field(metadata=WRITE)
     axis: int
     length: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Cut(Part):
+    """The beginning of a value.
+
+    Attributes:
+        name: The value.
+        to: The result.
+        axis: Along which axis, not the one that counts rows; negative ones count from the end.
+        entries: How many entries are left there, also none; None: as many as ``like`` has.
+        like: A value that has so many along the same axis.
+    """
+
+    name: str = field(metadata=READ)
+    to: str = field(metadata=WRITE)
+    axis: int
+    entries: int | None = None
+    like: str | None = field(default=None, metadata=READ)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Repeat(Part):
+    """A value that is the same for all pictures, once for each: ``(1, ...)`` to ``(pictures, ...)``.
+
+    Attributes:
+        name: The value.
+        to: The result.
+    """
+
+    name: str = field(metadata=READ)
+    to: str = field(metadata=WRITE)
 
 
 @final

@@ -11,13 +11,15 @@ from edgediff_runtimes.recipe.part import READ, WRITE, Part
 @final
 @dataclass(frozen=True, slots=True)
 class GridIds(Part):
-    """Row and column of each token of a picture, the same for all pictures: ``(tokens, axes)``, float32.
+    """Row and column of each token of a picture of the run's size, the same for all: ``(tokens, axes)``, float32.
 
     Attributes:
         to: The value.
         axes: Numbers per token; those that are neither row nor column are zero.
-        pixels: Pixels along one side of a token.
+        pixels: Pixels along one side of a token; of ``like``, entries.
         row: The axis of the row; the column's is the next.
+        first: What stands at the first axis where that is not the row's: which picture it is, where there are several.
+        like: A value whose last two axes are the height and width that count in place of the run's; None: none.
         within: Rows and columns are scaled so that the picture fits into the middle of a square with sides of so many
             (Li et al. 2024, "Hunyuan-DiT", section 2.1, as diffusers counts); None: they are counted from zero.
     """
@@ -27,6 +29,8 @@ class GridIds(Part):
     axes: int
     pixels: int
     row: int = 1
+    first: float = 0.0
+    like: str | None = field(default=None, metadata=READ)
     within: int | None = None
 
 
