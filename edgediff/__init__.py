@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgediff.api import export, load, shipped_models, verify
+    from edgediff.browser.folder import WebFolder, web
     from edgediff.planning.plan import Plan
     from edgediff.planning.planner import plan
     from edgediff.tuning import tune
@@ -41,6 +42,7 @@ __all__ = [
     "Result",
     "Run",
     "Step",
+    "WebFolder",
     "__version__",
     "export",
     "load",
@@ -48,6 +50,7 @@ __all__ = [
     "shipped_models",
     "tune",
     "verify",
+    "web",
 ]
 
 _HOMES = {
@@ -63,12 +66,14 @@ _HOMES = {
     "Result": "edgediff_runtimes.results",
     "Run": "edgediff_runtimes.running.run",
     "Step": "edgediff_runtimes.results",
+    "WebFolder": "edgediff.browser.folder",
     "export": "edgediff.api",
     "load": "edgediff.api",
     "plan": "edgediff.planning.planner",
     "shipped_models": "edgediff.api",
     "tune": "edgediff.tuning",
     "verify": "edgediff.api",
+    "web": "edgediff.browser.folder",
 }
 
 

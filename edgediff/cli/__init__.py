@@ -20,7 +20,20 @@ from edgediff.cli import streams
 from edgediff.cli.wording import as_options, with_option
 
 INTERRUPTED = 130
-_COMMANDS = ("export", "run", "inspect", "verify", "tune", "models", "devices", "samplers", "bench", "plan", "cache")
+_COMMANDS = (
+    "export",
+    "run",
+    "inspect",
+    "verify",
+    "tune",
+    "models",
+    "devices",
+    "samplers",
+    "bench",
+    "plan",
+    "web",
+    "cache",
+)
 
 
 @final

@@ -100,7 +100,9 @@ def test_kinds_of_files(names):
     packed = {Path(name) for name in names if ".dist-info/" not in name}
     models = {path for path in packed if path.parts[:2] == ("edgediff", "models")}
     layouts = {path for path in packed if path.parts[:3] == ("edgediff_exporters", "families", "layouts")}
-    assert {path.name for path in packed - models - layouts if path.suffix != ".py"} == {"py.typed"}
+    page = {path for path in packed if path.parts[:3] == ("edgediff", "browser", "page")}
+    assert {path.name for path in packed - models - layouts - page if path.suffix != ".py"} == {"py.typed"}
+    assert {path.suffix for path in page} == {".html", ".css", ".js", ".json"}
     assert {path.suffix for path in layouts} == {".json", ".gz", ""}  # configs, CLIP's merges and their licence
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
     # Nothing that could run when it is read: no pickles under any of their names. The record of quality, an archive of

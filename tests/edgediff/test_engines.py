@@ -275,7 +275,11 @@ def test_the_cache_is_cleared(cache, command):
     assert "deleted 2 graphs" in done.err
     assert cache.entries() == ()
     nothing = {"entries": 0, "bytes": 0}
-    assert json.loads(command("cache", "--clear", "--json").out)["cleared"] == {**nothing, "plans": nothing}
+    assert json.loads(command("cache", "--clear", "--json").out)["cleared"] == {
+        **nothing,
+        "plans": nothing,
+        "web": nothing,
+    }
 
 
 def test_what_plans_keep_is_shown_and_cleared_with_it(cache, command):
