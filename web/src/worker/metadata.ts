@@ -22,6 +22,7 @@ export function metadataOf(site: Site, stage: Stage, settings: Settings, device:
       strength: settings.strength,
       encode: image ? "sample" : null,
       task: settings.task,
+      pictures: image ? ["image"] : [],
       guided: settings.guided,
     },
     bundle: site.name,
