@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgediff.api import export, load, shipped_models, verify
     from edgediff.browser.folder import WebFolder, web
+    from edgediff.grids import Grid, GridStep, grid
     from edgediff.planning.plan import Plan
     from edgediff.planning.planner import plan
     from edgediff.tuning import tune
@@ -36,6 +37,8 @@ __all__ = [
     "EdgediffError",
     "EngineOptions",
     "FakeEngine",
+    "Grid",
+    "GridStep",
     "Pipeline",
     "Placement",
     "Plan",
@@ -45,6 +48,7 @@ __all__ = [
     "WebFolder",
     "__version__",
     "export",
+    "grid",
     "load",
     "plan",
     "shipped_models",
@@ -60,6 +64,8 @@ _HOMES = {
     "EdgediffError": "edgediff_runtimes.errors",
     "EngineOptions": "edgediff_runtimes.engines",
     "FakeEngine": "edgediff_runtimes.engines",
+    "Grid": "edgediff.grids",
+    "GridStep": "edgediff.grids",
     "Pipeline": "edgediff_runtimes.pipeline",
     "Placement": "edgediff_runtimes.placement",
     "Plan": "edgediff.planning.plan",
@@ -68,6 +74,7 @@ _HOMES = {
     "Step": "edgediff_runtimes.results",
     "WebFolder": "edgediff.browser.folder",
     "export": "edgediff.api",
+    "grid": "edgediff.grids",
     "load": "edgediff.api",
     "plan": "edgediff.planning.planner",
     "shipped_models": "edgediff.api",

@@ -23,6 +23,7 @@ INTERRUPTED = 130
 _COMMANDS = (
     "export",
     "run",
+    "grid",
     "inspect",
     "verify",
     "tune",

@@ -17,21 +17,39 @@ def print_picture(path: Path, *, as_json: bool) -> None:
     Raises:
         ImageError: It is no picture, or carries none.
     """
-    from edgediff_runtimes.errors import shown
     from edgediff_runtimes.picture_files import read_metadata
 
     metadata = read_metadata(path)
     if as_json:
         click.echo(json.dumps(metadata, indent=2))
         return
+    if isinstance(metadata.get("grid"), dict):
+        _print_grid(path, metadata)
+        return
     settings = metadata.get("settings")
     facts: dict[str, Any] = dict(settings) if isinstance(settings, dict) else {}
-    facts["bundle"] = " ".join(str(metadata[name]) for name in ("bundle", "fingerprint") if name in metadata)
+    facts["bundle"] = _bundle(metadata)
     facts["computed"] = metadata.get("computed")
     click.echo(f"{path.name}: drawn by edgediff; `edgediff run --repeat {path.name} -m BUNDLE` draws it again")
+    _print_facts(facts)
+
+
+def _print_grid(path: Path, metadata: dict[str, Any]) -> None:
+    grid = metadata["grid"]
+    click.echo(f"{path.name}: a sheet drawn by `edgediff grid`; --json has the settings of every picture")
+    _print_facts({"columns": grid.get("columns"), "rows": grid.get("rows"), "bundle": _bundle(metadata)})
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
+    from edgediff_runtimes.errors import shown
+
     for name, value in facts.items():
         if value not in (None, [], {}, ""):
             click.echo(f"{name.replace('_', ' ') + ':':18} {shown(_text(value), most=_LONGEST_FACT)}")
+
+
+def _bundle(metadata: dict[str, Any]) -> str:
+    return " ".join(str(metadata[name]) for name in ("bundle", "fingerprint") if name in metadata)
 
 
 def _text(value: object) -> str:

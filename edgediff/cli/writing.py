@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import sys
 import warnings
@@ -50,29 +51,33 @@ class Writer:
         if self.grid:
             captions = [": ".join(filter(None, (str(seed), self.words[text]))) for seed in result.seeds]
             self._drawn += zip([result] * len(captions), result.images, captions, strict=True)
-        self._reports.append(_report(result, files))
+        self._reports.append(drawn(result, files))
         self._tell(files)
+
+    def add_sheet(self, sheet: Image.Image, metadata: dict[str, Any], report: dict[str, Any], *, seed: int) -> None:
+        """Write one sheet in the place of pictures, and print the report at once."""
+        if self.names is None:
+            _to_stdout(sheet, metadata)
+            return
+        [path] = self.names.paths(0, self.words[0], [seed]) if self.names.chosen else [self.names.sheet("", seed)]
+        path = _save_new(self.names, sheet, path, metadata)
+        self._tell([path])
+        if self.as_json:
+            click.echo(json.dumps({"file": str(path), **report}, indent=2))
 
     def finish(self) -> None:
         """Write the sheet and the report."""
         if self.grid and self._drawn:
             self._write_sheet()
         if self.as_json:
-            import json
-
             click.echo(json.dumps(self._reports, indent=2))
 
     def _save(self, names: FileNames, text: int, result: Result) -> list[Path]:
-        from edgediff_runtimes.picture_files import save_image
-
         files = names.paths(text, self.words[text], result.seeds)
-        for index, image in enumerate(result.images):
-            while not names.overwrite and os.path.lexists(files[index]):  # it appeared while the picture was drawn
-                free = names.another(files[index])
-                warnings.warn(f"{files[index]} is there by now: the picture goes to {free}", stacklevel=2)
-                files[index] = free
-            save_image(image, files[index], metadata=result.metadata(index), overwrite=names.overwrite)
-        return files
+        return [
+            _save_new(names, image, file, result.metadata(index))
+            for index, (image, file) in enumerate(zip(result.images, files, strict=True))
+        ]
 
     def _write_sheet(self) -> None:
         from edgediff.inspection.contact_sheet import contact_sheet
@@ -133,13 +138,26 @@ def writer(
     return Writer(None, words, grid, as_json)
 
 
+def _save_new(names: FileNames, image: Image.Image, file: Path, metadata: dict[str, Any]) -> Path:
+    """Write a picture, under another name where a file appeared while it was drawn."""
+    from edgediff_runtimes.picture_files import save_image
+
+    while not names.overwrite and os.path.lexists(file):
+        free = names.another(file)
+        warnings.warn(f"{file} is there by now: the picture goes to {free}", stacklevel=2)
+        file = free
+    save_image(image, file, metadata=metadata, overwrite=names.overwrite)
+    return file
+
+
 def _to_stdout(image: Image.Image, metadata: dict[str, Any] | None) -> None:
     from edgediff_runtimes.picture_files import encode_image
 
     write_bytes(encode_image(image, "PNG", metadata=metadata))
 
 
-def _report(result: Result, files: list[Path]) -> dict[str, Any]:
+def drawn(result: Result, files: list[Path]) -> dict[str, Any]:
+    """What ``--json`` tells of a result."""
     return {
         "files": [str(file) for file in files],
         "seeds": result.seeds,

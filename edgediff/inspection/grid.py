@@ -18,7 +18,7 @@ from edgediff_runtimes.tensors import Array
 AMPLIFIED = 8
 _LEAST_SIDE = 160  # of a picture on the sheet: smaller ones are enlarged by whole factors, pixel by pixel
 _MOST_WIDTH = 1900  # of the sheet, but for a single group of columns
-GAP, _LETTERS, LINE = 8, 13, 17
+GAP, LETTERS, LINE = 8, 13, 17
 INK, _SOFT, PAPER = (29, 35, 41), (90, 98, 108), (238, 240, 242)  # pictures are often white at their edges
 
 
@@ -93,7 +93,7 @@ def write_line(
     pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, *, room: int, colour: tuple[int, int, int]
 ) -> None:
     """Write one line of text at a place, cut to the pixels of room there are."""
-    font = ImageFont.load_default(_LETTERS)
+    font = ImageFont.load_default(LETTERS)
     if font.getlength(text) > room:
         while text and font.getlength(f"{text}…") > room:
             text = text[:-1]

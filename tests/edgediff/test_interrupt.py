@@ -50,14 +50,16 @@ def slow_bundle(bundle_copy, golden):
         (signal.SIGINT, []),
         (signal.SIGINT, ["--images", "2", "--low-memory"]),
         (signal.SIGINT, ["--json"]),
+        (signal.SIGINT, ["--over", "seed=1,2"]),
         (signal.SIGTERM, []),
         (getattr(signal, "SIGHUP", None), []),
     ],
-    ids=["plain", "sparing", "json", "sigterm", "sighup"],
+    ids=["plain", "sparing", "json", "grid", "sigterm", "sighup"],
 )
 def test_an_interrupt_ends_the_step(slow_bundle, tmp_path, sent, more):
     (tmp_path / "out").mkdir()
-    args = ["run", "a cat", "-m", str(slow_bundle), "-o", str(tmp_path / "out" / "x.png"), *more]
+    name = "grid" if "--over" in more else "run"
+    args = [name, "a cat", "-m", str(slow_bundle), "-o", str(tmp_path / "out" / "x.png"), *more]
     with subprocess.Popen(
         [sys.executable, "-c", DRIVER, *args],
         stdout=subprocess.PIPE,
