@@ -78,6 +78,10 @@ def repeated(
             "--repeat takes its settings from the file: of what says what to draw only --image goes with it"
         )
     metadata = read_metadata(repeat)
+    if "grid" in metadata:
+        raise click.UsageError(
+            f"{repeat} is a sheet of `edgediff grid`: expected one picture; `inspect` tells its cells"
+        )
     text, recorded = options_of(metadata.get("settings"))
     needed = pictures_of(metadata["settings"])
     for name in PICTURES:

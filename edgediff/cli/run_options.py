@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from edgediff.cli import completion
+from edgediff.cli.between_options import BETWEEN
 from edgediff.cli.by_component import by_component
 from edgediff.cli.command import Section
-from edgediff.cli.sizes import levels, number_or_word, place, size
+from edgediff.cli.sizes import levels, number, number_or_word, place, size
 
 if TYPE_CHECKING:
     from edgediff_runtimes.settings import Options
@@ -56,6 +57,14 @@ START = Section(
             ["--image-guidance"],
             type=float,
             help="How near to --image an instructed edit stays (InstructPix2Pix), from 1.  [default: 1.5]",
+        ),
+        click.Option(["--denoise"], type=_FILE, help="Take the noise out of this picture; for models over pixels."),
+        click.Option(
+            ["--noise-level"],
+            metavar="LEVEL",
+            callback=number,
+            help="Of the noise in --denoise, where white is 1 and black 0 (default: estimated); or how much --image "
+            "gets, in place of --strength.",
         ),
     ),
 )
@@ -219,7 +228,7 @@ COMPUTING = Section(
         ),
     ),
 )
-SECTIONS = (DRAWING, START, TOLD, SAMPLING, FILES, COMPUTING)
+SECTIONS = (DRAWING, BETWEEN, START, TOLD, SAMPLING, FILES, COMPUTING)
 # Options that say two numbers of the API's at once.
 _PAIRS = {
     "original_size": ("original_width", "original_height"),
@@ -244,7 +253,7 @@ def placed(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def asked(drawing: dict[str, Any]) -> Options:
-    """The options of ``DRAWING``, ``START``, ``TOLD`` and ``SAMPLING`` that were given, as the API names them."""
+    """The options that were given of all sections but ``FILES`` and ``COMPUTING``, as the API names them."""
     given = {name: value for name, value in drawing.items() if value not in (None, ())}
     if "size" in given:
         if twice := given.keys() & {"width", "height"}:

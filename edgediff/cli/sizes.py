@@ -69,6 +69,19 @@ def duration(ctx: click.Context, param: click.Parameter, text: str | None) -> fl
     return seconds
 
 
+def number(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
+    """A whole number where it is written as one, else a float; None where it was not given."""
+    if text is None:
+        return None
+    whole = number_or_word(ctx, param, text)
+    if isinstance(whole, int):
+        return whole
+    try:
+        return float(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not a number", ctx, param) from error
+
+
 def number_or_word(ctx: click.Context, param: click.Parameter, text: str | None) -> int | str | None:  # noqa: ARG001 - click's signature
     """A whole number where it is one, else the word, which the API looks at; None where it was not given."""
     is_number = text is not None and text.removeprefix("-").isdecimal() and len(text) < _DIGITS

@@ -25,7 +25,7 @@ def doubts(bundle: Bundle, settings: Settings) -> list[str]:
     Raises:
         ComponentFileError: The vocabulary cannot be read, is too long, or no text.
     """
-    return [*_of_size(bundle, settings), *_of_words(bundle, settings.prompts)]
+    return [*_of_size(bundle, settings), *_of_words(bundle, (*settings.prompts, *settings.to_prompts))]
 
 
 def words_of(text: str) -> set[str]:

@@ -31,6 +31,8 @@ def infotext(metadata: dict[str, Any], *, whole: bool = False) -> str:
         "Seed": settings.get("seed"),
         "Size": size,
         "Model": metadata.get("bundle"),
+        "Variation seed": settings.get("variation_seed"),
+        "Variation seed strength": settings.get("variation_strength"),
         "Denoising strength": settings.get("strength"),
         "Decoder": settings.get("decoder"),
         "Version": "edgediff",

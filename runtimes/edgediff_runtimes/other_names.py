@@ -18,6 +18,8 @@ _NAMES = {
     "negative_prompt": "negative_prompts neg_prompt negative neg",
     "class_label": "label labels class classes class_labels class_id label_id",
     "seed": "generator manual_seed rng_seed",
+    "variation_seed": "subseed",
+    "variation_strength": "subseed_strength variation_amount",
     "width": "w",
     "height": "h",
     "on_step": "callback callback_on_step_end step_callback",

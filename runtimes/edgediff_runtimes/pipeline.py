@@ -16,16 +16,16 @@ from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.components import Components
 from edgediff_runtimes.images import ImageSource, read_image
 from edgediff_runtimes.memory import available_bytes, choose_residency, needed_by_role
-from edgediff_runtimes.noise import noise_source, per_image
 from edgediff_runtimes.placement import Placement, Residency
 from edgediff_runtimes.results import Result, Step, Timings
 from edgediff_runtimes.running.awaiting import in_thread
+from edgediff_runtimes.running.blending import noise_of
 from edgediff_runtimes.running.reusing import reuse_of
 from edgediff_runtimes.running.run import Run
 from edgediff_runtimes.running.schedules import sampler_for
 from edgediff_runtimes.running.stage import StageRun
 from edgediff_runtimes.sampling import Between
-from edgediff_runtimes.settings import Options, checks
+from edgediff_runtimes.settings import Options, checks, noise_levels
 from edgediff_runtimes.settings.resolve import resolve_settings, settings_of, task_of
 from edgediff_runtimes.text import open_tokenizer
 
@@ -174,8 +174,10 @@ class Pipeline:
         self._components.check_open()
         options = self._at_size(options)
         manifest = self.bundle.manifest
-        _, names = task_of(manifest.recipe, options)
+        task, names = task_of(manifest.recipe, options)
         pictures = {name: read_image(cast("ImageSource", options.get(name))) for name in names}
+        pictures = noise_levels.grey(manifest.recipe.first, task, pictures)
+        options = noise_levels.estimated(manifest.recipe, task, options, pictures)
         settings = resolve_settings(
             manifest.recipe,
             manifest.defaults,
@@ -191,7 +193,7 @@ class Pipeline:
             tokenizers=self._tokenizers,
             pictures=pictures,
             split_guidance=self._split_guidance,
-            rng=per_image([noise_source(seed, settings.noise) for seed in settings.seeds]),
+            rng=noise_of(settings),
             cancel=CancelToken(),
             timings=Timings(),
             computed={},

@@ -74,6 +74,10 @@ def test_run_json(command, bundle, tmp_path):
 def test_every_drawing_option_arrives(command, bundle, picture, tmp_path):
     options = {
         "--negative": "dull",
+        "--variation-strength": "0.25",
+        "--variation-seed": "5",
+        "--to-prompt": "b",
+        "--blend": "0.75",
         "--guidance": "2.5",
         "--guidance-rescale": "0.5",
         "--guidance-interval": "0.25,inf",
@@ -116,6 +120,10 @@ def test_every_drawing_option_arrives(command, bundle, picture, tmp_path):
         "encode": "sample",
         "tile": None,  # the picture is no larger
         "decoder": None,  # the bundle has one
+        "variation_seed": 5,
+        "variation_strength": 0.25,
+        "to_prompts": ["b"],
+        "blend": 0.75,
     }
 
 

@@ -212,3 +212,24 @@ def test_bench_draws_a_label_or_nothing(labels, pixels, bundle):
     assert [case.works[0].get("class_label") for case in cases] == ["1", None, None]
     with pytest.raises(SettingError, match="`guidance` is 2"):
         resolve(Request((str(pixels),), guidance=2.0))
+
+
+def test_the_command_takes_noise_out_of_a_picture(command, pixels, tmp_path):
+    noisy, first, again = (tmp_path / name for name in ("noisy.png", "first.png", "again.png"))
+    levels = 128 + 25 * np.random.default_rng(0).standard_normal((16, 24, 3))
+    Image.fromarray(levels.round().clip(0, 255).astype(np.uint8)).save(noisy)
+    draw = ["-m", pixels, "--steps", "50", "--sampler", "ddpm"]
+    outcome = command("run", *draw, "--denoise", noisy, "-o", first, "--seed", "7")
+    assert (outcome.code, outcome.out) == (0, f"{first}\n")
+    settings = read_metadata(first)["settings"]
+    assert settings["task"] == "denoising"
+    assert outcome.err == f"noise level {settings['choices']['noise_level']:.4f}\n"
+    assert _pixels(first).shape == (16, 24, 3)
+    assert command("run", "--repeat", first, "--denoise", noisy, "-m", pixels, "-o", again).code == 0
+    assert np.array_equal(_pixels(first), _pixels(again))
+    lacking = command("run", "--repeat", first, "-m", pixels)
+    assert (lacking.code, "needs --denoise" in lacking.err) == (2, True)
+    told = command("run", *draw, "--denoise", noisy, "--noise-level", "0.2", "-o", again, "--overwrite", "--seed", "7")
+    assert (told.code, told.err) == (0, "")
+    assert not np.array_equal(_pixels(first), _pixels(again))
+    assert command("run", *draw, "--denoise", noisy, "--noise-level", "much").code == 2

@@ -48,6 +48,16 @@ REFUSED = [
     ({"guidance": "7"}, "guidance"),
     ({"guidance": True}, "guidance"),
     ({"guidance": HUGE}, "guidance"),
+    ({"variation_seed": 3}, "variation_seed"),
+    ({"variation_strength": 1.1}, "variation_strength"),
+    ({"variation_strength": math.nan}, "variation_strength"),
+    ({"variation_strength": 0.5, "variation_seed": 2**64}, "variation_seed"),
+    ({"blend": 0.5}, "blend"),
+    ({"to_prompt": "b", "blend": 1.1}, "blend"),
+    ({"to_prompt": "b", "blend": "half"}, "blend"),
+    ({"to_prompt": ["b", "c"]}, "to_prompt"),
+    ({"to_prompt": 3}, "to_prompt"),
+    ({"to_prompt": "\udcff"}, "to_prompt"),
     ({"guidance_rescale": 1.1}, "guidance_rescale"),
     ({"guidance_rescale": -0.1}, "guidance_rescale"),
     ({"guidance_rescale": math.nan}, "guidance_rescale"),
@@ -303,12 +313,12 @@ def test_a_later_stage_has_the_guidance_that_it_says(manifest, guidance, guided,
 def test_options_and_settings_speak_of_the_same_things():
     hints = get_type_hints(Options)
     names = {field.name for field in dataclasses.fields(Settings)}
-    only_asked = {"negative_prompt", "image", "images", "class_label", "true_guidance", "image_guidance"}
+    only_asked = {"negative_prompt", "to_prompt", "image", "images", "class_label", "true_guidance", "image_guidance"}
     only_asked |= {name for name in hints if name.startswith(("original_", "crop_", "target_"))}
-    only_asked |= {"aesthetic_score", "negative_aesthetic_score", "refiner_start"}
+    only_asked |= {"aesthetic_score", "negative_aesthetic_score", "refiner_start", "denoise", "noise_level"}
     assert hints.keys() - names == only_asked
-    only_told = {"prompts", "negative_prompts", "images_per_prompt", "task", "pictures", "guided", "choices"}
-    assert names - hints.keys() == only_told
+    lists = {"prompts", "negative_prompts", "to_prompts", "pictures"}
+    assert names - hints.keys() == {*lists, "images_per_prompt", "task", "guided", "choices"}
 
 
 @pytest.mark.parametrize(
@@ -323,6 +333,10 @@ def test_options_and_settings_speak_of_the_same_things():
         {"seed": -2, "images": 3},
         {"seed": -5, "prompt": ["a", "b"], "images": 2, "negative_prompt": ["x", "y"]},
         {"sampler": "euler", "sampler_options": {"timesteps": [900, 500, 100]}},
+        {"variation_strength": 0.25, "variation_seed": 2**64 - 1, "images": 2},
+        {"variation_strength": 0},
+        {"prompt": ["a", "b"], "to_prompt": ["c", "d"], "blend": 0.25},
+        {"to_prompt": "b"},
         {"seed": np.int64(3), "guidance": np.float32(2.5), "width": np.int32(64), "steps": np.uint8(4)},
     ],
     ids=str,

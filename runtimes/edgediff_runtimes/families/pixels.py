@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from edgediff_runtimes.families.classes import class_label
 from edgediff_runtimes.families.configs import Configs
-from edgediff_runtimes.recipe.declarations import Graph, Noise, Pictures
+from edgediff_runtimes.recipe.declarations import Affine, Graph, Noise, Noisy, Picture, Pictures
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Recipe, Schedule, Space, Stage
-from edgediff_runtimes.untrusted.bounds import CHANNELS, FACTOR, LABELS
+from edgediff_runtimes.untrusted.bounds import CHANNELS, FACTOR, LABELS, PIXELS
 
 TASK = "unconditional-image-generation"
+DENOISING = "denoising"
 _SAMPLE_SIZE = 32  # of the smallest published model, for configs that do not say
 _GREY, _COLOURS = 1, 3
 
@@ -51,12 +52,22 @@ def pixel_recipe(
         name="base",
         space=Space(channels, multiple=2**halvings, preview=_colours(channels, darkest)),
         given=given,
-        tasks={task: (Noise(),)},
+        tasks={task: (Noise(),), DENOISING: _denoised(darkest)},
         network=(Graph("unet", feeds, {"out_sample": "prediction"}),),
         result=result,
         schedule=schedule,
     )
     return Recipe((stage,))
+
+
+def _denoised(darkest: float) -> tuple[Part, ...]:
+    """From a picture of the caller's with noise in it, in the numbers of the sampler's space."""
+    span = 1 - darkest
+    return (
+        Picture("denoise", "picture", area=PIXELS.most),
+        Affine("picture", "pixels", times=span / 2, plus=1 - span / 2),  # white is 1 in both
+        Noisy("pixels", span=span),
+    )
 
 
 def pixel_defaults(configs: Configs, *, steps: int) -> Defaults:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.noise.blended import BlendedNoise, slerp
 from edgediff_runtimes.noise.images import PerImageNoise
 from edgediff_runtimes.noise.numpy_source import NumpyNoise
 from edgediff_runtimes.noise.source import NoiseSource
@@ -18,7 +19,7 @@ from edgediff_runtimes.plain import as_whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["NOISE_KINDS", "NoiseSource", "image_seeds", "noise_source", "per_image"]
+__all__ = ["NOISE_KINDS", "NoiseSource", "between", "image_seeds", "noise_source", "per_image", "slerp"]
 
 _KINDS: dict[str, Callable[[int], NoiseSource]] = {
     "torch-cpu": TorchCpuNoise,
@@ -45,13 +46,13 @@ def noise_source(seed: int, kind: str = "torch-cpu") -> NoiseSource:
     return _KINDS[kind](_checked(seed))
 
 
-def image_seeds(seed: int, images: int) -> tuple[int, ...]:
+def image_seeds(seed: int, images: int, *, setting: str = "seed") -> tuple[int, ...]:
     """The seeds of a batch of images: ``seed``, ``seed + 1`` ..., going round at 2^64.
 
     Raises:
         SettingError: the seed is not an integer that PyTorch would take.
     """
-    first = _checked(seed)
+    first = _checked(seed, setting)
     return tuple((first + i) % 2**64 if first + i > _HIGHEST else first + i for i in range(images))
 
 
@@ -64,8 +65,21 @@ def per_image(sources: Sequence[NoiseSource]) -> NoiseSource:
     return PerImageNoise(sources)
 
 
-def _checked(seed: int) -> int:
+def between(first: NoiseSource, second: NoiseSource, share: float) -> NoiseSource:
+    """A source whose draws lie on the arc from those of one source to those of another, see ``slerp``.
+
+    Args:
+        first: For one picture; at a share of 0 it is given back.
+        second: Likewise; at a share of 1.
+        share: From 0 to 1.
+    """
+    if share in (0, 1):
+        return second if share else first
+    return BlendedNoise(first, second, share)
+
+
+def _checked(seed: int, setting: str = "seed") -> int:
     whole = as_whole(seed)
     if whole is None or not _LOWEST <= whole <= _HIGHEST:
-        raise SettingError("seed", got=seed, expected="a whole number from -2^63 to 2^64 - 1")
+        raise SettingError(setting, got=seed, expected="a whole number from -2^63 to 2^64 - 1")
     return whole

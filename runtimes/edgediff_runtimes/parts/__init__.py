@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgediff_runtimes.parts import arrays, graph, options, patches, pictures, positions, tokens
+from edgediff_runtimes.parts import arrays, graph, noisy, options, patches, pictures, positions, tokens
 from edgediff_runtimes.parts.fitting import fitting
 from edgediff_runtimes.parts.values import Context, Value
 from edgediff_runtimes.recipe import declarations as declared
@@ -25,6 +25,7 @@ WORK: dict[type[Part], Callable[[Any, Context], dict[str, Value]]] = {
     declared.Picture: pictures.picture,
     declared.Pictures: pictures.pictures,
     declared.Noise: arrays.noise,
+    declared.Noisy: noisy.noisy,
     declared.Gaussian: arrays.gaussian,
     declared.Join: arrays.join,
     declared.Affine: arrays.affine,

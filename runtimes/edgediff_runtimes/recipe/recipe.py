@@ -18,7 +18,10 @@ __all__ = ["ALWAYS", "RGB_CHANNELS", "GraphUse", "Guidance", "Recipe", "Schedule
 
 RGB_CHANNELS = 3
 # What every run takes, whatever its parts read.
-ALWAYS = ("seed", "noise", "steps", "sampler", "sampler_options", "reuse", "images", "strict")
+ALWAYS = (
+    *("seed", "noise", "steps", "sampler", "sampler_options", "reuse", "images", "strict"),
+    *("variation_seed", "variation_strength"),
+)
 _KIND_NAMES = {kind: name for name, kind in KINDS.items()}
 
 
@@ -146,8 +149,9 @@ class Stage:
         space: What its sampler works in.
         given: Computed once, before all else; text and other conditions.
         tasks: By task: computed once, in the order of the random draws of diffusers' pipeline; they write ``noise``,
-            and ``start`` where the run starts from something, or ``sample`` where it goes on with what another stage
-            left (``stage:NAME``). The first task whose options the caller gives is run, in every stage.
+            and ``start`` where the run starts from something; or ``sample`` where it goes on with what another stage
+            left (``stage:NAME``); or ``noisy`` where the caller's picture has noise in it. The first task whose options
+            the caller gives is run, in every stage.
         network: Computed at every call; they write ``prediction``.
         result: Computed once, at the end; the last part says what the result is.
         guidance: Classifier-free guidance, or None where the network is asked once.
@@ -259,7 +263,7 @@ class Recipe:
             if stage.guidance is not None:
                 names += [*stage.guidance.options, "guidance_rescale", "guidance_interval", "reuse_guidance"]
             if any("start" in part.writes for parts in stage.tasks.values() for part in parts):
-                names.append("strength")
+                names += ["strength", "noise_level"]
             if any(isinstance(part, Graph) and part.tiled for part in _all_parts(stage)):
                 names.append("tile")
             if stage.tiny:

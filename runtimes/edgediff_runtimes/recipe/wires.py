@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from edgediff_runtimes.errors import RecipeError
-from edgediff_runtimes.recipe.declarations import Affine, Choice, Cut, Graph, Picture, Pictures, Sizes, Tokens
+from edgediff_runtimes.recipe.declarations import Affine, Choice, Cut, Graph, Noisy, Picture, Pictures, Sizes, Tokens
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Recipe, Stage
 from edgediff_runtimes.untrusted.bounds import SCALES, scales
@@ -20,7 +20,7 @@ NUMBERS = (
     "image_guidance",
 )
 LABELS = ("class_label",)
-PICTURES = ("image",)
+PICTURES = ("image", "denoise")
 _LARGEST = 3.4e38  # of float32
 
 # Names of what a component's graph takes and of what it gives; empty where the bundle does not say.
@@ -77,7 +77,7 @@ def _check_names(stage: Stage, *, earlier: frozenset[str]) -> None:
     given = _follow(stage, "given", stage.given, earlier)
     for task, parts in stage.tasks.items():
         written = _follow(stage, task, parts, given)
-        if not written & {"noise", "sample"}:
+        if not written & {"noise", "noisy", "sample"}:
             raise RecipeError(stage.name, task, "writes no `noise`", "a part that draws it")
         network = _follow(stage, "network", stage.network, written | {*_NETWORK_READS})
         if stage.guidance is not None and (lost := sorted({*stage.guidance.pictures} - written)):
@@ -153,6 +153,8 @@ def _check_part(stage: Stage, phase: str, part: Part, faces: Faces, tokenizers: 
         _check_choice(stage, phase, part)
     if isinstance(part, Cut) and (part.entries is None) == (part.like is None):
         raise RecipeError(stage.name, phase, f"cuts `{part.name}`", "either `entries` or `like`")
+    if isinstance(part, Noisy) and not (part.span > 0 and scales(part.span)):
+        raise RecipeError(stage.name, phase, f"has black and white {part.span:g} apart", "a distance above 0")
     if isinstance(part, Affine):
         for number in part.over if isinstance(part.over, tuple) else (part.over,):
             if not scales(number):

@@ -137,7 +137,8 @@ def _of_any_picture(settings: Settings) -> Settings:
 
     Predictions are of the samples before the decode: tiles or a small decoder change both pictures alike.
     """
-    plain = replace(settings, prompts=(), negative_prompts=(), images_per_prompt=1, seed=0, noise="")
+    plain = replace(settings, prompts=(), negative_prompts=(), to_prompts=(), blend=None, images_per_prompt=1)
+    plain = replace(plain, seed=0, noise="", variation_seed=None, variation_strength=None)
     return replace(plain, tile=None, decoder=None, reuse="off")
 
 

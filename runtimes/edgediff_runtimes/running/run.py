@@ -151,7 +151,7 @@ def _out_of_memory(error: MemoryError, settings: Settings) -> OutOfMemoryError:
         problem = "there is not enough memory" + (f" ({error})" if str(error) else "")
     count = len(settings.seeds)
     pictures = "a picture" if count == 1 else f"{count} pictures at a time"
-    start = "" if settings.strength is None else " from another picture"
+    start = "" if not settings.pictures else " from another picture"
     less = "a smaller `width` and `height`" + ("" if count == 1 else ", fewer `images`") + " and `low_memory=True`"
     return OutOfMemoryError(
         problem, work=f"{pictures} of {settings.width}x{settings.height} pixels{start}", hint=f"{less} need less"

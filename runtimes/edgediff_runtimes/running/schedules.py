@@ -12,6 +12,7 @@ from edgediff_runtimes.fields import is_finite
 from edgediff_runtimes.recipe.recipe import Stage, token_count
 from edgediff_runtimes.sampling import Sampler, build_sampler, sampler_config, sampler_fields, takes
 from edgediff_runtimes.settings import Settings
+from edgediff_runtimes.settings.noise_levels import level_of
 
 # diffusers' pipelines pass eta = 0 to every scheduler that takes it; this one's own default is another.
 _ETA_ZERO = ("TCDScheduler",)
@@ -19,6 +20,7 @@ _TRAINING_STEPS = 1000  # of diffusers' schedulers that do not say
 # Of `calculate_shift` in diffusers' flow pipelines, for configs that do not say.
 _SHIFT = {"base_image_seq_len": 256, "max_image_seq_len": 4096, "base_shift": 0.5, "max_shift": 1.15}
 _MANY_STEPS, _MANY_TOKENS = 200, 4300
+_FURTHEST = 1.5  # times a noise level that is asked for, or one over it
 
 
 def sampler_for(stage: Stage, settings: Settings, scheduler: Mapping[str, Any]) -> Sampler:
@@ -39,6 +41,7 @@ def sampler_for(stage: Stage, settings: Settings, scheduler: Mapping[str, Any]) 
     if config["_class_name"] in _ETA_ZERO:
         options.setdefault("eta", 0.0)
     strength = settings.strength if stage.schedule.since is None else None
+    level = level_of(stage, settings) if stage.schedule.since is None else None
     whole = stage.schedule.strength == "whole" and options.get("timesteps") is None and takes(config, "strength")
     if strength is not None and whole:
         options, strength = {"strength": strength, **options}, None
@@ -54,7 +57,19 @@ def sampler_for(stage: Stage, settings: Settings, scheduler: Mapping[str, Any]) 
     if sampler.needs_unguided and (settings.guidance_interval is not None or settings.reuse_guidance > 1):
         expected = "another, because this one takes the unguided prediction, which is not computed at every call"
         raise SamplerError("sampler", got=settings.sampler, expected=expected)
+    if level is not None:
+        sampler = _at_noise(sampler, *level)
     return _cut(sampler if strength is None else sampler.for_strength(strength), stage, settings, config)
+
+
+def _at_noise(sampler: Sampler, level: float, unit: float) -> Sampler:
+    """The sampler that starts at a noise level, where the schedule has one near it."""
+    started = sampler.for_noise(level)
+    nearest = started.intervals[0].start.nominal
+    if not level / _FURTHEST <= nearest <= level * _FURTHEST:
+        expected = f"a level that this schedule has, of which {nearest / unit:.3g} is the nearest"
+        raise SamplerError("noise_level", got=level / unit, expected=expected, hint="more `steps` bring levels nearer")
+    return started
 
 
 def _cut(sampler: Sampler, stage: Stage, settings: Settings, config: Mapping[str, Any]) -> Sampler:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import final
 
+import numpy as np
 from PIL import Image
 
 from edgediff_runtimes.cancellation import CancelToken
@@ -25,14 +26,15 @@ from edgediff_runtimes.recipe.declarations import Graph
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Stage
 from edgediff_runtimes.results import Step, Timings
+from edgediff_runtimes.running.blending import blended, with_both
 from edgediff_runtimes.running.guidance import PLAIN, Guided, guidance_calls
 from edgediff_runtimes.sampling import Between, Sampler
 from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Floats
 from edgediff_runtimes.text import Encoder
 
-# What a sampler begins with: noise, a clean sample, one that another stage left.
-_BEGINNINGS = ("noise", "start", "sample")
+# What a sampler begins with: noise, a clean sample, one that another stage left, one with noise in it.
+_BEGINNINGS = ("noise", "start", "sample", "noisy")
 
 
 @final
@@ -81,7 +83,11 @@ class StageRun:
         context = self._context(loaded)
         context.values.update(before)
         with self._timed("text_s"):
+            context.settings = with_both(self.settings)
             self._run(self.stage.given, context, loaded)
+            context.settings = self.settings
+            written = {name: value for name, value in context.values.items() if name not in before}
+            context.values.update(blended(written, self.settings))
         given = {*context.values}
         with self._timed("encode_s"):
             self._run(self.stage.tasks[self.settings.task], context, loaded)
@@ -132,6 +138,8 @@ class StageRun:
         context.step = 0
         began = time.perf_counter()
         start, sample = begin.get("start"), begin.get("sample")
+        if "noisy" in begin:  # clean sample and noise, of which the first level has a share
+            sample = np.float32(self.sampler.intervals[0].start.alpha) * begin["noisy"]
         noise = begin["noise"] if sample is None else sample
         model = network if self.between is None else partial(self.between, network)
         for step in self.sampler.iterate(model, noise, rng=context.rng, start=start, sample=sample):

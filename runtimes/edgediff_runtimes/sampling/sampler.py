@@ -113,6 +113,20 @@ class Sampler:
             raise SamplerError("strength", got=strength, expected="a strength that leaves at least one step", hint=hint)
         return replace(self, intervals=self.intervals[skipped:])
 
+    def for_noise(self, level: float) -> Sampler:
+        """The sampler that starts at the level whose ``nominal`` is the nearest to this one.
+
+        Args:
+            level: Above 0; ``iterate`` then takes a clean ``start``, or a noisy ``sample``.
+
+        Raises:
+            SamplerError: This sampler has no such beginnings.
+        """
+        if self.whole:
+            raise SamplerError("noise_level", got=level, expected="no noise level for this sampler", hint=self.whole)
+        distances = [abs(interval.start.nominal - level) for interval in self.intervals]
+        return replace(self, intervals=self.intervals[distances.index(min(distances)) :])
+
     def until(self, timestep: float) -> Sampler:
         """The sampler of the steps that begin at this time step or above it."""
         return replace(self, intervals=tuple(one for one in self.intervals if float(one.start.t) >= timestep))

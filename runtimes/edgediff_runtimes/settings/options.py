@@ -47,6 +47,10 @@ class Settings:
         reuse: See ``Options``.
         guidance_interval: Between which noise levels there is guidance, see ``Options``; None: at all.
         reuse_guidance: See ``Options``.
+        variation_seed: Of the first picture, that of picture i is i larger; None where none was asked for.
+        variation_strength: Likewise, see ``Options``.
+        to_prompts: What each prompt is blended with; none where none is.
+        blend: How far, from 0 to 1; None where none is.
         choices: What the recipe's parts read beside these, by option; a tuple has one entry per prompt.
     """
 
@@ -72,6 +76,10 @@ class Settings:
     reuse: Reuse = "off"
     guidance_interval: GuidanceInterval | None = None
     reuse_guidance: int = 1
+    variation_seed: int | None = None
+    variation_strength: float | None = None
+    to_prompts: tuple[str, ...] = ()
+    blend: float | None = None
     choices: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -92,7 +100,12 @@ class Settings:
     @property
     def seeds(self) -> tuple[int, ...]:
         """The seed of every picture; -1, which asks for a random one, stands here as its equal below 2^64."""
-        return tuple(seed % 2**64 if seed == RANDOM_SEED else seed for seed in image_seeds(self.seed, self.batch))
+        return _seeds(self.seed, self.batch)
+
+    @property
+    def variation_seeds(self) -> tuple[int, ...]:
+        """The variation seed of every picture; none where none was asked for."""
+        return () if self.variation_seed is None else _seeds(self.variation_seed, self.batch)
 
     def of_image(self, index: int) -> dict[str, Any]:
         """The settings that draw picture ``index`` of this run alone, as JSON values for its file.
@@ -109,6 +122,8 @@ class Settings:
             choices={name: _alone(value, prompt) for name, value in self.choices.items()},
             images_per_prompt=1,
             seed=self.seeds[index],
+            variation_seed=None if self.variation_seed is None else self.variation_seeds[index],
+            to_prompts=list(self.to_prompts[prompt : prompt + 1]),
         )
         return values
 
@@ -121,6 +136,11 @@ class Options(TypedDict, total=False):
         image: A picture to start from: a PIL image or a path.
         strength: How far to go from ``image``: above 0 to 1; default: the family's, such as 0.8.
         encode: ``sample`` (default, as diffusers) or ``mode`` of the encoder's Gaussian for ``image``.
+        denoise: A picture with noise in it, a PIL image or a path, to take the noise out of, with a model that works on
+            pixels. It is cut at its edges to what the model can draw, never resized.
+        noise_level: With ``denoise``: the standard deviation of that noise, where black is 0 and white is 1; default:
+            what is estimated, see ``noise.estimate``. With ``image``: the level that it is noised to, in place of
+            ``strength``, in the sampler's terms (``Step.sigma``). The run begins at the schedule's nearest one.
         steps: Sampling steps; default: the bundle's, or as many as custom ``timesteps`` or ``sigmas`` make.
         guidance: Guidance scale; 1 or less makes one call a step; default: the bundle's.
         guidance_rescale: 0 (default) to 1, see ``guidance.combine``.
@@ -130,6 +150,12 @@ class Options(TypedDict, total=False):
         reuse_guidance: Compute the difference that guidance makes at every N-th network call and keep it in between,
             where the network is asked once. Another picture; default: 1, at every call.
         seed: Seed of the first picture, picture i has ``seed + i``; default, and for -1: drawn at random.
+        variation_strength: How far the noise goes from that of ``seed`` to that of ``variation_seed``, along an arc, so
+            that its variance stays 1: 0 is the one seed's picture, 1 the other's.
+        variation_seed: Of the first picture, picture i has ``variation_seed + i``; default, and for -1: random.
+        to_prompt: A text between which and the prompt the picture is to lie: both are encoded, and their embeddings
+            mixed in a straight line. One for all prompts, or one for each.
+        blend: How far, from 0, the prompt, to 1, ``to_prompt``; default 0.5.
         noise: ``torch-cpu`` (default) draws the normals that torch draws on a CPU; others: ``noise.noise_source``.
         sampler: Name of a sampler; default: the bundle's own schedule.
         sampler_options: Fields of the sampler's config to replace, such as ``{"timestep_spacing": "trailing"}``.
@@ -163,12 +189,18 @@ class Options(TypedDict, total=False):
     image: ImageSource | None
     strength: float | None
     encode: EncodeMode | None
+    denoise: ImageSource | None
+    noise_level: float | None
     steps: int | None
     guidance: float | None
     guidance_rescale: float | None
     guidance_interval: GuidanceInterval | None
     reuse_guidance: int | None
     seed: int | None
+    variation_strength: float | None
+    variation_seed: int | None
+    to_prompt: str | Sequence[str] | None
+    blend: float | None
     noise: str | None
     sampler: str | None
     sampler_options: Mapping[str, Any] | None
@@ -190,6 +222,10 @@ class Options(TypedDict, total=False):
     aesthetic_score: float | None
     negative_aesthetic_score: float | None
     refiner_start: float | None
+
+
+def _seeds(first: int, count: int) -> tuple[int, ...]:
+    return tuple(seed % 2**64 if seed == RANDOM_SEED else seed for seed in image_seeds(first, count))
 
 
 def _alone(value: Any, index: int) -> Any:  # noqa: ANN401 - whatever the part that reads it takes

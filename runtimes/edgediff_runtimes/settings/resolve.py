@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, cast
 
 from edgediff_runtimes.bundle import Defaults
 from edgediff_runtimes.errors import ImageError, SettingError
-from edgediff_runtimes.noise import NOISE_KINDS, image_seeds
+from edgediff_runtimes.noise import NOISE_KINDS
 from edgediff_runtimes.other_names import OTHER_NAMES
 from edgediff_runtimes.recipe import GraphUse, Guidance, Recipe, Stage
 from edgediff_runtimes.recipe.declarations import Choice, Picture, Sizes
 from edgediff_runtimes.recipe.wires import PICTURES
-from edgediff_runtimes.settings import checks, editing
-from edgediff_runtimes.settings.options import RANDOM_SEED, Options, Settings
+from edgediff_runtimes.settings import blending, checks, editing, noise_levels
+from edgediff_runtimes.settings.options import Options, Settings
 from edgediff_runtimes.untrusted.bounds import IMAGES
 
-_SEED_BITS = 32  # all that torch's CPU generator uses of a seed
 _WITH_A_PICTURE = ("strength", "encode")
+_NO_TASK = {
+    "denoise": (
+        "has no task that takes a noisy picture",
+        "models that work on pixels have one, such as DDPM; what an encoder makes of noise is no noise of latents",
+    )
+}
 # Of options that some models take: what those lack that do not.
-_WHY = {"class_label": "has no classes", "image_guidance": "does not weigh a picture beside its text"}
+_WHY = {
+    "class_label": "has no classes",
+    "image_guidance": "does not weigh a picture beside its text",
+    "to_prompt": "takes no text",
+    "blend": "takes no text",
+}
 
 
 def options_of(values: object) -> tuple[str | None, Options]:
@@ -40,6 +49,7 @@ def options_of(values: object) -> tuple[str | None, Options]:
     known = Options.__annotations__
     options = {name: value for name, value in {**values, **values["choices"]}.items() if name in known}
     options["negative_prompt"] = negatives[0] if negatives else None
+    options["to_prompt"] = next(iter(checks.texts(values["to_prompts"])), None)
     return (prompts[0] if prompts else None), cast("Options", options)
 
 
@@ -63,7 +73,8 @@ def task_of(recipe: Recipe, options: Options) -> tuple[str, tuple[str, ...]]:
         if {*names} == given:
             return task, names
     for name in sorted(given):
-        raise SettingError(name, got=options.get(name), expected="nothing, because the bundle draws from none")
+        why, hint = _NO_TASK.get(name, ("draws from none", None))
+        raise SettingError(name, got=options.get(name), expected=f"nothing, because the bundle {why}", hint=hint)
     name = next(iter(wanted.values()))[0]
     raise SettingError(name, got=None, expected="a picture, because the bundle draws from one")
 
@@ -98,13 +109,12 @@ def resolve_settings(
     guidance, guided = _guidance(recipe, defaults, options)
     sampler_options = checks.sampler_options(_or(options.get("sampler_options"), {}))
     width, height = checks.size(stage.space, defaults, options, image_size)
-    start_size = image_size if "strength" in recipe.options else None  # nothing of a picture to edit is noised
-    strength, encode = checks.start(options, start_size, default=stage.schedule.default_strength)
+    strength, encode = noise_levels.start(recipe, task, options, (width, height), image_size)
     settings = Settings(
         prompts=prompts,
         negative_prompts=checks.negatives(stage.guidance, options.get("negative_prompt"), prompts, guided=guided),
         images_per_prompt=checks.at_least_one("images", _or(options.get("images"), 1), IMAGES),
-        seed=_seed(_or(options.get("seed"), RANDOM_SEED)),
+        seed=blending.seed("seed", options.get("seed")),
         noise=checks.noise(_or(options.get("noise"), NOISE_KINDS[0])),
         steps=checks.steps(options.get("steps"), defaults.steps, sampler_options),
         guidance=guidance,
@@ -123,8 +133,10 @@ def resolve_settings(
         reuse=checks.reuse(_or(options.get("reuse"), "off")),
         guidance_interval=checks.guidance_interval(options.get("guidance_interval"), guided=guided),
         reuse_guidance=checks.reuse_guidance(_or(options.get("reuse_guidance"), 1), guided=guided),
+        **blending.between(options, prompts),
     )
-    settings = replace(settings, choices=_choices(recipe, options, settings))
+    told = noise_levels.chosen(recipe, task, options)
+    settings = replace(settings, choices={**_choices(recipe, options, settings), **told})
     checks.memory(settings.batch, width, height)  # of which the choices say how many pictures there are
     return settings
 
@@ -161,11 +173,6 @@ def _tile(
 
 def _or(value: Any, default: Any) -> Any:  # noqa: ANN401 - either's type
     return default if value is None else value
-
-
-def _seed(value: int) -> int:
-    seed = image_seeds(value, 1)[0]
-    return secrets.randbits(_SEED_BITS) if seed == RANDOM_SEED else seed
 
 
 def _check_known(recipe: Recipe, options: Options) -> None:

@@ -38,7 +38,7 @@ def _dit(**index):
 def test_pixels_are_drawn_in_the_size_of_the_config_or_another_that_can_be_halved(pipeline, steps, task):
     recipe, defaults = _of(pipeline)
     assert (defaults.steps, defaults.width, defaults.height) == (steps, 32, 24)
-    assert (recipe.tasks, recipe.labels, recipe.first.guidance) == ((task,), None, None)
+    assert (recipe.tasks, recipe.labels, recipe.first.guidance) == ((task, "denoising"), None, None)
     assert (recipe.first.space.multiple, recipe.first.space.sized) == (4, True)
     assert not {"prompt", "class_label", "guidance"} & {*recipe.options}
 
@@ -60,7 +60,7 @@ def test_other_pipelines_over_pixels_are_refused_by_name(pipeline):
 
 def test_a_consistency_model_may_have_classes():
     recipe, _ = _of("ConsistencyModelPipeline", unet={"num_class_embeds": 7})
-    assert (recipe.tasks, recipe.labels.below, recipe.labels.null) == (("class-to-image",), 7, None)
+    assert (recipe.tasks, recipe.labels.below, recipe.labels.null) == (("class-to-image", "denoising"), 7, None)
     assert recipe.network.feeds["class_labels"] == "label"
 
 

@@ -32,7 +32,7 @@ class Tokens(Part):
             al. 2024, "SANA", section 3.3, as its own code counts).
     """
 
-    ALWAYS: ClassVar = ("prompt", "negative_prompt")
+    ALWAYS: ClassVar = ("prompt", "negative_prompt", "to_prompt", "blend")
     tokenizer: str
     ids: str = field(metadata=WRITE)
     length: int | None = None
