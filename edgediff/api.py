@@ -340,7 +340,7 @@ def _exporter(name: str) -> Any:  # noqa: ANN401 - a public name of the exporter
 
 
 def describe_devices() -> dict[str, Any]:
-    """Every engine with its version and its devices (what each is and computes in), or why it is not there."""
+    """Every engine with its version and devices (what each is, computes in, how verified), or why it is not there."""
     from edgediff_runtimes.engines import ENGINES  # noqa: PLC0415 - only this function wants the table
 
     engines: dict[str, Any] = {}
@@ -351,7 +351,11 @@ def describe_devices() -> dict[str, Any]:
             engines[name] = {"missing": error.hint}
             continue
         devices = {
-            device.name: {"description": device.description, "executions": list(device.executions)}
+            device.name: {
+                "description": device.description,
+                "executions": list(device.executions),
+                "verified": device.verified,
+            }
             for device in engine.devices()
         }
         engines[name] = {"version": engine.version, "devices": devices}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edgediff_runtimes.engines import EngineOptions, Graph
-from edgediff_runtimes.engines.onnxruntime import session_options
 from edgediff_runtimes.engines.onnxruntime_library import ort
+from edgediff_runtimes.engines.onnxruntime_session import session_options
 from edgediff_runtimes.tensors import Array
 
 _ERRORS_ONLY = 3

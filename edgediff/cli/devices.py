@@ -23,7 +23,8 @@ def command(*, as_json: bool) -> None:
     rows = []
     for name, engine in report["engines"].items():
         if "missing" in engine:
-            rows.append((name, "not installed", engine["missing"], "", ""))
+            rows.append((name, "not installed", engine["missing"], "", "", ""))
         for device, about in engine.get("devices", {}).items():
-            rows.append((name, engine["version"], device, ", ".join(about["executions"]), about["description"]))
-    print_table("Engines", ("engine", "version", "device", "computes in", "what it is"), rows)
+            computes = ", ".join(about["executions"])
+            rows.append((name, engine["version"], device, computes, about["verified"], about["description"]))
+    print_table("Engines", ("engine", "version", "device", "computes in", "verified", "what it is"), rows)

@@ -12,7 +12,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines import Engine, EngineOptions, Graph, Session, engine_for, other_engines
+from edgediff_runtimes.engines.base import Share
 from edgediff_runtimes.engines.forking import HomeProcess
 from edgediff_runtimes.errors import EngineError, NonFiniteError, SettingError
 from edgediff_runtimes.families.other_outputs import OTHER_OUTPUTS
@@ -41,6 +43,7 @@ class Computed:
         calls: How often.
         rescued: In how many of the calls it returned NaN or infinity and was computed again in f32.
         threads: Threads of the processor that computed it; None where the engine does not tell.
+        shares: Which of the engine's backends computed how much of it, by name, see ``Session.shares``.
     """
 
     engine: str
@@ -48,6 +51,7 @@ class Computed:
     calls: int = 0
     rescued: int = 0
     threads: int | None = None
+    shares: dict[str, Share] = field(default_factory=dict)
 
 
 @final
@@ -60,6 +64,7 @@ class Loaded:
         computed: Counts its calls.
         rescue: Gives a session that computes it in f32, or None where there is none.
         hint: What can be done about values that are not finite where there is no rescue; None: what is always said.
+        on_left: Is told the operators that the device left to the processor, see ``Session.left``.
     """
 
     def __init__(
@@ -70,12 +75,14 @@ class Loaded:
         computed: Computed | None = None,
         rescue: Callable[[], Session | None] = lambda: None,
         hint: str | None = None,
+        on_left: Callable[[tuple[str, ...]], None] = lambda _: None,
     ) -> None:
         self.role = role
         self._session = session
         self._computed = computed
         self._rescue = rescue
         self._hint = hint
+        self._on_left = on_left
 
     @property
     def inputs(self) -> Mapping[str, TensorSpec]:
@@ -111,10 +118,13 @@ class Loaded:
             raise EngineError(
                 f"the graph of `{self.role}` takes {', '.join(sorted(self.inputs))}: got {', '.join(sorted(feeds))}"
             )
+        self._on_left(self._session.left)
         arrays = self._outputs(self._session, outputs, feeds, cancel)
+        self._on_left(self._session.left)  # a graph for fixed shapes is loaded in its first call
         if self._computed is not None:
             self._computed.calls += 1
             self._computed.threads = self._session.threads
+            self._computed.shares = dict(self._session.shares)
         if all(map(_is_finite, arrays.values())):
             return arrays
         exact = self._rescue()
@@ -173,7 +183,7 @@ class Components:
         self._engines: dict[tuple[str, str], Engine] = {}  # by format and device, where the user names none
         self._sessions: dict[str, Session] = {}
         self._rescues: dict[str, Session] = {}
-        self._warned: set[str] = set()
+        self._warned: set[tuple[str, str]] = set()  # roles, and of what
         self._users: Counter[str] = Counter()
         self._closed = False
         self._lock = threading.RLock()
@@ -281,15 +291,28 @@ class Components:
 
     def _loaded(self, graph: Graph, session: Session, now: Computed, computed: dict[str, Computed] | None) -> Loaded:
         known = now if computed is None else computed.setdefault(graph.role, now)
+        loaded = partial(Loaded, graph.role, session, computed=known, on_left=partial(self._left, graph.role))
         if now.execution == "f32":
-            return Loaded(graph.role, session, computed=known)
+            return loaded()
         was = f"it was computed in {now.execution}"
         if self._placement.strict:
-            hint = f"{was}; without `strict` it is computed again in f32"
-            return Loaded(graph.role, session, computed=known, hint=hint)
+            return loaded(hint=f"{was}; without `strict` it is computed again in f32")
         export = 'export it with `precision="fp32"`'
         hint = f"{was}, and no engine here computes it in f32: {export}, or {install_line('openvino')}"
-        return Loaded(graph.role, session, computed=known, rescue=lambda: self._rescue(graph, now.execution), hint=hint)
+        return loaded(rescue=lambda: self._rescue(graph, now.execution), hint=hint)
+
+    def _left(self, role: str, operators: tuple[str, ...]) -> None:
+        """Say once, or refuse under ``strict``, that the processor computes what a device was asked for."""
+        if not operators:
+            return
+        device = self._placement.device_of(role)
+        words = f"`{role}` was asked of `{device}`, which leaves {', '.join(operators)} to the processor"
+        if self._placement.strict:
+            raise EngineError(words, hint="without `strict` it is computed so, and the result says who had which share")
+        with self._lock:
+            if (role, "left") not in self._warned:
+                self._warned.add((role, "left"))
+                warnings.warn(words, stacklevel=2)
 
     def _rescue(self, graph: Graph, execution: str) -> Session | None:
         """A session that computes the graph in f32, loaded when it is first asked for; said aloud once."""
@@ -299,8 +322,8 @@ class Components:
             if session is None:
                 return None
             self._rescues[graph.role] = session
-            if graph.role not in self._warned:
-                self._warned.add(graph.role)
+            if (graph.role, "rescued") not in self._warned:
+                self._warned.add((graph.role, "rescued"))
                 warnings.warn(
                     f"`{graph.role}` returned values that are not finite, computed in {execution}: "
                     "it is computed again in f32 where that happens, which takes time",

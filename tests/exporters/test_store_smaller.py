@@ -11,7 +11,7 @@ import torch
 from edgediff_exporters.passes import rounding
 from edgediff_exporters.passes.rounding import BlockRounding, ChannelRounding
 from edgediff_exporters.passes.store_smaller import attach_stored
-from edgediff_runtimes.engines.onnxruntime import _INT8_KEPT, _INT8_WIDENED
+from edgediff_runtimes.engines.onnxruntime_session import _INT8_KEPT, _INT8_WIDENED
 
 # op, place of the matrix, its shape, the axis of its output channels, the same axis of the result, the other input's
 # shape, attributes

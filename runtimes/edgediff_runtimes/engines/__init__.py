@@ -88,5 +88,5 @@ def other_engines(format_: str, *, than: str) -> Iterator[Engine]:
 
 
 def _reaches(engine: Engine, device: str) -> bool:
-    """Whether an engine has that device; ``gpu`` stands for the first of ``gpu.0``, ``gpu.1`` ..."""
-    return any(device in (known.name, known.name.partition(".")[0]) for known in engine.devices())
+    """Whether an engine has that device."""
+    return any(device in known.names for known in engine.devices())

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, final, runtime_checkable
+from types import MappingProxyType, TracebackType
+from typing import Literal, Protocol, final, runtime_checkable
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines.execution import EXECUTIONS
@@ -44,11 +44,31 @@ class Device:
         name: What to ask for it by.
         description: What it is.
         executions: What it can compute floats in (``f32``, ``bf16``, ``f16``), the most exact first.
+        kind: ``cpu``, ``gpu`` or ``npu``, which stand for the first of their kind; None: not said.
+        verified: How we know that it computes what the processor does: ``run`` (its pictures were compared),
+            ``emulated`` (on its maker's emulator) or ``never`` (nothing of it was at hand).
     """
 
     name: str
     description: str
     executions: tuple[str, ...] = ("f32",)
+    kind: Literal["cpu", "gpu", "npu"] | None = None
+    verified: Literal["run", "emulated", "never"] = "run"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All that it may be asked for by: ``gpu`` stands for the first of ``gpu.0``, ``gpu.1``, and of its kind."""
+        kind = self.name if self.kind is None or self.kind == "cpu" else self.kind
+        return frozenset((self.name, self.name.partition(".")[0], kind))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one of an engine's backends computes of a graph: nodes, and its share of the time (None: not known)."""
+
+    nodes: int
+    time: float | None = None
 
 
 @final
@@ -94,12 +114,18 @@ class Session(ABC):
         outputs: What the graph gives, by name.
         execution: What it computes floats in: ``f32``, ``bf16`` or ``f16``.
         threads: Threads of the processor that compute it; None where the engine does not tell, or not before a call.
+        shares: Which of the engine's backends computes how much of it, by name; empty where the engine does not tell.
+            Times are known after the second call.
+        left: Operators that the device was asked to compute and the processor computes in its place; without those that
+            only say shapes. Known after the first call at the latest.
     """
 
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
     execution: str
     threads: int | None = None
+    shares: Mapping[str, Share] = MappingProxyType({})
+    left: tuple[str, ...] = ()
 
     @abstractmethod
     def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:

@@ -12,7 +12,7 @@ import pytest
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.components import Loaded
 from edgediff_runtimes.engines import EngineOptions, Graph, get_engine
-from edgediff_runtimes.engines.onnxruntime import session_options
+from edgediff_runtimes.engines.onnxruntime_session import session_options
 from edgediff_runtimes.errors import Cancelled, DeviceError, EngineError
 from edgediff_runtimes.tensors import TensorSpec
 

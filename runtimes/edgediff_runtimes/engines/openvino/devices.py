@@ -84,7 +84,8 @@ def places(core: ov.Core) -> tuple[Place, ...]:
         except RuntimeError:  # there, but its driver does not answer: nothing could be loaded either
             continue
         executions = tuple(ours for ours, theirs in _CAPABILITIES.items() if theirs in capabilities)
-        found.append(Place(Device(name.lower(), description, executions), name, (name,), quirks_of(name)))
+        device = Device(name.lower(), description, executions, verified="run" if name == "CPU" else "never")
+        found.append(Place(device, name, (name,), quirks_of(name)))
     return (*found, _auto(found))
 
 
@@ -145,6 +146,6 @@ def find_place(core: ov.Core, name: str) -> Place:
     if name == "auto":
         return known[0]
     for place in known:
-        if name and name in (place.device.name, place.device.name.partition(".")[0]):
+        if name in place.device.names:
             return place
     raise DeviceError(name, available=[place.device.name for place in known])

@@ -1,0 +1,181 @@
+"""ONNX Runtime's execution providers as a table: what each is called here, what it needs, and how it was verified.
+
+A provider takes the nodes that it can compute and leaves the others to the CPU, in silence: who computed what is told
+by ``onnxruntime_assignment.py``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal, final
+
+from edgediff_runtimes.engines.base import Device
+from edgediff_runtimes.engines.onnxruntime_library import ort
+from edgediff_runtimes.errors import DeviceError, EngineError
+
+Verified = Literal["run", "emulated", "never"]
+CPU = "CPUExecutionProvider"
+_SUFFIX = "ExecutionProvider"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A row of the table.
+
+    Attributes:
+        name: The library's name of it.
+        device: What it is asked for by.
+        kind: ``cpu``, ``gpu`` or ``npu``; ``gpu`` and ``npu`` stand for the first of their kind.
+        about: What it is.
+        package: What has it, to install in place of ``onnxruntime`` or, where there is a ``module``, beside it.
+        module: The Python module that has it as a plug-in library; None: the library must be built with it.
+        options: What the library is told for every graph: name -> (value, reason).
+        fixed: Why graphs must be given fixed shapes before they are loaded; None: they may have any.
+        verified: ``run``: its pictures were compared with the CPU's on such a device or in a software one;
+            ``emulated``: on the maker's emulator; ``never``.
+    """
+
+    name: str
+    device: str
+    kind: Literal["cpu", "gpu", "npu"]
+    about: str
+    package: str
+    module: str | None = None
+    options: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    fixed: str | None = None
+    verified: Verified = "never"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The options without their reasons."""
+        return {name: value for name, (value, _) in self.options.items()}
+
+
+_EXACT_F32 = ("0", "TensorFloat-32 keeps 10 bits of the mantissa, unasked")
+# In the order in which ``gpu`` and ``npu`` choose.
+PROVIDERS: tuple[Provider, ...] = (
+    Provider(CPU, "cpu", "cpu", "the processor", "onnxruntime", verified="run"),
+    Provider(
+        "CUDAExecutionProvider",
+        "cuda",
+        "gpu",
+        "NVIDIA GPU through CUDA",
+        "onnxruntime-gpu",
+        options={"use_tf32": _EXACT_F32},
+    ),
+    Provider("NvTensorRTRTXExecutionProvider", "tensorrt-rtx", "gpu", "GeForce RTX, TensorRT", "onnxruntime-trt-rtx"),
+    Provider("TensorrtExecutionProvider", "tensorrt", "gpu", "NVIDIA GPU through TensorRT", "onnxruntime-gpu"),
+    Provider("MIGraphXExecutionProvider", "migraphx", "gpu", "AMD GPU through MIGraphX", "onnxruntime-migraphx"),
+    Provider("ROCMExecutionProvider", "rocm", "gpu", "AMD GPU through ROCm", "onnxruntime-rocm"),
+    Provider("DmlExecutionProvider", "directml", "gpu", "any GPU of Windows", "onnxruntime-directml"),
+    Provider(
+        "WebGpuExecutionProvider",
+        "webgpu",
+        "gpu",
+        "any GPU through Vulkan, Metal or Direct3D 12",
+        "onnxruntime-ep-webgpu",
+        module="onnxruntime_ep_webgpu",
+        verified="run",
+    ),
+    Provider("CoreMLExecutionProvider", "coreml", "npu", "Apple GPU and Neural Engine", "onnxruntime"),
+    Provider(
+        "QNNExecutionProvider",
+        "qnn",
+        "npu",
+        "Qualcomm Hexagon NPU",
+        "onnxruntime-qnn",
+        module="onnxruntime_qnn",
+        options={"backend_type": ("htp", "the NPU; its other backends are left to the CPU in silence")},
+        fixed="its compiler lays out memory when it compiles",
+        verified="emulated",
+    ),
+    Provider("NnapiExecutionProvider", "nnapi", "npu", "accelerators of Android", "onnxruntime", fixed="as NNAPI asks"),
+    Provider(
+        "OpenVINOExecutionProvider",
+        "openvino-provider",
+        "npu",
+        "Intel devices through OpenVINO; the engine `openvino` reaches them without it",
+        "onnxruntime-openvino",
+        module="onnxruntime_ep_openvino",
+    ),
+    Provider("XnnpackExecutionProvider", "xnnpack", "cpu", "the processor, with XNNPACK", "onnxruntime"),
+)
+# Offered by the library and no device: it asks a service on the network.
+_REMOTE = ("AzureExecutionProvider",)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A provider that this installation has.
+
+    Attributes:
+        provider: Its row; made up of its name where the table has none.
+        plugged: What a plug-in found on this machine; empty where the library was built with the provider.
+    """
+
+    provider: Provider
+    plugged: tuple[Any, ...] = ()
+
+    @property
+    def device(self) -> Device:
+        """As ``edgediff devices`` lists it."""
+        row = self.provider
+        return Device(row.device, row.about, kind=row.kind, verified=row.verified)
+
+
+@cache
+def reached() -> tuple[Reached, ...]:
+    """The providers of this installation that have a device on this machine, the CPU first."""
+    built = [name for name in ort.get_available_providers() if name not in _REMOTE]
+    known = {row.name: row for row in PROVIDERS}
+    rows = [*PROVIDERS, *(_unknown(name) for name in built if name not in known)]
+    found = []
+    for row in rows:
+        if row.name in built:
+            found.append(Reached(row))
+        elif plugged := _plugged(row):
+            found.append(Reached(row, plugged))
+    return tuple(found)
+
+
+def reached_by(device: str) -> Reached:
+    """The provider behind a device's name; ``auto`` is the CPU, ``gpu`` and ``npu`` the first of their kind.
+
+    Raises:
+        DeviceError: There is none.
+    """
+    there = reached()
+    if device == "auto":
+        return there[0]
+    for one in there:
+        if device in one.device.names:
+            return one
+    hint = next((f"`pip install {row.package}` has it" for row in PROVIDERS if row.device == device), None)
+    raise DeviceError(device, available=[one.provider.device for one in there], hint=hint)
+
+
+def _unknown(name: str) -> Provider:
+    device = name.removesuffix(_SUFFIX).lower()
+    return Provider(name, device, "gpu", "not in our table", "onnxruntime")
+
+
+def _plugged(row: Provider) -> tuple[Any, ...]:
+    """The devices that a plug-in finds, registered with the library when it is first asked for.
+
+    Raises:
+        EngineError: It is installed and cannot be registered.
+    """
+    if row.module is None or importlib.util.find_spec(row.module) is None:
+        return ()
+    try:
+        library = importlib.import_module(row.module).get_library_path()
+        ort.register_execution_provider_library(row.name, library)
+    except Exception as error:  # neither the library's nor the plug-in's exceptions share a base class
+        raise EngineError(f"`{row.package}` is installed and cannot be used: {error}") from error
+    return tuple(device for device in ort.get_ep_devices() if device.ep_name == row.name)

@@ -1,0 +1,131 @@
+"""The table of ONNX Runtime's execution providers, and who computed what."""
+
+from __future__ import annotations
+
+import types
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from edgediff_runtimes.engines import EngineOptions, Graph, engine_for, get_engine
+from edgediff_runtimes.engines import onnxruntime_providers as providers
+from edgediff_runtimes.engines.base import Device, Share
+from edgediff_runtimes.engines.onnxruntime_assignment import left_to_cpu, of_last_run, shares
+from edgediff_runtimes.engines.onnxruntime_session import OnnxRuntimeSession, Opener
+from edgediff_runtimes.errors import DeviceError, EngineError
+
+FEEDS = {"a": np.ones((2, 3), np.float32), "b": np.ones((2, 3), np.float32)}
+
+
+@pytest.fixture
+def add(golden):
+    return Graph("unet", golden / "engines" / "add.onnx", "onnx")
+
+
+@pytest.fixture
+def offered(monkeypatch):
+    """An installation that is built with these providers and has these plug-ins, as far as its listing goes."""
+
+    def offered(*built, **plugged):
+        monkeypatch.setattr(providers.ort, "get_available_providers", lambda: [*built, providers.CPU])
+        monkeypatch.setattr(providers, "_plugged", lambda row: plugged.get(row.device, ()))
+        providers.reached.cache_clear()
+        monkeypatch.setattr(get_engine("onnxruntime"), "name", "onnxruntime", raising=False)
+
+    yield offered
+    monkeypatch.undo()
+    providers.reached.cache_clear()
+
+
+def test_rows_have_names_of_their_own():
+    for of in ("name", "device"):
+        names = [getattr(row, of) for row in providers.PROVIDERS]
+        assert len({*names}) == len(names)
+    assert not {"gpu", "npu", "auto"} & {row.device for row in providers.PROVIDERS}
+    assert providers.PROVIDERS[0].name == providers.CPU
+    assert all(reason for row in providers.PROVIDERS for _, reason in row.options.values())
+
+
+def test_what_the_library_offers_is_listed_and_can_be_named(offered):
+    offered("CUDAExecutionProvider", "FutureExecutionProvider", "AzureExecutionProvider", qnn=("chip",))
+    names = [device.name for device in get_engine("onnxruntime").devices()]
+    assert names == ["cpu", "cuda", "qnn", "future"]  # and no service on the network
+    assert providers.reached_by("auto").provider.name == providers.CPU
+    assert providers.reached_by("gpu").provider.device == "cuda"
+    assert providers.reached_by("npu").plugged == ("chip",)
+    assert engine_for("onnx", "npu").name == "onnxruntime"
+
+
+def test_a_provider_that_is_not_there_is_refused_with_what_has_it(offered):
+    offered()
+    with pytest.raises(DeviceError, match="`webgpu` is not available: expected one of cpu") as caught:
+        providers.reached_by("webgpu")
+    assert "pip install onnxruntime-ep-webgpu" in caught.value.hint
+    with pytest.raises(DeviceError):
+        providers.reached_by("gpu")
+
+
+def test_a_plug_in_that_cannot_be_registered_says_so(monkeypatch):
+    row = next(row for row in providers.PROVIDERS if row.device == "webgpu")
+    broken = types.SimpleNamespace(get_library_path=lambda: "/nowhere/lib.so")
+    monkeypatch.setattr(providers.importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setattr(providers.importlib, "import_module", lambda _: broken)
+    with pytest.raises(EngineError, match="`onnxruntime-ep-webgpu` is installed and cannot be used"):
+        providers._plugged(row)
+
+
+def test_a_kind_stands_for_its_first():
+    assert Device("gpu.1", "").names == {"gpu.1", "gpu"}
+    assert Device("webgpu", "", kind="gpu").names == {"webgpu", "gpu"}
+    assert Device("xnnpack", "", kind="cpu").names == {"xnnpack"}
+
+
+def test_the_processor_has_all_nodes(add):
+    with get_engine("onnxruntime").load(add, device="cpu", options=EngineOptions()) as session:
+        assert session.shares == {providers.CPU: Share(1, 1.0)}
+        assert session.left == ()
+
+
+def test_shares_of_nodes_and_of_time():
+    nodes = {"A": Counter(Conv=2, MatMul=1), providers.CPU: Counter(Cast=1, Sin=2)}
+    assert left_to_cpu(nodes) == ("Sin",)
+    assert shares(nodes, {}) == {"A": Share(3), providers.CPU: Share(3)}
+    assert shares(nodes, {"A": 3.0, providers.CPU: 1.0}) == {"A": Share(3, 0.75), providers.CPU: Share(3, 0.25)}
+
+
+def test_a_profile_counts_its_last_run_alone():
+    def node(ts, dur, provider):
+        return {"cat": "Node", "name": "n_kernel_time", "ts": ts, "dur": dur, "args": {"provider": provider}}
+
+    run = {"cat": "Session", "name": "model_run", "dur": 10}
+    fence = {"cat": "Node", "name": "n_fence_before", "ts": 25, "dur": 9, "args": {}}
+    events = [node(1, 100, "A"), {**run, "ts": 0}, node(21, 5, "A"), node(26, 2, "B"), fence, {**run, "ts": 20}]
+    assert of_last_run(events) == {"A": 5e-6, "B": 2e-6}
+
+
+@pytest.fixture
+def measured(add):
+    """A session of the CPU's that is measured as those of other devices are, opened for fixed shapes."""
+    row = providers.Provider(
+        "CPUExecutionProvider", "chip", "npu", "", "onnxruntime", fixed="of a test", verified="never"
+    )
+    spec = get_engine("onnxruntime").load(add, device="cpu", options=EngineOptions())
+    known = Graph("unet", add.path, "onnx", tuple(spec.inputs.values()), tuple(spec.outputs.values()))
+    return OnnxRuntimeSession(Opener(known, providers.Reached(row), EngineOptions()))
+
+
+def test_fixed_shapes_are_those_of_a_call_and_the_last_are_kept(measured):
+    for rows in (2, 5, 7, 2):
+        feeds = {name: np.ones((rows, 3), np.float32) for name in FEEDS}
+        np.testing.assert_array_equal(measured.run(feeds)["sum"], np.full((rows, 3), 2, np.float32))
+    assert [shapes[0] for shapes in measured._sessions] == [(7, 3), (2, 3)]
+    measured.close()
+    with pytest.raises(EngineError, match="closed"):
+        measured.run(FEEDS)
+
+
+def test_fixed_shapes_need_the_names_of_the_axes(add):
+    row = providers.Provider("CPUExecutionProvider", "chip", "npu", "", "onnxruntime", fixed="of a test")
+    with pytest.raises(EngineError, match="`chip` needs the names of all axes of `unet`, because of a test"):
+        OnnxRuntimeSession(Opener(add, providers.Reached(row), EngineOptions()))
