@@ -65,6 +65,7 @@ class Loaded:
         rescue: Gives a session that computes it in f32, or None where there is none.
         hint: What can be done about values that are not finite where there is no rescue; None: what is always said.
         on_left: Is told the operators that the device left to the processor, see ``Session.left``.
+        strict: It is told so after every call, and not only at the end.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Loaded:
         rescue: Callable[[], Session | None] = lambda: None,
         hint: str | None = None,
         on_left: Callable[[tuple[str, ...]], None] = lambda _: None,
+        strict: bool = False,
     ) -> None:
         self.role = role
         self._session = session
@@ -83,6 +85,7 @@ class Loaded:
         self._rescue = rescue
         self._hint = hint
         self._on_left = on_left
+        self._strict = strict
 
     @property
     def inputs(self) -> Mapping[str, TensorSpec]:
@@ -118,13 +121,12 @@ class Loaded:
             raise EngineError(
                 f"the graph of `{self.role}` takes {', '.join(sorted(self.inputs))}: got {', '.join(sorted(feeds))}"
             )
-        self._on_left(self._session.left)
         arrays = self._outputs(self._session, outputs, feeds, cancel)
-        self._on_left(self._session.left)  # a graph for fixed shapes is loaded in its first call
         if self._computed is not None:
             self._computed.calls += 1
             self._computed.threads = self._session.threads
-            self._computed.shares = dict(self._session.shares)
+        if self._strict:
+            self.tell_shares()
         if all(map(_is_finite, arrays.values())):
             return arrays
         exact = self._rescue()
@@ -136,6 +138,12 @@ class Loaded:
         if not all(map(_is_finite, arrays.values())):
             raise NonFiniteError(self.role, step=step)
         return arrays
+
+    def tell_shares(self) -> None:
+        """Note who computed how much, and tell what was left to the processor."""
+        if self._computed is not None and self._computed.calls:
+            self._computed.shares = dict(self._session.shares())
+            self._on_left(self._session.left())
 
     def _outputs(
         self, session: Session, outputs: Sequence[str], feeds: Mapping[str, Array], cancel: CancelToken | None
@@ -243,9 +251,10 @@ class Components:
             self._users[role] += 1
             session = self._sessions[role]
         try:
-            yield self._loaded(
-                graph, session, Computed(engine.name, session.execution, threads=session.threads), computed
-            )
+            now = Computed(engine.name, session.execution, threads=session.threads)
+            loaded = self._loaded(graph, session, now, computed)
+            yield loaded
+            loaded.tell_shares()
         finally:
             with self._lock:
                 self._users[role] -= 1
@@ -291,7 +300,8 @@ class Components:
 
     def _loaded(self, graph: Graph, session: Session, now: Computed, computed: dict[str, Computed] | None) -> Loaded:
         known = now if computed is None else computed.setdefault(graph.role, now)
-        loaded = partial(Loaded, graph.role, session, computed=known, on_left=partial(self._left, graph.role))
+        left = partial(self._left, graph.role)
+        loaded = partial(Loaded, graph.role, session, computed=known, on_left=left, strict=self._placement.strict)
         if now.execution == "f32":
             return loaded()
         was = f"it was computed in {now.execution}"

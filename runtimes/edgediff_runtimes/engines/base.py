@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Literal, Protocol, final, runtime_checkable
 
 from edgediff_runtimes.cancellation import CancelToken
@@ -65,10 +65,18 @@ class Device:
 @final
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one of an engine's backends computes of a graph: nodes, and its share of the time (None: not known)."""
+    """What one of an engine's backends computed of a graph.
+
+    Attributes:
+        nodes: How many of its nodes.
+        time: Their share of the time, 0 to 1.
+        operators: Operators among them that compute with floats, in alphabetical order; empty where the engine has one
+            backend alone.
+    """
 
     nodes: int
-    time: float | None = None
+    time: float
+    operators: tuple[str, ...] = ()
 
 
 @final
@@ -114,18 +122,12 @@ class Session(ABC):
         outputs: What the graph gives, by name.
         execution: What it computes floats in: ``f32``, ``bf16`` or ``f16``.
         threads: Threads of the processor that compute it; None where the engine does not tell, or not before a call.
-        shares: Which of the engine's backends computes how much of it, by name; empty where the engine does not tell.
-            Times are known after the second call.
-        left: Operators that the device was asked to compute and the processor computes in its place; without those that
-            only say shapes. Known after the first call at the latest.
     """
 
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
     execution: str
     threads: int | None = None
-    shares: Mapping[str, Share] = MappingProxyType({})
-    left: tuple[str, ...] = ()
 
     @abstractmethod
     def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
@@ -146,6 +148,17 @@ class Session(ABC):
     @abstractmethod
     def close(self) -> None:
         """Free the graph. A second call does nothing."""
+
+    def shares(self) -> Mapping[str, Share]:
+        """Which of the engine's backends computed how much, by name; empty where the engine does not tell.
+
+        It is measured until this is first asked for, and is then of the last call.
+        """
+        return {}
+
+    def left(self) -> tuple[str, ...]:
+        """Operators on floats that were asked of a device and that the processor computed in its place."""
+        return ()
 
     def __enter__(self) -> Session:  # noqa: PYI034 - Self came with Python 3.11
         return self

@@ -17,10 +17,10 @@ from typing import final
 import numpy as np
 
 from edgediff_runtimes.cancellation import CancelToken
-from edgediff_runtimes.engines.base import EngineOptions, Graph, Session
+from edgediff_runtimes.engines.base import EngineOptions, Graph, Session, Share
 from edgediff_runtimes.engines.failing import failed
 from edgediff_runtimes.engines.forking import HomeProcess, keep_in_forks
-from edgediff_runtimes.engines.onnxruntime_assignment import RECORD, Profile, assigned, left_to_cpu, shares
+from edgediff_runtimes.engines.onnxruntime_assignment import RECORD, assigned, profiled
 from edgediff_runtimes.engines.onnxruntime_library import ort
 from edgediff_runtimes.engines.onnxruntime_providers import CPU, Reached
 from edgediff_runtimes.errors import Cancelled, EngineError
@@ -60,12 +60,12 @@ class Opener:
     reached: Reached
     options: EngineOptions
 
-    def open(self, lengths: Mapping[str, int], profile: Profile | None = None) -> ort.InferenceSession:
+    def open(self, lengths: Mapping[str, int], *, profile: Path | None = None) -> ort.InferenceSession:
         """The graph, loaded.
 
         Args:
             lengths: Axes that get a fixed length, by name.
-            profile: What is to measure who computes it.
+            profile: Where a profile is to be written that says who computes what; None: there is none.
 
         Raises:
             EngineError: It cannot be loaded.
@@ -74,7 +74,8 @@ class Opener:
         settings = session_options(self.graph.precision, self.options)
         settings.add_session_config_entry(*RECORD)
         if profile is not None:
-            profile.switch_on(settings)
+            settings.enable_profiling = True
+            settings.profile_file_prefix = str(profile / "profile")
         for axis, length in lengths.items():
             settings.add_free_dimension_override_by_name(axis, length)
         providers: list[object] = [] if row.name == CPU else [(row.name, row.settings)]
@@ -101,8 +102,9 @@ class OnnxRuntimeSession(Session):
         self._lock = threading.Lock()
         self._sessions: OrderedDict[Shapes | None, ort.InferenceSession] = OrderedDict()
         # What the CPU alone computes needs no measuring.
-        self._folder = None if row.name == CPU else tempfile.TemporaryDirectory(prefix="edgediff-profile-")
-        self._profile = None if self._folder is None else Profile(Path(self._folder.name))
+        self._profiles = None if row.name == CPU else tempfile.TemporaryDirectory(prefix="edgediff-profile-")
+        self._profiled: ort.InferenceSession | None = None
+        self._shares: dict[str, Share] = {}
         self.threads = opener.options.threads  # the library does not tell how many it takes by itself
         if self._fixed and graph.inputs:
             self.inputs = {spec.name: spec for spec in graph.inputs}
@@ -140,7 +142,6 @@ class OnnxRuntimeSession(Session):
             if cancel is not None and cancel.cancelled:
                 raise Cancelled from None
             raise failed(f"ONNX Runtime failed in `{self._role}`", _first_line(error), error) from error
-        self._measure(session)
         return dict(zip(names, results, strict=True))
 
     def close(self) -> None:
@@ -148,8 +149,7 @@ class OnnxRuntimeSession(Session):
         with self._lock:
             self._opener = None
             self._sessions.clear()
-            if self._folder is not None:
-                self._folder.cleanup()
+            self._end_profile()
 
     def _session(self, shapes: Shapes | None) -> ort.InferenceSession:
         with self._lock:
@@ -157,13 +157,8 @@ class OnnxRuntimeSession(Session):
                 raise EngineError(f"the session of `{self._role}` is closed")
             session = self._sessions.pop(shapes, None)
             if session is None:
-                # The first one is measured: others are the same graph for another size.
-                session = self._opener.open(self._lengths(shapes), None if self.shares else self._profile)
+                session = self._opened(self._opener, shapes)
                 keep_in_forks(session)
-                if not self.shares:
-                    nodes = assigned(session)
-                    self.shares = shares(nodes, {})
-                    self.left = () if self._opener.reached.provider.name == CPU else left_to_cpu(nodes)
             self._sessions[shapes] = session
             while len(self._sessions) > _KEPT_SHAPES:
                 self._sessions.popitem(last=False)
@@ -180,15 +175,37 @@ class OnnxRuntimeSession(Session):
             if isinstance(axis, str) and axis.isidentifier()
         }
 
-    def _measure(self, session: ort.InferenceSession) -> None:
-        """After a call: take the profile once it is whole."""
+    def _opened(self, opener: Opener, shapes: Shapes | None) -> ort.InferenceSession:
+        """A graph opened; the first one of a device is profiled, others are the same graph for another size."""
+        lengths = self._lengths(shapes)
+        if self._profiles is None or self._profiled is not None or self._shares:
+            session = opener.open(lengths)
+            nodes = assigned(session)
+            if self._profiles is None and nodes is not None:
+                self._shares = {CPU: Share(nodes, 1.0)}
+            return session
+        self._profiled = opener.open(lengths, profile=Path(self._profiles.name))
+        return self._profiled
+
+    def shares(self) -> Mapping[str, Share]:
+        """Who computed how much; see ``Session.shares``."""
         with self._lock:
-            if self._profile is None or self._opener is None:
-                return
-            seconds = self._profile.called(session)
-            if seconds is not None:
-                self._profile = None
-                self.shares = shares(assigned(session), seconds)
+            if self._profiled is not None:
+                self._shares = profiled(self._profiled)
+                self._profiled = None
+            return self._shares
+
+    def left(self) -> tuple[str, ...]:
+        """See ``Session.left``."""
+        on_cpu = None if self._profiles is None else self.shares().get(CPU)
+        return () if on_cpu is None else on_cpu.operators
+
+    def _end_profile(self) -> None:
+        if self._profiled is not None:
+            self._profiled.end_profiling()
+            self._profiled = None
+        if self._profiles is not None:
+            self._profiles.cleanup()
 
 
 def session_options(precision: str, options: EngineOptions) -> ort.SessionOptions:

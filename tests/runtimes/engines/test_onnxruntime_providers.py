@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import types
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from edgediff_runtimes.engines import EngineOptions, Graph, engine_for, get_engine
 from edgediff_runtimes.engines import onnxruntime_providers as providers
 from edgediff_runtimes.engines.base import Device, Share
-from edgediff_runtimes.engines.onnxruntime_assignment import left_to_cpu, of_last_run, shares
+from edgediff_runtimes.engines.onnxruntime_assignment import of_last_run, profiled
 from edgediff_runtimes.engines.onnxruntime_session import OnnxRuntimeSession, Opener
 from edgediff_runtimes.errors import DeviceError, EngineError
 
@@ -83,36 +82,41 @@ def test_a_kind_stands_for_its_first():
 
 def test_the_processor_has_all_nodes(add):
     with get_engine("onnxruntime").load(add, device="cpu", options=EngineOptions()) as session:
-        assert session.shares == {providers.CPU: Share(1, 1.0)}
-        assert session.left == ()
+        session.run(FEEDS)
+        assert session.shares() == {providers.CPU: Share(1, 1.0)}
+        assert session.left() == ()
 
 
-def test_shares_of_nodes_and_of_time():
-    nodes = {"A": Counter(Conv=2, MatMul=1), providers.CPU: Counter(Cast=1, Sin=2)}
-    assert left_to_cpu(nodes) == ("Sin",)
-    assert shares(nodes, {}) == {"A": Share(3), providers.CPU: Share(3)}
-    assert shares(nodes, {"A": 3.0, providers.CPU: 1.0}) == {"A": Share(3, 0.75), providers.CPU: Share(3, 0.25)}
+def _kernel(ts, dur, provider, op_name="Conv", kind="float"):
+    about = {"provider": provider, "op_name": op_name, "input_type_shape": [{kind: [1, 4]}]}
+    return {"cat": "Node", "name": "n_kernel_time", "ts": ts, "dur": dur, "args": about}
 
 
-def test_a_profile_counts_its_last_run_alone():
-    def node(ts, dur, provider):
-        return {"cat": "Node", "name": "n_kernel_time", "ts": ts, "dur": dur, "args": {"provider": provider}}
-
+def test_a_profile_counts_the_kernels_of_its_last_run_alone():
     run = {"cat": "Session", "name": "model_run", "dur": 10}
     fence = {"cat": "Node", "name": "n_fence_before", "ts": 25, "dur": 9, "args": {}}
-    events = [node(1, 100, "A"), {**run, "ts": 0}, node(21, 5, "A"), node(26, 2, "B"), fence, {**run, "ts": 20}]
-    assert of_last_run(events) == {"A": 5e-6, "B": 2e-6}
+    shape = _kernel(29, 0, providers.CPU, "Mul", "int64")  # a shape, computed there by design
+    now = [_kernel(21, 6, "A"), _kernel(23, 0, "A", "Add"), _kernel(26, 2, providers.CPU, "Sin"), shape, fence]
+    found = of_last_run([{**run, "ts": 0}, _kernel(1, 100, "A", "MatMul"), {**run, "ts": 20}, *now])
+    assert found == {"A": Share(2, 0.75, ("Add", "Conv")), providers.CPU: Share(2, 0.25, ("Sin",))}
 
 
 @pytest.fixture
 def measured(add):
     """A session of the CPU's that is measured as those of other devices are, opened for fixed shapes."""
-    row = providers.Provider(
-        "CPUExecutionProvider", "chip", "npu", "", "onnxruntime", fixed="of a test", verified="never"
-    )
+    row = providers.Provider("CPUExecutionProvider", "chip", "npu", "", "onnxruntime", fixed="of a test")
     spec = get_engine("onnxruntime").load(add, device="cpu", options=EngineOptions())
     known = Graph("unet", add.path, "onnx", tuple(spec.inputs.values()), tuple(spec.outputs.values()))
     return OnnxRuntimeSession(Opener(known, providers.Reached(row), EngineOptions()))
+
+
+def test_what_the_library_writes_is_read(add, tmp_path):
+    opener = Opener(add, providers.reached()[0], EngineOptions())
+    session = opener.open({}, profile=tmp_path)
+    for _ in range(2):
+        session.run(None, FEEDS)
+    assert profiled(session) == {providers.CPU: Share(1, 1.0, ("Add",))}
+    assert not [*tmp_path.iterdir()]
 
 
 def test_fixed_shapes_are_those_of_a_call_and_the_last_are_kept(measured):
