@@ -89,4 +89,4 @@ def other_engines(format_: str, *, than: str) -> Iterator[Engine]:
 
 def _reaches(engine: Engine, device: str) -> bool:
     """Whether an engine has that device."""
-    return any(device in known.names for known in engine.devices())
+    return any({device, device.partition(".")[0]} & known.names for known in engine.devices())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal, final
 
@@ -35,6 +35,7 @@ class Provider:
         package: What has it, to install in place of ``onnxruntime`` or, where there is a ``module``, beside it.
         module: The Python module that has it as a plug-in library; None: the library must be built with it.
         options: What the library is told for every graph: name -> (value, reason).
+        which: The option that says which of several: ``cuda.1`` sets it to ``1``; None: there is one alone.
         fixed: Why graphs must be given fixed shapes before they are loaded; None: they may have any.
         verified: ``run``: its pictures were compared with the CPU's on such a device or in a software one;
             ``emulated``: on the maker's emulator; ``never``.
@@ -47,13 +48,9 @@ class Provider:
     package: str
     module: str | None = None
     options: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    which: str | None = None
     fixed: str | None = None
     verified: Verified = "never"
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """The options without their reasons."""
-        return {name: value for name, (value, _) in self.options.items()}
 
 
 _EXACT_F32 = ("0", "TensorFloat-32 keeps 10 bits of the mantissa, unasked")
@@ -67,12 +64,29 @@ PROVIDERS: tuple[Provider, ...] = (
         "NVIDIA GPU through CUDA",
         "onnxruntime-gpu",
         options={"use_tf32": _EXACT_F32},
+        which="device_id",
     ),
     Provider("NvTensorRTRTXExecutionProvider", "tensorrt-rtx", "gpu", "GeForce RTX, TensorRT", "onnxruntime-trt-rtx"),
-    Provider("TensorrtExecutionProvider", "tensorrt", "gpu", "NVIDIA GPU through TensorRT", "onnxruntime-gpu"),
-    Provider("MIGraphXExecutionProvider", "migraphx", "gpu", "AMD GPU through MIGraphX", "onnxruntime-migraphx"),
-    Provider("ROCMExecutionProvider", "rocm", "gpu", "AMD GPU through ROCm", "onnxruntime-rocm"),
-    Provider("DmlExecutionProvider", "directml", "gpu", "any GPU of Windows", "onnxruntime-directml"),
+    Provider(
+        "TensorrtExecutionProvider",
+        "tensorrt",
+        "gpu",
+        "NVIDIA GPU through TensorRT",
+        "onnxruntime-gpu",
+        which="device_id",
+    ),
+    Provider(
+        "MIGraphXExecutionProvider",
+        "migraphx",
+        "gpu",
+        "AMD GPU through MIGraphX",
+        "onnxruntime-migraphx",
+        which="device_id",
+    ),
+    Provider("ROCMExecutionProvider", "rocm", "gpu", "AMD GPU through ROCm", "onnxruntime-rocm", which="device_id"),
+    Provider(
+        "DmlExecutionProvider", "directml", "gpu", "any GPU of Windows", "onnxruntime-directml", which="device_id"
+    ),
     Provider(
         "WebGpuExecutionProvider",
         "webgpu",
@@ -91,6 +105,7 @@ PROVIDERS: tuple[Provider, ...] = (
         "onnxruntime-qnn",
         module="onnxruntime_qnn",
         options={"backend_type": ("htp", "the NPU; its other backends are left to the CPU in silence")},
+        which="soc_model",  # of the chip: 57, 69 ...; the emulator has none of its own
         fixed="its compiler lays out memory when it compiles",
         verified="emulated",
     ),
@@ -117,10 +132,19 @@ class Reached:
     Attributes:
         provider: Its row; made up of its name where the table has none.
         plugged: What a plug-in found on this machine; empty where the library was built with the provider.
+        index: Which of several was asked for, see ``Provider.which``; None: the first.
     """
 
     provider: Provider
     plugged: tuple[Any, ...] = ()
+    index: str | None = None
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the library is told."""
+        row = self.provider
+        told = {name: value for name, (value, _) in row.options.items()}
+        return told if self.index is None or row.which is None else {**told, row.which: self.index}
 
     @property
     def device(self) -> Device:
@@ -147,16 +171,19 @@ def reached() -> tuple[Reached, ...]:
 def reached_by(device: str) -> Reached:
     """The provider behind a device's name; ``auto`` is the CPU, ``gpu`` and ``npu`` the first of their kind.
 
+    A dot and a number behind it say which of several: ``cuda.1``.
+
     Raises:
         DeviceError: There is none.
     """
     there = reached()
     if device == "auto":
         return there[0]
+    name, dot, index = device.partition(".")
     for one in there:
-        if device in one.device.names:
-            return one
-    hint = next((f"`pip install {row.package}` has it" for row in PROVIDERS if row.device == device), None)
+        if name in one.device.names and (not dot or (one.provider.which is not None and index.isdecimal())):
+            return replace(one, index=index or None)
+    hint = next((f"`pip install {row.package}` has it" for row in PROVIDERS if row.device == name), None)
     raise DeviceError(device, available=[one.provider.device for one in there], hint=hint)
 
 

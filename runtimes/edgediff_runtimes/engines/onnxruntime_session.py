@@ -78,10 +78,10 @@ class Opener:
             settings.profile_file_prefix = str(profile / "profile")
         for axis, length in lengths.items():
             settings.add_free_dimension_override_by_name(axis, length)
-        providers: list[object] = [] if row.name == CPU else [(row.name, row.settings)]
+        providers: list[object] = [] if row.name == CPU else [(row.name, self.reached.settings)]
         try:
             if plugged:
-                settings.add_provider_for_devices([*plugged[:1]], row.settings)
+                settings.add_provider_for_devices([*plugged[:1]], self.reached.settings)
                 return ort.InferenceSession(str(self.graph.path), sess_options=settings)
             return ort.InferenceSession(str(self.graph.path), sess_options=settings, providers=[*providers, CPU])
         except Exception as error:  # its exceptions share no base class but Exception

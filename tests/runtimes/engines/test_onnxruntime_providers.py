@@ -65,6 +65,15 @@ def test_a_provider_that_is_not_there_is_refused_with_what_has_it(offered):
         providers.reached_by("gpu")
 
 
+def test_a_number_says_which_of_several(offered):
+    offered("CUDAExecutionProvider", "XnnpackExecutionProvider")
+    assert providers.reached_by("cuda.1").settings == {"use_tf32": "0", "device_id": "1"}
+    assert providers.reached_by("gpu").settings == {"use_tf32": "0"}
+    for name in ("cuda.", "cuda.one", "xnnpack.1", "cpu.0"):
+        with pytest.raises(DeviceError):
+            providers.reached_by(name)
+
+
 def test_a_plug_in_that_cannot_be_registered_says_so(monkeypatch):
     row = next(row for row in providers.PROVIDERS if row.device == "webgpu")
     broken = types.SimpleNamespace(get_library_path=lambda: "/nowhere/lib.so")
