@@ -174,6 +174,9 @@ def test_the_command_tells_what_computed(bundle, command, tmp_path):
         "run", "a red apple", "-m", bundle, "-o", tmp_path / "a.png", "--steps", "2", "--execution", "f32", "--json"
     )
     (report,) = json.loads(done.out)
+    shares = report["computed"]["unet"].pop("shares")
+    assert [(name, share["time"]) for name, share in shares.items()] == [("cpu", 1.0)]
+    assert shares["cpu"]["nodes"] > 1
     how = {"engine": "onnxruntime", "execution": "f32", "calls": 2, "rescued": 0, "threads": None}
     assert report["computed"]["unet"] == how
     assert list(report["computed"]) == ["text_encoder", "unet", "vae_decoder"]
@@ -242,7 +245,7 @@ def test_a_rescue_is_said_and_recorded(overflowing, bundle, command, tmp_path):
     said = "warning: `unet` returned values that are not finite, computed in bf16: it is computed again in f32"
     assert done.err.count(said) == 1
     (report,) = json.loads(done.out)
-    how = {"engine": "fake", "execution": "bf16", "calls": 3, "rescued": 3, "threads": None}
+    how = {"engine": "fake", "execution": "bf16", "calls": 3, "rescued": 3, "threads": None, "shares": {}}
     assert report["computed"]["unet"] == how
 
 

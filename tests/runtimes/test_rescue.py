@@ -14,6 +14,7 @@ from edgediff_runtimes import engines
 from edgediff_runtimes.bundle import Bundle, Component, FileEntry
 from edgediff_runtimes.components import Components, Computed
 from edgediff_runtimes.engines import FakeEngine
+from edgediff_runtimes.engines.base import Share
 from edgediff_runtimes.errors import EngineError, NonFiniteError, NotInstalledError, SettingError
 from edgediff_runtimes.installing import install_line
 from edgediff_runtimes.pipeline import Pipeline
@@ -109,6 +110,7 @@ def test_a_picture_tells_how_it_was_computed(lossy, overflowing, tmp_path):
         "calls": 3,
         "rescued": 3,
         "threads": None,
+        "shares": {},
     }
     assert recorded["computed"]["text_encoder"]["rescued"] == 0
 
@@ -235,13 +237,13 @@ def test_a_graph_of_half_precision_is_rescued_by_openvino(golden, lossy, monkeyp
         engines.get_engine("openvino")
     except NotInstalledError as error:
         pytest.skip(error.sentence)
-    from edgediff_runtimes.engines import onnxruntime  # noqa: PLC0415 - what is replaced
+    from edgediff_runtimes.engines import onnxruntime_session  # noqa: PLC0415 - what is replaced
 
     def overflow(_session, feeds, *, cancel=None):
         assert cancel is None
         return {"twice": np.full_like(feeds["a"], np.inf)}
 
-    monkeypatch.setattr(onnxruntime._OnnxRuntimeSession, "run", overflow)
+    monkeypatch.setattr(onnxruntime_session.OnnxRuntimeSession, "run", overflow)
     half = golden / "engines" / "half.onnx"
     file = FileEntry("engines/half.onnx", half.stat().st_size, None)
     component = Component(format="onnx", precision="fp16", files=(file,))
@@ -252,4 +254,4 @@ def test_a_graph_of_half_precision_is_rescued_by_openvino(golden, lossy, monkeyp
         got = loaded.run({"a": np.array([1.5, 300], np.float32)}, ["twice"])["twice"]
     components.close()
     np.testing.assert_array_equal(got, np.array([3, 600], np.float16))
-    assert computed == {"half": Computed("onnxruntime", "f16", calls=1, rescued=1)}
+    assert computed == {"half": Computed("onnxruntime", "f16", calls=1, rescued=1, shares={"cpu": Share(1, 1.0)})}

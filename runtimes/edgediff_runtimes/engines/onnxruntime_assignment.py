@@ -13,6 +13,7 @@ from typing import Any
 
 from edgediff_runtimes.engines.base import Share
 from edgediff_runtimes.engines.onnxruntime_library import ort
+from edgediff_runtimes.engines.onnxruntime_providers import device_name
 
 RECORD = ("session.record_ep_graph_assignment_info", "1")
 
@@ -34,7 +35,7 @@ def profiled(session: ort.InferenceSession) -> dict[str, Share]:
 
 
 def of_last_run(events: Sequence[Mapping[str, Any]]) -> dict[str, Share]:
-    """The kernels of the last run in a profile, by provider."""
+    """The kernels of the last run in a profile, by what their provider is called here."""
     runs = [event["ts"] for event in events if event.get("name") == "model_run"]
     since = max(runs, default=0)
     kernels: dict[str, list[Mapping[str, Any]]] = {}
@@ -44,7 +45,7 @@ def of_last_run(events: Sequence[Mapping[str, Any]]) -> dict[str, Share]:
             kernels.setdefault(provider, []).append(event)
     whole = sum(event["dur"] for found in kernels.values() for event in found) or 1
     return {
-        provider: Share(
+        device_name(provider): Share(
             nodes=len(found),
             time=sum(event["dur"] for event in found) / whole,
             operators=tuple(sorted({event["args"].get("op_name", "") for event in found if _has_floats(event)})),

@@ -84,9 +84,7 @@ PROVIDERS: tuple[Provider, ...] = (
         which="device_id",
     ),
     Provider("ROCMExecutionProvider", "rocm", "gpu", "AMD GPU through ROCm", "onnxruntime-rocm", which="device_id"),
-    Provider(
-        "DmlExecutionProvider", "directml", "gpu", "any GPU of Windows", "onnxruntime-directml", which="device_id"
-    ),
+    Provider("DmlExecutionProvider", "directml", "gpu", "GPUs of Windows", "onnxruntime-directml", which="device_id"),
     Provider(
         "WebGpuExecutionProvider",
         "webgpu",
@@ -185,6 +183,11 @@ def reached_by(device: str) -> Reached:
             return replace(one, index=index or None)
     hint = next((f"`pip install {row.package}` has it" for row in PROVIDERS if row.device == name), None)
     raise DeviceError(device, available=[one.provider.device for one in there], hint=hint)
+
+
+def device_name(name: str) -> str:
+    """What a provider is called here, by the library's name of it."""
+    return next((row.device for row in PROVIDERS if row.name == name), _unknown(name).device)
 
 
 def _unknown(name: str) -> Provider:

@@ -22,7 +22,7 @@ from edgediff_runtimes.engines.failing import failed
 from edgediff_runtimes.engines.forking import HomeProcess, keep_in_forks
 from edgediff_runtimes.engines.onnxruntime_assignment import RECORD, assigned, profiled
 from edgediff_runtimes.engines.onnxruntime_library import ort
-from edgediff_runtimes.engines.onnxruntime_providers import CPU, Reached
+from edgediff_runtimes.engines.onnxruntime_providers import CPU, Reached, device_name
 from edgediff_runtimes.errors import Cancelled, EngineError
 from edgediff_runtimes.precisions import precision_of
 from edgediff_runtimes.tensors import Array, TensorSpec
@@ -182,7 +182,7 @@ class OnnxRuntimeSession(Session):
             session = opener.open(lengths)
             nodes = assigned(session)
             if self._profiles is None and nodes is not None:
-                self._shares = {CPU: Share(nodes, 1.0)}
+                self._shares = {device_name(CPU): Share(nodes, 1.0)}
             return session
         self._profiled = opener.open(lengths, profile=Path(self._profiles.name))
         return self._profiled
@@ -197,7 +197,7 @@ class OnnxRuntimeSession(Session):
 
     def left(self) -> tuple[str, ...]:
         """See ``Session.left``."""
-        on_cpu = None if self._profiles is None else self.shares().get(CPU)
+        on_cpu = None if self._profiles is None else self.shares().get(device_name(CPU))
         return () if on_cpu is None else on_cpu.operators
 
     def _end_profile(self) -> None:
