@@ -105,7 +105,6 @@ PROVIDERS: tuple[Provider, ...] = (
         options={"backend_type": ("htp", "the NPU; its other backends are left to the CPU in silence")},
         which="soc_model",  # of the chip: 57, 69 ...; the emulator has none of its own
         fixed="its compiler lays out memory when it compiles",
-        verified="emulated",
     ),
     Provider("NnapiExecutionProvider", "nnapi", "npu", "accelerators of Android", "onnxruntime", fixed="as NNAPI asks"),
     Provider(
