@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, final
 
 from edgediff_runtimes.bundle import Bundle, ProvedReuse, QualityReport
 from edgediff_runtimes.engines import Engine, get_engine
+from edgediff_runtimes.enlarger import Enlarger
 from edgediff_runtimes.errors import BundleNotFoundError, HubError, NotInstalledError, SettingError
 from edgediff_runtimes.hub import is_hub_name, snapshot
 from edgediff_runtimes.pipeline import Pipeline
@@ -90,6 +91,7 @@ def load(
     split_guidance: bool = False,
     strict: bool = False,
     static: tuple[int, int] | None = None,
+    enlarger: str | Path | None = None,
 ) -> Pipeline:
     """Make a pipeline from a bundle.
 
@@ -110,6 +112,8 @@ def load(
             With ``reuse``, all network calls are made from a jump of the prediction error on.
         static: Width and height of all pictures, in pixels: OpenVINO compiles graphs for this size alone, and other
             sizes are refused. So is ``static`` where ONNX Runtime computes all, which gains nothing by it. None: any.
+        enlarger: An ONNX file that enlarges pictures, such as ESRGAN's: what ``enlarge`` draws anew is enlarged by it,
+            in tiles, and then resized to the size that is asked for; None: by Lanczos.
 
     Returns:
         A pipeline; close it or use it as a context manager.
@@ -130,7 +134,9 @@ def load(
         strict=strict,
         static=static,
     )
-    return Pipeline(open_bundle(bundle), placement, split_guidance=split_guidance)
+    opened = open_bundle(bundle)
+    with_graph = None if enlarger is None else Enlarger(enlarger, threads=threads if isinstance(threads, int) else None)
+    return Pipeline(opened, placement, split_guidance=split_guidance, enlarger=with_graph)
 
 
 class TrialKeywords(TypedDict, total=False):

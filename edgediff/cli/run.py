@@ -25,6 +25,7 @@ from edgediff.cli.run_options import SECTIONS, asked, placed
         'echo "a frog" | edgediff run - -o - > frog.png',
         'edgediff run -m my-dit --label "golden retriever" --label 207',
         'edgediff run "a cat" --image photo.jpg --strength 0.6',
+        'edgediff run "a cat" --image photo.jpg --enlarge 2 --tile 512',
         "edgediff run --repeat apple.png -o again.png",
         'edgediff run "a red apple" --plan plan.json',
     ),
@@ -50,6 +51,7 @@ def command(
     """
     from edgediff.api import load
     from edgediff.cli.drawing import draw
+    from edgediff.cli.enlarge_options import check_enlarger
     from edgediff.cli.planned import planned
     from edgediff.cli.prompts import NO_PROMPT, repeated, subjects, texts
     from edgediff.cli.writing import writer
@@ -59,6 +61,7 @@ def command(
         lines = texts(prompt, prompts)
     else:
         lines, options, drawn_with = repeated(repeat, prompt, prompts, options)
+    check_enlarger(place["enlarger"], options, repeat)
     if plan is not None:
         model, place, options = planned(plan, model, place, options)
     labels = options.pop("class_label", None) or ()

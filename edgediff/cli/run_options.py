@@ -12,6 +12,7 @@ from edgediff.cli import completion
 from edgediff.cli.between_options import BETWEEN
 from edgediff.cli.by_component import by_component
 from edgediff.cli.command import Section
+from edgediff.cli.enlarge_options import ENLARGING
 from edgediff.cli.sizes import levels, number, number_or_word, place, size
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ START = Section(
             metavar="LEVEL",
             callback=number,
             help="Of the noise in --denoise, where white is 1 and black 0 (default: estimated); or how much --image "
-            "gets, in place of --strength.",
+            "gets, in place of --strength; or how much an upscaler is shown it with.",
         ),
     ),
 )
@@ -118,7 +119,8 @@ SAMPLING = Section(
             ["--tile"],
             metavar="PIXELS",
             callback=number_or_word,
-            help="Decode and encode in tiles of so many pixels, or auto: where memory is short.  [default: whole]",
+            help="Decode, encode and --enlarge in tiles of so many pixels, or auto: where memory is short.  "
+            "[default: whole]",
         ),
         click.Option(
             ["--decoder"],
@@ -228,7 +230,7 @@ COMPUTING = Section(
         ),
     ),
 )
-SECTIONS = (DRAWING, BETWEEN, START, TOLD, SAMPLING, FILES, COMPUTING)
+SECTIONS = (DRAWING, BETWEEN, START, ENLARGING, TOLD, SAMPLING, FILES, COMPUTING)
 # Options that say two numbers of the API's at once.
 _PAIRS = {
     "original_size": ("original_width", "original_height"),
@@ -248,7 +250,7 @@ def placed(given: dict[str, Any]) -> dict[str, Any]:
         "residency": given.pop("residency") or ("sequential" if low_memory else None),
         "low_memory": low_memory,
         "split_guidance": low_memory,
-        **{name: given.pop(name) for name in ("strict", "threads", "static")},
+        **{name: given.pop(name) for name in ("strict", "threads", "static", "enlarger")},
     }
 
 

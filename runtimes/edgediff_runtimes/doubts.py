@@ -34,6 +34,8 @@ def words_of(text: str) -> set[str]:
 
 
 def _of_size(bundle: Bundle, settings: Settings) -> list[str]:
+    if bundle.manifest.recipe.first.space.upscale > 1:  # what is in such a picture, the caller's small one says
+        return []
     defaults = bundle.manifest.defaults
     made_for, asked = (defaults.width, defaults.height), (settings.width, settings.height)
     pairs = [(side, made) for side, made in zip(asked, made_for, strict=True) if made is not None]

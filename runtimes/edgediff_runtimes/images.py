@@ -46,9 +46,11 @@ def read_image(source: ImageSource) -> Image.Image:
     return image.convert("RGB")
 
 
-def image_to_array(image: Image.Image, *, width: int, height: int) -> Floats:
-    """A picture as the VAE encoder takes it: ``(1, 3, height, width)``, float32 in [-1, 1], resized with Lanczos."""
-    resized = image.resize((width, height), Image.Resampling.LANCZOS)
+def image_to_array(
+    image: Image.Image, *, width: int, height: int, resample: Image.Resampling = Image.Resampling.LANCZOS
+) -> Floats:
+    """A picture as the VAE encoder takes it: ``(1, 3, height, width)``, float32 in [-1, 1], resized where needed."""
+    resized = image.resize((width, height), resample)
     pixels = np.asarray(resized, np.float32) / 255
     return np.ascontiguousarray((2 * pixels - 1).transpose(2, 0, 1)[None])
 

@@ -34,6 +34,7 @@ def infotext(metadata: dict[str, Any], *, whole: bool = False) -> str:
         "Variation seed": settings.get("variation_seed"),
         "Variation seed strength": settings.get("variation_strength"),
         "Denoising strength": settings.get("strength"),
+        "Hires upscale": settings.get("enlarge"),
         "Decoder": settings.get("decoder"),
         "Version": "edgediff",
     }

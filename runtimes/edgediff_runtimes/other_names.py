@@ -17,6 +17,7 @@ _NAMES = {
     "strength": "denoising_strength denoise image_strength",
     "negative_prompt": "negative_prompts neg_prompt negative neg",
     "class_label": "label labels class classes class_labels class_id label_id",
+    "enlarge": "upscale hires hires_fix hires_scale hr_scale upscale_by upscale_factor enable_hr",
     "seed": "generator manual_seed rng_seed",
     "variation_seed": "subseed",
     "variation_strength": "subseed_strength variation_amount",

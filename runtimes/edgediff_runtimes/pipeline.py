@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING, cast, final
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.components import Components
+from edgediff_runtimes.enlarger import Enlarger
 from edgediff_runtimes.images import ImageSource, read_image
 from edgediff_runtimes.memory import available_bytes, choose_residency, needed_by_role
 from edgediff_runtimes.placement import Placement, Residency
+from edgediff_runtimes.recipe import Stage
 from edgediff_runtimes.results import Result, Step, Timings
 from edgediff_runtimes.running.awaiting import in_thread
 from edgediff_runtimes.running.blending import noise_of
 from edgediff_runtimes.running.reusing import reuse_of
-from edgediff_runtimes.running.run import Run
+from edgediff_runtimes.running.run import Drawing, Run
 from edgediff_runtimes.running.schedules import sampler_for
 from edgediff_runtimes.running.stage import StageRun
-from edgediff_runtimes.sampling import Between
-from edgediff_runtimes.settings import Options, checks, noise_levels
+from edgediff_runtimes.sampling import Between, Sampler
+from edgediff_runtimes.settings import Options, Settings, checks, noise_levels
+from edgediff_runtimes.settings.enlarging import drawings
 from edgediff_runtimes.settings.resolve import resolve_settings, settings_of, task_of
 from edgediff_runtimes.text import open_tokenizer
 
@@ -50,6 +53,7 @@ class Pipeline:
         *,
         split_guidance: bool = False,
         replaced: Mapping[str, Components] | None = None,
+        enlarger: Enlarger | None = None,
     ) -> None:
         """Make a pipeline; components are loaded when a run first needs them.
 
@@ -58,6 +62,7 @@ class Pipeline:
             placement: Where and how its components are computed.
             split_guidance: Make the two calls of guidance one after the other: less memory, nearly the same numbers.
             replaced: Components that others give, by role; they are closed with the pipeline.
+            enlarger: What enlarges a picture before it is drawn anew, in place of Lanczos; closed with the pipeline.
 
         Raises:
             SettingError: The placement names what there is not.
@@ -67,6 +72,7 @@ class Pipeline:
         bundle.check_wires()
         self.bundle = bundle
         self._split_guidance = split_guidance
+        self._enlarger = enlarger
         self._static = placement.static
         if self._static is not None:  # refused here, not by the first picture
             checks.static_size(bundle.manifest.recipe.first.space, bundle.manifest.defaults, self._static)
@@ -175,15 +181,15 @@ class Pipeline:
         options = self._at_size(options)
         manifest = self.bundle.manifest
         task, names = task_of(manifest.recipe, options)
-        pictures = {name: read_image(cast("ImageSource", options.get(name))) for name in names}
-        pictures = noise_levels.grey(manifest.recipe.first, task, pictures)
-        options = noise_levels.estimated(manifest.recipe, task, options, pictures)
+        given = {name: read_image(cast("ImageSource", options.get(name))) for name in names}
+        given = noise_levels.grey(manifest.recipe.first, task, given)
+        options = noise_levels.estimated(manifest.recipe, task, options, given)
         settings = resolve_settings(
             manifest.recipe,
             manifest.defaults,
             prompt,
             options,
-            image_size=next((picture.size for picture in pictures.values()), None),
+            image_size=next((picture.size for picture in given.values()), None),
             family=manifest.family,
             spare=self._components.spare_bytes,
         )
@@ -191,37 +197,51 @@ class Pipeline:
             StageRun,
             components=self._components,
             tokenizers=self._tokenizers,
-            pictures=pictures,
             split_guidance=self._split_guidance,
-            rng=noise_of(settings),
             cancel=CancelToken(),
             timings=Timings(),
             computed={},
         )
-        run_of = [
+        asked = drawings(settings, manifest.recipe)
+        samplers = [self._samplers(each) for each in asked]
+        reuse = None
+        if between is None:
+            in_turn = [sampler for each in samplers for _, sampler in each]
+            reuse = reuse_of(manifest, settings, in_turn, strict=self._strict)
+            between = None if reuse is None else reuse.between
+        drawn = []
+        for place, (each, run_of) in enumerate(zip(asked, samplers, strict=True)):
+            pictures = {**given}
+            rng = noise_of(each)
+            stages = [
+                prepared(
+                    stage=stage,
+                    settings=settings_of(stage, each),
+                    sampler=sampler,
+                    pictures=pictures,
+                    rng=rng,
+                    between=between if place == index == 0 else None,
+                )
+                for index, (stage, sampler) in enumerate(run_of)
+            ]
+            enlarger = None if each.enlarge is None else self._enlarger
+            drawn.append(Drawing(stages, pictures, place - 1 if place else None, enlarger))
+        provenance = {"bundle": self.bundle.path.name, "fingerprint": self.fingerprint}
+        if settings.enlarge is not None and self._enlarger is not None:
+            provenance["enlarger"] = self._enlarger.name
+        run = Run(drawn, settings=settings, provenance=provenance, reuse=reuse)
+        with self._runs_lock:
+            self._runs.add(run)
+        return run
+
+    def _samplers(self, settings: Settings) -> list[tuple[Stage, Sampler]]:
+        """The stages that a drawing runs, each with its sampler."""
+        manifest = self.bundle.manifest
+        return [
             (stage, sampler_for(stage, settings, manifest.scheduler))
             for stage in manifest.recipe.stages
             if stage.schedule.since is None or settings.option(stage.schedule.since) < 1
         ]
-        reuse = None
-        if between is None:
-            samplers = [sampler for _, sampler in run_of]
-            reuse = reuse_of(manifest, settings, samplers, strict=self._strict)
-            between = None if reuse is None else reuse.between
-        stages = [
-            prepared(
-                stage=stage,
-                settings=settings_of(stage, settings),
-                sampler=sampler,
-                between=between if index == 0 else None,
-            )
-            for index, (stage, sampler) in enumerate(run_of)
-        ]
-        provenance = {"bundle": self.bundle.path.name, "fingerprint": self.fingerprint}
-        run = Run(stages, provenance=provenance, reuse=reuse)
-        with self._runs_lock:
-            self._runs.add(run)
-        return run
 
     def _at_size(self, options: Options) -> Options:
         return options if self._static is None else checks.at_static_size(options, self._static)
@@ -242,6 +262,8 @@ class Pipeline:
         """End all runs in progress and free all components. A second call does nothing."""
         self.cancel()
         self._components.close()
+        if self._enlarger is not None:
+            self._enlarger.close()
 
     def __enter__(self) -> Pipeline:
         return self

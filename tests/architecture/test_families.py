@@ -91,6 +91,13 @@ CONFIGS["qwen-image"] = Configs(
         },
     },
 )
+CONFIGS["stable-diffusion-upscale"] = Configs(
+    {"_class_name": "StableDiffusionUpscalePipeline"},
+    {"low_res_scheduler": {"_class_name": "DDPMScheduler"}, "unet": {}, "vae": _VAE},
+)
+CONFIGS["ldm-super-resolution"] = Configs(
+    {"_class_name": "LDMSuperResolutionPipeline"}, {"unet": {}, "vqvae": {**_VAE, "latent_channels": 3}}
+)
 # A prediction type of schedulers, a field of the records of quality and an option of runs have such names too.
 ELSEWHERE = {"sample", "timestep", "guidance"}
 

@@ -119,6 +119,7 @@ def test_every_drawing_option_arrives(command, bundle, picture, tmp_path):
         "strength": 0.9,
         "encode": "sample",
         "tile": None,  # the picture is no larger
+        "enlarge": None,
         "decoder": None,  # the bundle has one
         "variation_seed": 5,
         "variation_strength": 0.25,

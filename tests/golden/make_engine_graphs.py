@@ -5,7 +5,8 @@
 Needs onnx (1.23.2 when these were made). ``add.onnx``: a + b. ``half.onnx``: 2 * a in float16. ``loop.onnx``: ``trips``
 products of a matrix that keeps its argument in range, so that a run lasts as long as a test asks for. ``chain.onnx``:
 200 such products, one node each, of as many rows as a test asks for: for engines that are interrupted between nodes
-only. ``scalar.onnx``: a number as a row of one, which shows whether it came in without axes.
+only. ``scalar.onnx``: a number as a row of one, which shows whether it came in without axes. ``twice.onnx``: a picture
+whose pixels are squares of four, as graphs that enlarge have it; ``same.onnx``: one that stays as it is.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ def main() -> None:
     write("loop", loop_graph())
     write("chain", chain_graph())
     write("scalar", scalar_graph())
+    write("twice", picture_graph(2))
+    write("same", picture_graph(1))
 
 
 def write(name: str, graph: onnx.GraphProto) -> None:
@@ -44,6 +47,20 @@ def add_graph() -> onnx.GraphProto:
     """``sum = a + b``, float32 of shape ``(batch, 3)``."""
     tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3]) for name in ("a", "b", "sum")]
     return helper.make_graph([helper.make_node("Add", ["a", "b"], ["sum"])], "add", tensors[:2], tensors[2:])
+
+
+def picture_graph(scale: int) -> onnx.GraphProto:
+    """Every pixel of ``picture`` a square of ``scale`` by ``scale``, ``(batch, 3, height, width)``."""
+    sides = [["batch", 3, f"{prefix}height", f"{prefix}width"] for prefix in ("", "larger_")]
+    tensors = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in zip(("picture", "larger"), sides, strict=True)
+    ]
+    nodes = [
+        helper.make_node("Concat", ["picture"] * scale**2, ["copies"], axis=1),
+        helper.make_node("DepthToSpace", ["copies"], ["larger"], blocksize=scale, mode="DCR"),
+    ]
+    return helper.make_graph(nodes, "picture", tensors[:1], tensors[1:])
 
 
 def half_graph() -> onnx.GraphProto:

@@ -110,7 +110,7 @@ def drawn(model: Model, source: Path, opened: OpenedModel, bundle: Path) -> dict
         tensors = [torch.from_numpy(np.array(feeds[one.name])) for one in plan.inputs]
         (outputs,) = run_reference(plan, opened.source.config(plan.origin), weights, [tensors])
         named = dict(zip(plan.outputs, (one.numpy() for one in outputs), strict=True))
-        calls.append((role, dict(feeds), {} if role == last and role.startswith("vae") else named))
+        calls.append((role, dict(feeds), {} if role == last and "vae" in role else named))
         return named
 
     asked, arrays = [], {}

@@ -13,6 +13,7 @@ from edgediff_exporters.families import (
     flux2_klein,
     hunyuan_dit,
     kolors,
+    ldm_super_resolution,
     lumina2,
     pixart,
     qwen_image,
@@ -21,6 +22,7 @@ from edgediff_exporters.families import (
     score_sde,
     stable_diffusion,
     stable_diffusion_3,
+    stable_diffusion_upscale,
     stable_diffusion_xl,
     z_image,
 )
@@ -41,6 +43,7 @@ PLANS: dict[str, Callable[[Source], tuple[ComponentPlan, ...]]] = {
     "flux2-klein": flux2_klein.plans,
     "hunyuan-dit": hunyuan_dit.plans,
     "kolors": kolors.plans,
+    "ldm-super-resolution": ldm_super_resolution.plans,
     "lumina2": lumina2.plans,
     "pixart": pixart.plans,
     "qwen-image": qwen_image.plans,
@@ -49,6 +52,7 @@ PLANS: dict[str, Callable[[Source], tuple[ComponentPlan, ...]]] = {
     "score-sde": score_sde.plans,
     "stable-diffusion": stable_diffusion.plans,
     "stable-diffusion-3": stable_diffusion_3.plans,
+    "stable-diffusion-upscale": stable_diffusion_upscale.plans,
     "stable-diffusion-xl": stable_diffusion_xl.plans,
     "z-image": z_image.plans,
 }
@@ -61,6 +65,7 @@ _OWN: dict[str, Admitted] = {
     "flux2-klein": flux2_klein.ADMITTED,
     "hunyuan-dit": hunyuan_dit.ADMITTED,
     "kolors": kolors.ADMITTED,
+    "ldm-super-resolution": ldm_super_resolution.ADMITTED,
     "lumina2": lumina2.ADMITTED,
     "pixart": pixart.ADMITTED,
     "qwen-image": qwen_image.ADMITTED,
@@ -69,6 +74,7 @@ _OWN: dict[str, Admitted] = {
     "score-sde": score_sde.ADMITTED,
     "stable-diffusion": stable_diffusion.ADMITTED,
     "stable-diffusion-3": stable_diffusion_3.ADMITTED,
+    "stable-diffusion-upscale": stable_diffusion_upscale.ADMITTED,
     "stable-diffusion-xl": stable_diffusion_xl.ADMITTED,
     "z-image": z_image.ADMITTED,
 }

@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 
 from edgediff_exporters.families.admitted import Admitted
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, called_by_name
 from edgediff_exporters.families.fitting import check_colours
 from edgediff_exporters.modules.text_encoders import clip_last
 from edgediff_exporters.sources.base import Source
@@ -112,7 +112,7 @@ def plans(source: Source) -> tuple[ComponentPlan, ...]:
     vae = source.config("vae")
     return (
         clip_last("text_encoder", source.config("text_encoder")),
-        _unet(source.config("unet")),
+        unet(source.config("unet")),
         vae_decoder(vae),
         vae_encoder(vae),
     )
@@ -129,7 +129,16 @@ def rename_attention(name: str) -> str:
     return name
 
 
-def _unet(config: Config) -> ComponentPlan:
+def unet(config: Config, *, levels: int = 0) -> ComponentPlan:
+    """The U-Net.
+
+    Args:
+        config: Its config.
+        levels: How many levels of noise it is told of, as ``class_labels``; 0: of none.
+
+    Raises:
+        SourceError: It takes conditions of another model.
+    """
     if config.get("addition_embed_type") not in (None, "text"):
         raise SourceError(
             f"the U-Net takes additional conditions (`addition_embed_type` is `{config['addition_embed_type']}`): "
@@ -142,20 +151,15 @@ def _unet(config: Config) -> ComponentPlan:
     ]
     if config.get("time_cond_proj_dim"):
         inputs.append(GraphInput("timestep_cond", _FP32, ("batch", config["time_cond_proj_dim"])))
-
-    def forward(module: torch.nn.Module, *tensors: torch.Tensor) -> Outputs:
-        sample, timestep, encoder_hidden_states, *guidance = tensors
-        out: Outputs = module(
-            sample, timestep, encoder_hidden_states, timestep_cond=guidance[0] if guidance else None, return_dict=False
-        )
-        return out
+    if levels:
+        inputs.append(GraphInput("class_labels", torch.int64, ("batch",), below=levels))
 
     # Odd sizes: at even ones diffusers takes a branch that is fixed in the graph and fails at every odd size.
     return ComponentPlan(
         role="unet",
         origin="unet",
         build=UNet2DConditionModel.from_config,
-        forward=forward,
+        forward=called_by_name(inputs),
         inputs=tuple(inputs),
         outputs=("out_sample",),
         traced={"batch": 2, "height": 9, "width": 15, "sequence": 7},

@@ -13,6 +13,7 @@ from edgediff_runtimes.errors import SourceError, shown
 from edgediff_runtimes.families import Configs
 
 MODEL_INDEX = "model_index.json"
+_SCHEDULER, _SCHEDULER_CONFIG = "scheduler", "scheduler_config.json"
 
 # Lengths in a config become tensors and layers: no model has longer ones, and a larger number would take the memory,
 # or the time, before the weights show that it is wrong.
@@ -89,7 +90,7 @@ class Source:
 
     def scheduler(self) -> dict[str, Any]:
         """The scheduler's config; an infinity is the text ``inf`` or ``-inf``."""
-        return self.read("scheduler", "scheduler_config.json", infinities=True)
+        return self.read(_SCHEDULER, _SCHEDULER_CONFIG, infinities=True)
 
     def find(self, relative: str) -> Path | None:
         """A file by its path in the directory; None where there is no regular file.
@@ -137,8 +138,11 @@ class Source:
         """The configs of all components, for the model's family."""
         folders = [name for name in names_in(self.folder) if (self.folder / name).is_dir()]
         names = sorted({*folders, *_parts(self.index), *self.shared, *self.replaced})
-        parts = [name for name in names if self.find(f"{name}/config.json") is not None]
-        return Configs(self.index, {part: self.config(part) for part in parts}, self.scheduler())
+        parts = {name: self.config(name) for name in names if self.find(f"{name}/config.json") is not None}
+        for name in names:  # schedulers beside the model's own
+            if name != _SCHEDULER and self.find(f"{name}/{_SCHEDULER_CONFIG}") is not None:
+                parts[name] = self.read(name, _SCHEDULER_CONFIG, infinities=True)
+        return Configs(self.index, parts, self.scheduler())
 
 
 def tokenizer_of(role: str) -> str | None:

@@ -64,10 +64,11 @@ def derive_manifest(root: Path) -> Manifest:
 
 
 def _configs(root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The configs of the folders that have one."""
+    """The configs of the folders that have one; of schedulers beside the model's own, theirs."""
     for name in names_in(root, name=root.name):
-        if (root / name).is_dir() and find(root, f"{name}/config.json") is not None:
-            yield name, dict(_read_config(root, f"{name}/config.json").values)
+        for file in ("config.json", "scheduler_config.json"):
+            if name != "scheduler" and (root / name).is_dir() and find(root, f"{name}/{file}") is not None:
+                yield name, dict(_read_config(root, f"{name}/{file}", infinities=file != "config.json").values)
 
 
 def _derive_component(root: Path, role: str) -> Component | None:

@@ -13,6 +13,7 @@ from edgediff_runtimes.families.flux import FLUX
 from edgediff_runtimes.families.flux2_klein import FLUX2_KLEIN
 from edgediff_runtimes.families.hunyuan_dit import HUNYUAN_DIT
 from edgediff_runtimes.families.kolors import KOLORS
+from edgediff_runtimes.families.ldm_super_resolution import LDM_SUPER_RESOLUTION
 from edgediff_runtimes.families.lumina2 import LUMINA2
 from edgediff_runtimes.families.pixart import PIXART
 from edgediff_runtimes.families.qwen_image import QWEN_IMAGE
@@ -21,6 +22,7 @@ from edgediff_runtimes.families.sana_sprint import SANA_SPRINT
 from edgediff_runtimes.families.score_sde import SCORE_SDE
 from edgediff_runtimes.families.stable_diffusion import STABLE_DIFFUSION
 from edgediff_runtimes.families.stable_diffusion_3 import STABLE_DIFFUSION_3
+from edgediff_runtimes.families.stable_diffusion_upscale import STABLE_DIFFUSION_UPSCALE
 from edgediff_runtimes.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
 from edgediff_runtimes.families.z_image import Z_IMAGE
 
@@ -35,6 +37,7 @@ FAMILIES: tuple[Family, ...] = (
     FLUX2_KLEIN,
     HUNYUAN_DIT,
     KOLORS,
+    LDM_SUPER_RESOLUTION,
     LUMINA2,
     PIXART,
     QWEN_IMAGE,
@@ -43,6 +46,7 @@ FAMILIES: tuple[Family, ...] = (
     SCORE_SDE,
     STABLE_DIFFUSION,
     STABLE_DIFFUSION_3,
+    STABLE_DIFFUSION_UPSCALE,
     STABLE_DIFFUSION_XL,
     Z_IMAGE,
 )

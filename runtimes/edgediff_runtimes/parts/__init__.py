@@ -26,6 +26,7 @@ WORK: dict[type[Part], Callable[[Any, Context], dict[str, Value]]] = {
     declared.Pictures: pictures.pictures,
     declared.Noise: arrays.noise,
     declared.Noisy: noisy.noisy,
+    declared.Noised: pictures.noised,
     declared.Gaussian: arrays.gaussian,
     declared.Join: arrays.join,
     declared.Affine: arrays.affine,

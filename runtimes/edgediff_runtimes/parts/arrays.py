@@ -16,7 +16,9 @@ _LOGVAR_RANGE = (-30.0, 20.0)
 def noise(part: Noise, context: Context) -> dict[str, Value]:
     """Unit-variance noise for every picture."""
     settings = context.settings
-    shape = context.space.shape(width=settings.width, height=settings.height)
+    shape: tuple[int, ...] = context.space.shape(width=settings.width, height=settings.height)
+    if part.like is not None:
+        shape = context.array(part.like).shape[1:]
     return {part.to: Value(context.rng.standard_normal((settings.batch, *shape)), "pictures")}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.parts.fitting import fitting
-from edgediff_runtimes.parts.tiling import tiled
+from edgediff_runtimes.parts.tiling import LEAST, tiled
 from edgediff_runtimes.parts.values import Context, Value, rows_of
 from edgediff_runtimes.recipe.declarations import Graph
 from edgediff_runtimes.tensors import Array, TensorSpec
@@ -31,7 +31,7 @@ def compute(part: Graph, context: Context) -> dict[str, Value]:
         return loaded.run(arrays, tuple(part.takes), cancel=context.cancel, step=context.step)
 
     tile = context.settings.tile if part.tiled else None
-    compute = run if tile is None else partial(_in_tiles, run, context, tile // context.space.factor)
+    compute = run if tile is None else partial(_in_tiles, run, context, max(tile // context.space.factor, LEAST))
     if part.alone:
         outputs = _one_by_one(compute, arrays, counted=[name for name, value in feeds.items() if value.rows == rows])
     else:

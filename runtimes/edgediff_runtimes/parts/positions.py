@@ -11,7 +11,7 @@ from edgediff_runtimes.tensors import Floats
 
 def grid_ids(part: GridIds, context: Context) -> dict[str, Value]:
     """Row and column of every token of a picture."""
-    own = (context.settings.height, context.settings.width)
+    own = tuple(reversed(context.settings.seen(context.space)))
     sides = own if part.like is None else context.array(part.like).shape[-2:]
     rows, columns = (-(-side // part.pixels) for side in sides)
     ids = np.zeros((rows, columns, part.axes), np.float32)

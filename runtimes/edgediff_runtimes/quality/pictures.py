@@ -27,6 +27,7 @@ def with_pictures(recipe: Recipe, defaults: Defaults, call: Options) -> Options:
     if not names:
         return call
     size = (call.get("width") or defaults.width or _GRID, call.get("height") or defaults.height or _GRID)
+    width, height = (max(side // recipe.first.space.upscale, 1) for side in size)
     colours = np.random.default_rng(call.get("seed")).integers(0, 256, (_GRID, _GRID, 3), np.uint8)
-    picture = Image.fromarray(colours).resize(size, Image.Resampling.BICUBIC)
+    picture = Image.fromarray(colours).resize((width, height), Image.Resampling.BICUBIC)
     return cast("Options", {**call, **dict.fromkeys(names, picture)})

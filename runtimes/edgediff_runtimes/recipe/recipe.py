@@ -40,6 +40,7 @@ class Space:
         trained: Widths and heights that it was trained at: of a picture to draw from, the one of the nearest shape
             counts; empty: the picture's own.
         area: Such a picture is taken for one of at most so many pixels; None: of as many as it has.
+        upscale: Width and height of a picture are so many times those of the caller's, where it is drawn from one.
         preview: ``channels + 1`` rows of RGB: a sample's entry, and 1, times them is about its colour in [0, 1]. Fitted
             at export; None where it was not.
     """
@@ -52,6 +53,7 @@ class Space:
     largest: int | None = None
     trained: tuple[tuple[int, ...], ...] = ()
     area: int | None = None
+    upscale: int = 1
     preview: tuple[tuple[float, ...], ...] | None = None
 
     @property
@@ -62,7 +64,7 @@ class Space:
     def from_picture(self, width: int, height: int) -> tuple[int, int]:
         """Width and height of what is drawn from a picture of so many pixels, where the caller asks for no others.
 
-        As diffusers, it is the picture's own size, cut to whole entries.
+        As diffusers, it is the picture's own size, ``upscale`` times as large, cut to whole entries.
         """
         if self.trained:  # of two that are as near, the narrower one, as diffusers chooses
             _, width, height = min((abs(width / height - wide / high), wide, high) for wide, high in self.trained)
@@ -70,7 +72,8 @@ class Space:
             smaller = math.sqrt(self.area / (width * height))
             width, height = int(width * smaller), int(height * smaller)
         multiple = self.multiple or self.factor
-        return max(width // multiple, 1) * multiple, max(height // multiple, 1) * multiple
+        wide, high = (max(side * self.upscale // multiple, 1) * multiple for side in (width, height))
+        return wide, high
 
     def shape(self, *, width: int, height: int) -> tuple[int, int, int]:
         """``(channels, height, width)`` of a sample for a picture of so many pixels."""
@@ -263,7 +266,7 @@ class Recipe:
             if stage.guidance is not None:
                 names += [*stage.guidance.options, "guidance_rescale", "guidance_interval", "reuse_guidance"]
             if any("start" in part.writes for parts in stage.tasks.values() for part in parts):
-                names += ["strength", "noise_level"]
+                names += ["strength", "noise_level", *(("enlarge", "tile") if stage.space.sized else ())]
             if any(isinstance(part, Graph) and part.tiled for part in _all_parts(stage)):
                 names.append("tile")
             if stage.tiny:

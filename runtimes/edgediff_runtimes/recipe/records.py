@@ -30,12 +30,14 @@ _BOUNDS: dict[str, Bound] = {
     "axes": AXIS,
     "pixels": SIDE,
     "within": SIDE,
+    "upscale": FACTOR,
     "patch": FACTOR,
     "norm_patch": FACTOR,
     "below": LABELS,
     "names": LABELS,
+    "default": LABELS,
 }
-_LEAST = {"names": 0, "dropped": 0, "entries": 0}
+_LEAST = {"names": 0, "dropped": 0, "entries": 0, "default": 0}
 
 
 def read_record(cls: type[T], fields: Fields) -> T:

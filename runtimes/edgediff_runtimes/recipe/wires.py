@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from edgediff_runtimes.errors import RecipeError
-from edgediff_runtimes.recipe.declarations import Affine, Choice, Cut, Graph, Noisy, Picture, Pictures, Sizes, Tokens
+from edgediff_runtimes.recipe.declarations import (
+    Affine,
+    Choice,
+    Cut,
+    Graph,
+    Noised,
+    Noisy,
+    Picture,
+    Pictures,
+    Sizes,
+    Tokens,
+)
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Recipe, Stage
 from edgediff_runtimes.untrusted.bounds import SCALES, scales
@@ -18,6 +29,7 @@ NUMBERS = (
     *("guidance", "true_guidance", "width", "height", "original_width", "original_height", "crop_left", "crop_top"),
     *("target_width", "target_height", "aesthetic_score", "negative_aesthetic_score", "refiner_start"),
     "image_guidance",
+    "noise_level",
 )
 LABELS = ("class_label",)
 PICTURES = ("image", "denoise")
@@ -146,6 +158,14 @@ def _check_choice(stage: Stage, phase: str, part: Choice) -> None:
             raise RecipeError(stage.name, phase, f"has {number:g} for `{part.choice}`", expected)
 
 
+def _check_noised(stage: Stage, phase: str, part: Noised) -> None:
+    if not all(0 <= share <= 1 for share in part.signal):
+        raise RecipeError(stage.name, phase, f"has shares of signal in `{part.to}` beyond 0 and 1", "none")
+    if part.default not in range(len(part.signal)):
+        expected = f"a whole number from 0 and below {len(part.signal)}, the levels that it has shares for"
+        raise RecipeError(stage.name, phase, f"has {part.default} for `{part.choice}`", expected)
+
+
 def _check_part(stage: Stage, phase: str, part: Part, faces: Faces, tokenizers: Collection[str]) -> None:
     if isinstance(part, Tokens) and part.tokenizer not in tokenizers:
         raise RecipeError(stage.name, phase, f"reads the tokenizer `{part.tokenizer}`", "it in the bundle")
@@ -155,6 +175,8 @@ def _check_part(stage: Stage, phase: str, part: Part, faces: Faces, tokenizers: 
         raise RecipeError(stage.name, phase, f"cuts `{part.name}`", "either `entries` or `like`")
     if isinstance(part, Noisy) and not (part.span > 0 and scales(part.span)):
         raise RecipeError(stage.name, phase, f"has black and white {part.span:g} apart", "a distance above 0")
+    if isinstance(part, Noised):
+        _check_noised(stage, phase, part)
     if isinstance(part, Affine):
         for number in part.over if isinstance(part.over, tuple) else (part.over,):
             if not scales(number):

@@ -15,6 +15,7 @@ from edgediff_runtimes.parts import Context, Value, run_part
 from edgediff_runtimes.parts.fitting import fitting
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Guidance
+from edgediff_runtimes.running.windows import Windows
 from edgediff_runtimes.sampling import PredictionPair, Sampler
 from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Floats
@@ -99,6 +100,7 @@ class Guided:
         split: A call of ``batch`` pictures for each branch in place of one for all: less memory, the same result.
         with_unguided: Return a pair, the unguided prediction beside the guided one, as CFG++ wants it.
         calls: What is computed at each call of a guided run, see ``guidance_calls``.
+        windows: Where the network looks, one after the other; None: at all of the sample at once.
     """
 
     parts: Sequence[Part]
@@ -110,6 +112,7 @@ class Guided:
     split: bool
     with_unguided: bool
     calls: Sequence[Computing]
+    windows: Windows | None = None
     _asked: int = 0
     _differences: Sequence[Floats] = ()
 
@@ -143,6 +146,11 @@ class Guided:
         return PredictionPair(guided, whole[0]) if self.with_unguided else guided
 
     def _predict(self, x: Floats, t: float, conditions: Mapping[str, Value]) -> Floats:
+        if self.windows is None:
+            return self._ask(x, t, conditions)
+        return self.windows.predict(lambda x, conditions: self._ask(x, t, conditions), x, conditions)
+
+    def _ask(self, x: Floats, t: float, conditions: Mapping[str, Value]) -> Floats:
         self.context.values = {
             **conditions,
             "x": Value(x, "pictures"),

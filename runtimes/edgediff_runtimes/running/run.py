@@ -5,10 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, final
 
+import numpy as np
+from PIL import Image
+
+from edgediff_runtimes.enlarger import Enlarger
 from edgediff_runtimes.errors import Cancelled, OutOfMemoryError
 from edgediff_runtimes.parts import Value
 from edgediff_runtimes.results import Result, Step
@@ -16,6 +20,37 @@ from edgediff_runtimes.running.awaiting import in_thread
 from edgediff_runtimes.running.reusing import ReuseOfRun
 from edgediff_runtimes.running.stage import StageRun
 from edgediff_runtimes.settings import Settings
+from edgediff_runtimes.settings.enlarging import IMAGE
+from edgediff_runtimes.tensors import Floats
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One drawing of a run, from noise or from a picture to pictures.
+
+    Attributes:
+        stages: What is run, one after the other.
+        pictures: What they start from, by option.
+        again: The picture of the first drawing that this one draws anew, from 0; None: it starts from none.
+        enlarger: What enlarges the picture that is drawn anew, before; None: nothing does.
+    """
+
+    stages: Sequence[StageRun]
+    pictures: dict[str, Image.Image]
+    again: int | None = None
+    enlarger: Enlarger | None = None
+
+    def prepare(self, first: Sequence[Image.Image]) -> None:
+        """What it starts from, where that is there only now.
+
+        Args:
+            first: The pictures of the first drawing, if that is another.
+        """
+        if self.again is not None:
+            self.pictures[IMAGE] = first[self.again]
+        if self.enlarger is not None:
+            self.pictures[IMAGE] = self.enlarger(self.pictures[IMAGE], cancel=self.stages[0].cancel)
 
 
 @final
@@ -34,10 +69,17 @@ class Run:
     """
 
     def __init__(
-        self, stages: Sequence[StageRun], *, provenance: dict[str, Any], reuse: ReuseOfRun | None = None
+        self,
+        drawings: Sequence[Drawing],
+        *,
+        settings: Settings,
+        provenance: dict[str, Any],
+        reuse: ReuseOfRun | None = None,
     ) -> None:
-        self.total_steps = sum(stage.sampler.steps for stage in stages)
-        self._stages = stages
+        self._stages = [stage for drawing in drawings for stage in drawing.stages]
+        self.total_steps = sum(stage.sampler.steps for stage in self._stages)
+        self._drawings = drawings
+        self._settings = settings
         self._provenance = provenance
         self._reuse = reuse
         self._result: Result | None = None
@@ -48,7 +90,7 @@ class Run:
     @property
     def settings(self) -> Settings:
         """Every setting of the run, defaults filled in; known before it has begun."""
-        return self._stages[0].settings
+        return self._settings
 
     @property
     def result(self) -> Result:
@@ -115,30 +157,34 @@ class Run:
         await in_thread(self.close, end=self.cancel)
 
     def _work(self) -> Generator[Step, None, None]:
-        drawing = self._stages[-1]
+        last = self._stages[-1]
         began = time.perf_counter()
-        before: dict[str, Value] = {}
+        drawn: list[tuple[list[Image.Image], Floats]] = []
         done = 0
         try:
-            for stage in self._stages:
-                for step in stage.steps(before):
-                    latents = step.latents if stage.stage.schedule.ends == "sample" else step.denoised
-                    yield replace(step, index=done + step.index, total=self.total_steps)
-                before[f"stage:{stage.stage.name}"] = Value(latents, "pictures")
-                done += stage.sampler.steps
-            images = drawing.result(latents)
+            for drawing in self._drawings:
+                drawing.prepare(drawn[0][0] if drawn else ())
+                before: dict[str, Value] = {}
+                for stage in drawing.stages:
+                    for step in stage.steps(before):
+                        latents = step.latents if stage.stage.schedule.ends == "sample" else step.denoised
+                        yield replace(step, index=done + step.index, total=self.total_steps)
+                    before[f"stage:{stage.stage.name}"] = Value(latents, "pictures")
+                    done += stage.sampler.steps
+                drawn.append((drawing.stages[-1].result(latents), latents))
         except MemoryError as error:
-            raise _out_of_memory(error, self.settings) from error
-        drawing.cancel.check()
-        drawing.timings.total_s = time.perf_counter() - began
+            raise _out_of_memory(error, self._drawings[-1].stages[-1].settings) from error
+        last.cancel.check()
+        last.timings.total_s = time.perf_counter() - began
+        results = drawn[1:] or drawn  # of the first drawing, where there are others, those are made
         self._result = Result(
-            images,
-            latents,
+            [image for images, _ in results for image in images],
+            np.concatenate([latents for _, latents in results]),
             self.settings,
-            drawing.timings,
+            last.timings,
             self._provenance,
-            drawing.computed,
-            drawing.components.residency,
+            last.computed,
+            last.components.residency,
             None if self._reuse is None else self._reuse.report(),
         )
 

@@ -95,7 +95,8 @@ def _mu(stage: Stage, settings: Settings, config: Mapping[str, Any]) -> float:
     Transformers for High-Resolution Image Synthesis", section 5.3.2, as diffusers' ``calculate_shift`` has it.
     ``flux2``: a fit to tokens and steps, as its ``compute_empirical_mu``.
     """
-    tokens = token_count(stage.space, stage.schedule, width=settings.width, height=settings.height)
+    width, height = settings.seen(stage.space)
+    tokens = token_count(stage.space, stage.schedule, width=width, height=height)
     if stage.schedule.shift == "flux2":
         return _fitted(tokens, settings.steps or _MANY_STEPS)
     base, most, low, high = (_end(config, name, default) for name, default in _SHIFT.items())

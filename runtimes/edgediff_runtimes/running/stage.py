@@ -28,6 +28,7 @@ from edgediff_runtimes.recipe.recipe import Stage
 from edgediff_runtimes.results import Step, Timings
 from edgediff_runtimes.running.blending import blended, with_both
 from edgediff_runtimes.running.guidance import PLAIN, Guided, guidance_calls
+from edgediff_runtimes.running.windows import Windows
 from edgediff_runtimes.sampling import Between, Sampler
 from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Floats
@@ -109,6 +110,7 @@ class StageRun:
                 split=self.split_guidance,
                 with_unguided=self.sampler.needs_unguided,
                 calls=guidance_calls(self.settings, self.sampler),
+                windows=self._windows(),
             )
             yield from self._sample(network, context, begin)
 
@@ -120,6 +122,16 @@ class StageRun:
         with self._timed("decode_s"):
             self._run(self.stage.tiny if self.settings.decoder == "tiny" else self.stage.result, context, loaded)
         return context.images
+
+    def _windows(self) -> Windows | None:
+        """Where the network looks at an enlarged picture that is drawn in tiles; None: at all of it."""
+        settings, space = self.settings, self.stage.space
+        seen = settings.seen(space)
+        if seen == (settings.width, settings.height):
+            return None
+        step = (space.multiple or space.factor) // space.factor
+        _, rows, columns = space.shape(width=settings.width, height=settings.height)
+        return Windows.over((rows, columns), (seen[1] // space.factor, seen[0] // space.factor), step=step)
 
     def _beginning(self, name: str, context: Context) -> Floats:
         """What the sampler begins with, in the shape that the stage says."""

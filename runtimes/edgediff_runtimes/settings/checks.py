@@ -191,10 +191,26 @@ def size(space: Space, defaults: Defaults, options: Options, image_size: tuple[i
 
 
 def tile(
-    value: int | str | None, space: Space, *, width: int, height: int, spare: Callable[[], int | None]
+    value: int | str | None,
+    space: Space,
+    *,
+    width: int,
+    height: int,
+    least: int = LEAST,
+    spare: Callable[[], int | None],
 ) -> int | None:
-    """Pixels along one side of a tile, in whole entries of a sample; None where the picture is no larger."""
-    least = LEAST * space.factor
+    """Pixels along one side of a tile, as pictures have them; None where the picture is no larger.
+
+    Args:
+        value: What the caller asked for.
+        space: Of the stage.
+        width: Pixels of the picture.
+        height: Likewise.
+        least: Entries of a sample along the smallest tile.
+        spare: Tells how many bytes there are for what is computed in tiles; None: enough.
+    """
+    multiple = space.multiple or space.factor
+    least = -(-least * space.factor // multiple) * multiple
     side = None if value in (None, "auto") else as_whole(value)
     if value not in (None, "auto") and (side is None or side < least):
         raise SettingError("tile", got=value, expected=f"a whole number of pixels from {least}, or `auto`")
@@ -202,7 +218,7 @@ def tile(
         side = tile_that_fits(spare(), width=width, height=height)
     if side is None or side >= max(width, height):
         return None
-    return max(side // space.factor * space.factor, least)
+    return max(side // multiple * multiple, least)
 
 
 def static_size(space: Space, defaults: Defaults, static: tuple[int, int]) -> None:
@@ -219,6 +235,9 @@ def static_size(space: Space, defaults: Defaults, static: tuple[int, int]) -> No
 def at_static_size(options: Options, static: tuple[int, int]) -> Options:
     """The options with the size that graphs are compiled for; another one is refused."""
     width, height = static
+    if options.get("enlarge") is not None:
+        expected = f"nothing, because the bundle was loaded for {width}x{height} alone"
+        raise SettingError("enlarge", got=options.get("enlarge"), expected=expected, hint="`static` fixes the size")
     for name, given, side in (("width", options.get("width"), width), ("height", options.get("height"), height)):
         if given is not None and as_whole(given) != side:
             expected = f"{side}, because the bundle was loaded for {width}x{height} alone"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypedDict, final
 
 from edgediff_runtimes.images import ImageSource
 from edgediff_runtimes.noise import image_seeds
+from edgediff_runtimes.recipe import Space
 
 DecoderName: TypeAlias = Literal["full", "tiny"]
 EncodeMode: TypeAlias = Literal["sample", "mode"]
@@ -38,8 +39,8 @@ class Settings:
         height: Pixels.
         strength: How much of the schedule image-to-image runs, above 0 to 1; None without an image.
         encode: How image-to-image takes latents from the encoder's Gaussian; None without an image.
-        tile: Pixels along one side of the tiles that an autoencoder computes larger pictures in; None: it computes them
-            whole.
+        tile: Pixels along one side of the tiles that an autoencoder computes larger pictures in, and a network an
+            enlarged one; None: they compute it whole.
         decoder: What makes pictures of the final sample, where the bundle has two for it; None: it has one.
         task: The recipe's task.
         pictures: The options that hold the caller's pictures.
@@ -51,6 +52,7 @@ class Settings:
         variation_strength: Likewise, see ``Options``.
         to_prompts: What each prompt is blended with; none where none is.
         blend: How far, from 0 to 1; None where none is.
+        enlarge: The picture, of ``width`` and ``height``, is drawn anew at so many times its size; None: it is not.
         choices: What the recipe's parts read beside these, by option; a tuple has one entry per prompt.
     """
 
@@ -80,7 +82,18 @@ class Settings:
     variation_strength: float | None = None
     to_prompts: tuple[str, ...] = ()
     blend: float | None = None
+    enlarge: float | None = None
     choices: dict[str, Any] = field(default_factory=dict)
+
+    def seen(self, space: Space) -> tuple[int, int]:
+        """Width and height of what a network sees at once: the picture, or a tile of one that is enlarged.
+
+        Args:
+            space: Of its stage.
+        """
+        if self.tile is None or (self.enlarge is None and space.upscale == 1):
+            return self.width, self.height
+        return min(self.width, self.tile), min(self.height, self.tile)
 
     @property
     def subjects(self) -> int:
@@ -113,19 +126,29 @@ class Settings:
         Its noise is then the same bit for bit. Engines multiply one row by another kernel than several, so that the
         picture is the same to the last bits of float32 where the network sees one row alone (``docs/samplers.md``).
         """
+        values = asdict(self.alone(index))
+        listed = {name: list(values[name]) for name in ("prompts", "negative_prompts", "to_prompts", "pictures")}
+        choices = {
+            name: list(value) if isinstance(value, tuple) else value for name, value in values["choices"].items()
+        }
+        return {**values, **listed, "choices": choices}
+
+    def alone(self, index: int) -> Settings:
+        """The settings of picture ``index`` of this run alone."""
         prompt = index // self.images_per_prompt
-        values = asdict(self)
-        values.update(
-            pictures=list(self.pictures),
-            prompts=list(self.prompts[prompt : prompt + 1]),
-            negative_prompts=list(self.negative_prompts[prompt : prompt + 1]),
-            choices={name: _alone(value, prompt) for name, value in self.choices.items()},
+        return replace(
+            self,
+            prompts=self.prompts[prompt : prompt + 1],
+            negative_prompts=self.negative_prompts[prompt : prompt + 1],
+            choices={
+                name: value[prompt : prompt + 1] if isinstance(value, tuple) else value
+                for name, value in self.choices.items()
+            },
             images_per_prompt=1,
             seed=self.seeds[index],
             variation_seed=None if self.variation_seed is None else self.variation_seeds[index],
-            to_prompts=list(self.to_prompts[prompt : prompt + 1]),
+            to_prompts=self.to_prompts[prompt : prompt + 1],
         )
-        return values
 
 
 class Options(TypedDict, total=False):
@@ -134,13 +157,15 @@ class Options(TypedDict, total=False):
     Attributes:
         negative_prompt: What to steer away from, one for all or one per prompt; needs guidance above 1.
         image: A picture to start from: a PIL image or a path.
-        strength: How far to go from ``image``: above 0 to 1; default: the family's, such as 0.8.
+        strength: How far to go from ``image``: above 0 to 1; default: the family's, such as 0.8; to enlarge, 0.3.
         encode: ``sample`` (default, as diffusers) or ``mode`` of the encoder's Gaussian for ``image``.
         denoise: A picture with noise in it, a PIL image or a path, to take the noise out of, with a model that works on
             pixels. It is cut at its edges to what the model can draw, never resized.
         noise_level: With ``denoise``: the standard deviation of that noise, where black is 0 and white is 1; default:
             what is estimated, see ``noise.estimate``. With ``image``: the level that it is noised to, in place of
-            ``strength``, in the sampler's terms (``Step.sigma``). The run begins at the schedule's nearest one.
+            ``strength``, in the sampler's terms (``Step.sigma``). The run begins at the schedule's nearest one. Of a
+            model for super-resolution: how much noise it is shown ``image`` with, a whole number; the more, the more it
+            draws of its own; default: the family's, such as 20.
         steps: Sampling steps; default: the bundle's, or as many as custom ``timesteps`` or ``sigmas`` make.
         guidance: Guidance scale; 1 or less makes one call a step; default: the bundle's.
         guidance_rescale: 0 (default) to 1, see ``guidance.combine``.
@@ -165,8 +190,11 @@ class Options(TypedDict, total=False):
         width: Pixels, a multiple of the bundle's latent factor; default: the bundle's, or the image's.
         height: Pixels, as ``width``.
         images: Pictures per prompt, default 1.
+        enlarge: Draw the picture anew at so many times its size, above 1 to 8: ``image``, or where there is none a
+            picture that is drawn first, of ``width`` and ``height``. ``strength`` is how far to go from it then.
         tile: Pixels along one side of the tiles that larger pictures are decoded and encoded in, which takes the memory
-            of one tile; ``auto``: in tiles where memory is short. Pictures differ a little; default: whole.
+            of one tile; an enlarged picture is also drawn in them. ``auto``: in tiles where memory is short. Pictures
+            differ a little; default: whole.
         decoder: ``full`` (default), or ``tiny``: a small autoencoder of the bundle's, faster and less exact.
         class_label: A number, or a name where the model has names; several are drawn as one batch.
         image_guidance: Scale of what ``image`` adds, of a model that edits it by instruction (InstructPix2Pix), at
@@ -208,6 +236,7 @@ class Options(TypedDict, total=False):
     width: int | None
     height: int | None
     images: int | None
+    enlarge: float | None
     tile: int | Literal["auto"] | None
     decoder: DecoderName | None
     class_label: int | str | Sequence[int | str] | None
@@ -226,8 +255,3 @@ class Options(TypedDict, total=False):
 
 def _seeds(first: int, count: int) -> tuple[int, ...]:
     return tuple(seed % 2**64 if seed == RANDOM_SEED else seed for seed in image_seeds(first, count))
-
-
-def _alone(value: Any, index: int) -> Any:  # noqa: ANN401 - whatever the part that reads it takes
-    """The entry of one prompt, where an option has one for each."""
-    return [value[index]] if isinstance(value, tuple) else value

@@ -10,10 +10,11 @@ from edgediff_runtimes.bundle import Defaults
 from edgediff_runtimes.errors import ImageError, SettingError
 from edgediff_runtimes.noise import NOISE_KINDS
 from edgediff_runtimes.other_names import OTHER_NAMES
+from edgediff_runtimes.parts.tiling import LEAST
 from edgediff_runtimes.recipe import GraphUse, Guidance, Recipe, Stage
-from edgediff_runtimes.recipe.declarations import Choice, Picture, Sizes
+from edgediff_runtimes.recipe.declarations import Choice, Noised, Picture, Sizes
 from edgediff_runtimes.recipe.wires import PICTURES
-from edgediff_runtimes.settings import blending, checks, editing, noise_levels
+from edgediff_runtimes.settings import blending, checks, editing, enlarging, noise_levels
 from edgediff_runtimes.settings.options import Options, Settings
 from edgediff_runtimes.untrusted.bounds import IMAGES
 
@@ -27,7 +28,9 @@ _NO_TASK = {
 # Of options that some models take: what those lack that do not.
 _WHY = {
     "class_label": "has no classes",
+    "enlarge": enlarging.NO_PICTURE,
     "image_guidance": "does not weigh a picture beside its text",
+    "noise_level": "starts from no picture with noise, and is shown none",
     "to_prompt": "takes no text",
     "blend": "takes no text",
 }
@@ -108,24 +111,19 @@ def resolve_settings(
     prompts = checks.prompts(prompt, recipe)
     guidance, guided = _guidance(recipe, defaults, options)
     sampler_options = checks.sampler_options(_or(options.get("sampler_options"), {}))
-    width, height = checks.size(stage.space, defaults, options, image_size)
-    strength, encode = noise_levels.start(recipe, task, options, (width, height), image_size)
+    steps = checks.steps(options.get("steps"), defaults.steps, sampler_options)
+    extent, size = _extent(recipe, defaults, options, image_size, steps=steps, spare=spare)
     settings = Settings(
         prompts=prompts,
         negative_prompts=checks.negatives(stage.guidance, options.get("negative_prompt"), prompts, guided=guided),
         images_per_prompt=checks.at_least_one("images", _or(options.get("images"), 1), IMAGES),
         seed=blending.seed("seed", options.get("seed")),
         noise=checks.noise(_or(options.get("noise"), NOISE_KINDS[0])),
-        steps=checks.steps(options.get("steps"), defaults.steps, sampler_options),
+        steps=steps,
         guidance=guidance,
         guidance_rescale=checks.rescale(_or(options.get("guidance_rescale"), 0.0), guided=guided),
         sampler=checks.sampler(options.get("sampler")),
         sampler_options=sampler_options,
-        width=width,
-        height=height,
-        strength=strength,
-        encode=encode,
-        tile=_tile(recipe, task, options, (width, height), spare),
         decoder=checks.decoder(options.get("decoder"), recipe, family=family),
         task=task,
         pictures=pictures,
@@ -134,10 +132,11 @@ def resolve_settings(
         guidance_interval=checks.guidance_interval(options.get("guidance_interval"), guided=guided),
         reuse_guidance=checks.reuse_guidance(_or(options.get("reuse_guidance"), 1), guided=guided),
         **blending.between(options, prompts),
+        **extent,
     )
     told = noise_levels.chosen(recipe, task, options)
     settings = replace(settings, choices={**_choices(recipe, options, settings), **told})
-    checks.memory(settings.batch, width, height)  # of which the choices say how many pictures there are
+    checks.memory(settings.batch, *size)  # of which the choices say how many pictures there are
     return settings
 
 
@@ -159,16 +158,34 @@ def settings_of(stage: Stage, settings: Settings) -> Settings:
     return replace(settings, guided=True, negative_prompts=negatives)
 
 
-def _tile(
+def _extent(
     recipe: Recipe,
-    task: str,
+    defaults: Defaults,
     options: Options,
-    size: tuple[int, int],
+    image_size: tuple[int, int] | None,
+    *,
+    steps: int | None,
     spare: Callable[[Sequence[GraphUse]], int | None],
-) -> int | None:
+) -> tuple[dict[str, Any], tuple[int, int]]:
+    """How large the picture is, what it starts from, and in which tiles; and the size that it has in the end."""
+    stage, (task, pictures) = recipe.first, task_of(recipe, options)
+    width, height = size = checks.size(stage.space, defaults, options, image_size)
+    enlarge = enlarging.factor(options.get("enlarge"), recipe, pictures)
+    if enlarge is None:
+        least, start_size = LEAST, image_size
+    else:
+        task, least, size = enlarging.task(recipe), enlarging.LEAST_TILE, enlarging.size(stage.space, size, enlarge)
+        start_size = size
+    strength, encode = noise_levels.start(recipe, task, options, size, start_size)
+    if enlarge is not None and strength is not None and options.get("strength") is None:
+        strength = enlarging.strength(steps)
     uses = recipe.run_of(task, tiny=options.get("decoder") == "tiny")
-    width, height = size
-    return checks.tile(options.get("tile"), recipe.first.space, width=width, height=height, spare=lambda: spare(uses))
+    given, sides = options.get("tile"), {"width": size[0], "height": size[1]}
+    tile = checks.tile(given, stage.space, **sides, least=least, spare=lambda: spare(uses))
+    if enlarge is not None:
+        enlarging.check_size(stage.space, defaults, size, enlarge, tile=tile)
+    fields = {"strength": strength, "encode": encode, "tile": tile, "enlarge": enlarge}
+    return {"width": width, "height": height, **fields}, size
 
 
 def _or(value: Any, default: Any) -> Any:  # noqa: ANN401 - either's type
@@ -240,6 +257,8 @@ def _choices(recipe: Recipe, options: Options, settings: Settings) -> dict[str, 
             for part in parts:
                 if isinstance(part, Choice) and part.choice not in own:
                     chosen[part.choice] = checks.choice(part, asked.get(part.choice))
+                if isinstance(part, Noised):
+                    chosen[part.choice] = enlarging.noise_level(part, asked.get(part.choice))
                 if isinstance(part, Sizes):
                     chosen.update(_sizes(part, asked, settings, own))
     return chosen

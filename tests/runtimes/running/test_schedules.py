@@ -9,6 +9,7 @@ import pytest
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.recipe.recipe import Schedule, Space
 from edgediff_runtimes.running import schedules
+from edgediff_runtimes.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ from edgediff_runtimes.running import schedules
 )
 def test_the_shift_of_flux2_is_a_fit_to_tokens_and_steps(side, steps, mu):
     stage = SimpleNamespace(space=Space(16, factor=16), schedule=Schedule(shift="flux2", token=16))
-    settings = SimpleNamespace(width=16 * side, height=16, steps=steps)
+    settings = Settings((), (), 1, 0, "torch-cpu", steps, None, 0.0, None, width=16 * side, height=16)
     assert schedules._mu(stage, settings, {}) == pytest.approx(mu, rel=1e-12)
 
 
@@ -40,7 +41,7 @@ def test_the_shift_of_flux2_is_a_fit_to_tokens_and_steps(side, steps, mu):
 )
 def test_odd_ends_of_a_shift_are_refused(config, sentence):
     stage = SimpleNamespace(space=Space(16, factor=8), schedule=Schedule(shift="linear", token=16))
-    settings = SimpleNamespace(width=128, height=128, steps=4)
+    settings = Settings((), (), 1, 0, "torch-cpu", 4, None, 0.0, None, width=128, height=128)
     with pytest.raises(SamplerError) as caught:
         schedules._mu(stage, settings, config)
     assert caught.value.sentence == sentence

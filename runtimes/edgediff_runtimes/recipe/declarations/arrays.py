@@ -18,9 +18,11 @@ class Noise(Part):
 
     Attributes:
         to: The value; the sampler starts from the one that is called ``noise``.
+        like: A value whose shape it has instead, but for the first axis.
     """
 
     to: str = field(default="noise", metadata=WRITE)
+    like: str | None = field(default=None, metadata=READ)
 
 
 @final

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 from edgediff_runtimes.recipe.part import OPTION, READ, WRITE, Part
 
@@ -18,12 +18,43 @@ class Picture(Part):
         to: The value.
         area: It has its own size, or in its own shape at most so many pixels, and is cut on all sides to whole
             multiples of the space's; None: it has the size of the run.
+        factor: Its sides are those of the run over this.
+        filter: What it is resized with.
     """
 
     ALWAYS: ClassVar = ("width", "height")
     choice: str = field(metadata=OPTION)
     to: str = field(metadata=WRITE)
     area: int | None = None
+    factor: int = 1
+    filter: Literal["lanczos", "bicubic"] = "lanczos"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Noised(Part):
+    """A picture with noise that the caller chooses the level of, as networks for super-resolution see it.
+
+    Ho et al. 2022, "Cascaded Diffusion Models for High Fidelity Image Generation", section 4.2 (conditioning
+    augmentation): with s the share of the signal at the level, ``sqrt(s) * value + sqrt(1 - s) * noise``, float32.
+
+    Attributes:
+        name: The picture.
+        noise: The noise.
+        to: The noised picture.
+        level: Where the level itself goes: ``(rows,)``, int64.
+        choice: The option that says the level, a whole number.
+        default: The level where the caller says none.
+        signal: The share of the signal at each level, from 0 on: cumulative products of alphas.
+    """
+
+    name: str = field(metadata=READ)
+    noise: str = field(metadata=READ)
+    to: str = field(metadata=WRITE)
+    level: str = field(metadata=WRITE)
+    choice: str = field(metadata=OPTION)
+    default: int
+    signal: tuple[float, ...]
 
 
 @final
