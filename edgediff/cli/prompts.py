@@ -70,8 +70,9 @@ def repeated(
 ) -> tuple[list[str | None], Options, str | None]:
     """Prompt, options and bundle of a picture of ours; only the pictures that it was drawn from are given beside it."""
     from edgediff_runtimes.picture_files import read_metadata
-    from edgediff_runtimes.recipe.wires import PICTURES
+    from edgediff_runtimes.recipe.wires import PICTURES, SEVERAL
     from edgediff_runtimes.settings.resolve import options_of, pictures_of
+    from edgediff_runtimes.settings.several import told_apart
 
     if prompt is not None or prompts is not None or options.keys() - {*PICTURES}:
         raise click.UsageError(
@@ -83,11 +84,12 @@ def repeated(
             f"{repeat} is a sheet of `edgediff grid`: expected one picture; `inspect` tells its cells"
         )
     text, recorded = options_of(metadata.get("settings"))
-    needed = pictures_of(metadata["settings"])
+    needed, given = pictures_of(metadata["settings"]), told_apart(options)
     for name in PICTURES:
-        if (name in options) != (name in needed):
+        if (name in given) != (name in needed):
             lacks = "needs" if name in needed else "was drawn without"
-            raise click.UsageError(f"{repeat} {lacks} --{name.replace('_', '-')}")
+            several = f"{lacks} so many --image" if name in SEVERAL[1:] else f"{lacks} --{name.replace('_', '-')}"
+            raise click.UsageError(f"{repeat} {several}")
     return [text], {**recorded, **options}, metadata.get("fingerprint")
 
 

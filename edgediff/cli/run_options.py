@@ -50,7 +50,12 @@ DRAWING = Section(
 START = Section(
     "A picture to start from",
     (
-        click.Option(["--image"], type=_FILE, help="Start from this picture; of a model that edits, the one to edit."),
+        click.Option(
+            ["--image"],
+            type=_FILE,
+            multiple=True,
+            help="Start from this picture; of a model that edits, the one to edit. Repeatable for FLUX.2.",
+        ),
         click.Option(
             ["--strength"], type=float, help="How far to go from --image, above 0 to 1.  [default: the model's]"
         ),
@@ -263,6 +268,8 @@ def asked(drawing: dict[str, Any]) -> Options:
         given["width"], given["height"] = given.pop("size")
     for pair, names in _PAIRS.items():
         given.update(zip(names, given.pop(pair, ()), strict=False))
+    if len(given.get("image", ())) == 1:
+        (given["image"],) = given["image"]
     if "sampler_options" in given:
         given["sampler_options"] = dict(map(_field, given["sampler_options"]))
     return cast("Options", given)

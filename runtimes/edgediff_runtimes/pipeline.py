@@ -30,6 +30,7 @@ from edgediff_runtimes.sampling import Between, Sampler
 from edgediff_runtimes.settings import Options, Settings, checks, noise_levels
 from edgediff_runtimes.settings.enlarging import drawings
 from edgediff_runtimes.settings.resolve import resolve_settings, settings_of, task_of
+from edgediff_runtimes.settings.several import told_apart
 from edgediff_runtimes.text import open_tokenizer
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class Pipeline:
 
     def _run(self, prompt: str | Sequence[str] | None, options: Options, between: Between | None) -> Run:
         self._components.check_open()
-        options = self._at_size(options)
+        options = told_apart(self._at_size(options))
         manifest = self.bundle.manifest
         task, names = task_of(manifest.recipe, options)
         given = {name: read_image(cast("ImageSource", options.get(name))) for name in names}

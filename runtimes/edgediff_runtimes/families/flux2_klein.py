@@ -27,6 +27,7 @@ from edgediff_runtimes.recipe.declarations import (
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Guidance, Recipe, Schedule, Space, Stage
+from edgediff_runtimes.recipe.wires import SEVERAL
 
 _TOKENS = 512
 # Qwen3's, with its thinking left empty.
@@ -60,7 +61,10 @@ def recipe(configs: Configs) -> Recipe:
             TextIds("text_places", "text", axes, count=axes - 1),
             GridIds("own_places", axes, factor),
         ),
-        tasks={TASKS[0]: without_tokens(1), TASK: _edit(axes)},
+        tasks={
+            TASKS[0]: without_tokens(1),
+            **{f"{TASK}-{count}" if count > 1 else TASK: _edit(axes, count) for count in range(1, len(SEVERAL) + 1)},
+        },
         network=(
             Patches("x", "tokens", 1),
             Affine("t_rows", "time", over=_TRAIN_TIMESTEPS),
@@ -77,17 +81,20 @@ def recipe(configs: Configs) -> Recipe:
     return Recipe((stage,))
 
 
-def _edit(axes: int) -> tuple[Part, ...]:
-    """Beside a picture, whose tokens are told apart by their first place; its latents are those that are drawn."""
-    return (
-        Noise(),
-        Picture("image", "pixels", area=_PIXELS**2),
-        Graph("vae_encoder", {"sample": "pixels"}, {"latent_sample": "latents"}),
-        GridIds("reference_places", axes, 1, first=_STRIDE, like="latents"),
-        Repeat("latents", "each"),
-        Patches("each", "reference", 1),
-        Join(("own_places", "reference_places"), "places", -2),
-    )
+def _edit(axes: int, count: int) -> tuple[Part, ...]:
+    """Beside so many pictures, whose tokens are told apart by their first place; their latents are as what is drawn."""
+    parts: list[Part] = [Noise()]
+    for index, image in enumerate(SEVERAL[:count], 1):
+        parts += [
+            Picture(image, f"pixels_{index}", area=_PIXELS**2),
+            Graph("vae_encoder", {"sample": f"pixels_{index}"}, {"latent_sample": f"latents_{index}"}),
+            GridIds(f"places_{index}", axes, 1, first=_STRIDE * index, like=f"latents_{index}"),
+            Repeat(f"latents_{index}", f"each_{index}"),
+            Patches(f"each_{index}", f"tokens_{index}", 1),
+        ]
+    numbers = range(1, count + 1)
+    tokens, places = (tuple(f"{name}_{number}" for number in numbers) for name in ("tokens", "places"))
+    return (*parts, Join(tokens, "reference", 1), Join(("own_places", *places), "places", -2))
 
 
 def defaults(configs: Configs) -> Defaults:

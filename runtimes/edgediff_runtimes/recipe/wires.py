@@ -32,7 +32,8 @@ NUMBERS = (
     "noise_level",
 )
 LABELS = ("class_label",)
-PICTURES = ("image", "denoise")
+SEVERAL = ("image", "image_2", "image_3", "image_4")  # what tasks call the pictures of the option `image`
+PICTURES = (*SEVERAL, "denoise")
 _LARGEST = 3.4e38  # of float32
 
 # Names of what a component's graph takes and of what it gives; empty where the bundle does not say.

@@ -156,7 +156,7 @@ class Options(TypedDict, total=False):
 
     Attributes:
         negative_prompt: What to steer away from, one for all or one per prompt; needs guidance above 1.
-        image: A picture to start from: a PIL image or a path.
+        image: A picture to start from: a PIL image or a path. Several, of a model that draws beside several (FLUX.2).
         strength: How far to go from ``image``: above 0 to 1; default: the family's, such as 0.8; to enlarge, 0.3.
         encode: ``sample`` (default, as diffusers) or ``mode`` of the encoder's Gaussian for ``image``.
         denoise: A picture with noise in it, a PIL image or a path, to take the noise out of, with a model that works on
@@ -214,7 +214,7 @@ class Options(TypedDict, total=False):
     """
 
     negative_prompt: str | Sequence[str] | None
-    image: ImageSource | None
+    image: ImageSource | Sequence[ImageSource] | None
     strength: float | None
     encode: EncodeMode | None
     denoise: ImageSource | None

@@ -13,7 +13,7 @@ from edgediff_runtimes.other_names import OTHER_NAMES
 from edgediff_runtimes.parts.tiling import LEAST
 from edgediff_runtimes.recipe import GraphUse, Guidance, Recipe, Stage
 from edgediff_runtimes.recipe.declarations import Choice, Noised, Picture, Sizes
-from edgediff_runtimes.recipe.wires import PICTURES
+from edgediff_runtimes.recipe.wires import PICTURES, SEVERAL
 from edgediff_runtimes.settings import blending, checks, editing, enlarging, noise_levels
 from edgediff_runtimes.settings.options import Options, Settings
 from edgediff_runtimes.untrusted.bounds import IMAGES
@@ -75,6 +75,10 @@ def task_of(recipe: Recipe, options: Options) -> tuple[str, tuple[str, ...]]:
     for task, names in wanted.items():
         if {*names} == given:
             return task, names
+    if SEVERAL[1] in given:
+        got = f"{len(given & {*SEVERAL})} pictures"
+        most = max(len({*names} & {*SEVERAL}) for names in wanted.values())
+        raise SettingError(SEVERAL[0], got=got, expected=f"at most {most}, because the bundle draws from no more")
     for name in sorted(given):
         why, hint = _NO_TASK.get(name, ("draws from none", None))
         raise SettingError(name, got=options.get(name), expected=f"nothing, because the bundle {why}", hint=hint)
@@ -194,7 +198,7 @@ def _or(value: Any, default: Any) -> Any:  # noqa: ANN401 - either's type
 
 def _check_known(recipe: Recipe, options: Options) -> None:
     known = Options.__annotations__.keys()
-    if unknown := sorted(options.keys() - known):
+    if unknown := sorted(options.keys() - known - {*SEVERAL}):
         ours = OTHER_NAMES.get(unknown[0].lower())
         hint = None if ours is None else f"it is called `{ours}` here"
         raise SettingError("options", got=unknown[0], expected=f"one of {', '.join(known)}", hint=hint)

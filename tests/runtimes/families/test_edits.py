@@ -11,7 +11,8 @@ from edgediff_runtimes.families import Configs, family_of
 from edgediff_runtimes.images import within_area
 from edgediff_runtimes.recipe import Space
 from edgediff_runtimes.recipe.declarations import Affine
-from edgediff_runtimes.settings.resolve import options_of, pictures_of, resolve_settings
+from edgediff_runtimes.settings.resolve import options_of, pictures_of, resolve_settings, task_of
+from edgediff_runtimes.settings.several import told_apart
 
 IMAGE = "photo.png"
 
@@ -135,3 +136,36 @@ def test_a_picture_is_cut_around_its_middle():
     image = within_area(Image.fromarray(pixels), area=900, multiple=8)
     np.testing.assert_array_equal(np.asarray(image), pixels[2:18, 3:27])
     assert within_area(Image.new("RGB", (400, 100)), area=10_000, multiple=16).size == (192, 48)
+
+
+def _klein():
+    by_name = {
+        "text_encoder": {"num_hidden_layers": 4},
+        "transformer": {"axes_dims_rope": [4, 4, 4, 4]},
+        "vae": {"latent_channels": 4, "block_out_channels": [1, 1]},
+    }
+    return family_of("Flux2KleinPipeline").recipe(Configs({"_class_name": "Flux2KleinPipeline"}, by_name))
+
+
+@pytest.mark.parametrize(
+    ("image", "task", "names"),
+    [
+        (None, "text-to-image", ()),
+        ("a.png", "edit", ("image",)),
+        (["a.png"], "edit", ("image",)),
+        (("a.png", "b.png", "c.png"), "edit-3", ("image", "image_2", "image_3")),
+    ],
+)
+def test_several_pictures_ask_for_a_task_of_their_own(image, task, names):
+    assert task_of(_klein(), told_apart({"image": image})) == (task, names)
+
+
+@pytest.mark.parametrize("image", [[], ["a.png"] * 5])
+def test_no_more_pictures_than_have_names(image):
+    with pytest.raises(SettingError, match=f"{len(image)} pictures.*: expected one picture, or up to 4"):
+        told_apart({"image": image})
+
+
+def test_a_model_that_draws_from_one_refuses_two(resolve):
+    with pytest.raises(SettingError, match=r"2 pictures.*: expected at most 1, because the bundle draws from no more"):
+        resolve(**told_apart({"image": ["a.png", "b.png"]}))

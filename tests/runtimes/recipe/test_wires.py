@@ -152,4 +152,4 @@ def test_a_second_stage_that_does_not_suit_the_first_is_named(bundle_dir, change
 
 
 def test_options_of_recipes_are_options_of_calls():
-    assert {*wires.NUMBERS, *wires.LABELS, *wires.PICTURES} <= Options.__annotations__.keys()
+    assert {*wires.NUMBERS, *wires.LABELS, *wires.PICTURES} <= Options.__annotations__.keys() | {*wires.SEVERAL}
