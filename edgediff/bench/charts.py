@@ -8,6 +8,7 @@ from typing import Any
 
 from edgediff.bench.reporting import Report
 from edgediff.bench.summaries import summarise
+from edgediff.bench.sustaining import paces
 from edgediff.svg import Series, bars, lines, memory
 
 # What of a manifest's quality is drawn, by its place there.
@@ -25,6 +26,7 @@ def charts(report: Report) -> list[str]:
     if not measured:
         return []
     figures = [_breakdown(measured), _over_steps(measured), *_over_size(report), *_against_quality(measured)]
+    figures += _sustained(measured)
     return figures + [figure for case in report["cases"] for figure in _memory(case)]
 
 
@@ -106,6 +108,13 @@ def numbers(value: object, path: str = "") -> dict[str, float]:
         }
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return {path: float(value)} if is_number and path else {}  # type: ignore[arg-type]
+
+
+def _sustained(measured: list[tuple[dict[str, Any], dict[str, Any]]]) -> Iterator[str]:
+    """One chart, where pictures were drawn on for a time."""
+    series = [Series(label(case, work), paces(work["sustained"])) for case, work in measured if work.get("sustained")]
+    if series:
+        yield lines("Pace, picture after picture", series, x_label="seconds", y_label="steps per minute")
 
 
 def _memory(case: dict[str, Any]) -> Iterator[str]:

@@ -207,12 +207,21 @@ def short(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
         return short_runs(job)
 
 
+def sustained(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
+    """Pictures for minutes, see ``sustaining``."""
+    with phases.phase("import"):
+        from edgediff.bench.sustaining import sustain  # noqa: PLC0415 - the import is a phase
+    with phases.phase("pictures"):
+        return sustain(job)
+
+
 JOBS: dict[str, Callable[[dict[str, Any], Phases], dict[str, Any]]] = {
     "picture": picture,
     "component": component,
     "flops": flops,
     "peak": peak,
     "short": short,
+    "sustained": sustained,
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from edgediff.bench.charts import label
 from edgediff.bench.reporting import Report
+from edgediff.bench.sustaining import rows_by_minute
 from edgediff.bench.trust import is_beyond_peak
 
 Row: TypeAlias = tuple[str, ...]
@@ -45,6 +46,7 @@ COMPONENT_COLUMNS = (
     "export error",
 )
 OPERATOR_COLUMNS = ("graph", "exported", "computed", "fused", "of these")
+SUSTAINED_COLUMNS = ("from", "to", "pictures", "steps per minute", "of the first", "energy per picture")
 RATIO_COLUMNS = ("figure", "case", "to", "ratio", "min", "max", "n")
 
 
@@ -93,6 +95,12 @@ def operator_rows(work: dict[str, Any]) -> list[Row]:
             totals = (str(sum(counts[which].values())) for which in ("exported", "computed", "fused"))
             rows.append((role, *totals, told or "none"))
     return rows
+
+
+def sustained_rows(work: dict[str, Any]) -> list[Row]:
+    """A row a minute of the pictures that were drawn on; none where none were, and in a report before 1.3."""
+    pictures = work.get("sustained")
+    return rows_by_minute(pictures) if pictures else []
 
 
 def ratio_rows(report: Report, index: int) -> list[Row]:

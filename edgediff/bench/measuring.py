@@ -20,6 +20,7 @@ from edgediff.bench.request import SEED, Case, Request, resolve
 from edgediff.bench.watch import SAMPLE_S, Watched, watch
 from edgediff_runtimes.compiled_cache import FOLDER_VARIABLE, CompiledCache
 from edgediff_runtimes.errors import EngineError
+from edgediff_runtimes.plain import readable_seconds
 
 _MOST_SAMPLES = 400
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -83,6 +84,10 @@ class _Session:
         for case, work in turns:
             self._count(case, work)
         self._peaks()
+        if self.request.sustain_s is not None:
+            for case, work in turns:
+                self._sustain(case, work, self.request.sustain_s)
+                self._told(began)
         self.report["partial"] = False
         self._told(began)
 
@@ -118,6 +123,14 @@ class _Session:
         answer, _ = self._measure(case, {"kind": "flops", "feeds": entry["feeds"]}, "counting operations")
         entry.update(answer["result"])
 
+    def _sustain(self, case: int, work: int, seconds: float) -> None:
+        place = self.cases[case]
+        job = {"kind": "sustained", "prompt": place.prompt, "options": dict(place.works[work]), "seconds": seconds}
+        answer, _ = self._measure(
+            case, job, f"{self.report['cases'][case]['name']}: {readable_seconds(seconds)} on end"
+        )
+        self.report["cases"][case]["works"][work]["sustained"] = answer["result"]["pictures"]
+
     def _peaks(self) -> None:
         counts = [
             count
@@ -133,7 +146,8 @@ class _Session:
     def _measure(self, case: int, job: dict[str, Any], what: str) -> tuple[dict[str, Any], Watched]:
         per_turn = 1 + len(self.report["cases"][0]["works"][0]["feeds"] or self.cases[0].bundle.manifest.recipe.drawing)
         turns = len(self.cases) * len(self.cases[0].works)
-        self.on_progress(Progress(self.done, turns * (per_turn * self.request.repeat + 1) + 1, what))
+        on_end = 0 if self.request.sustain_s is None else turns
+        self.on_progress(Progress(self.done, turns * (per_turn * self.request.repeat + 1) + 1 + on_end, what))
         place = self.cases[case]
         common = {"bundle": str(place.bundle.path), "placement": place.placement(threads=self.request.threads)}
         _forget_files(place)
@@ -235,4 +249,4 @@ def _empty_report(request: Request, cases: tuple[Case, ...]) -> Report:
 
 def _empty_work() -> dict[str, Any]:
     facts: dict[str, Any] = {"work": None, "feeds": None, "rounds": [], "memory": None, "flops": {}, "operators": {}}
-    return {**facts, "summary": {}, "components": {}}
+    return {**facts, "summary": {}, "components": {}, "sustained": []}

@@ -12,11 +12,13 @@ from edgediff.bench.figures import (
     METRIC_COLUMNS,
     OPERATOR_COLUMNS,
     RATIO_COLUMNS,
+    SUSTAINED_COLUMNS,
     component_rows,
     condition_lines,
     metric_rows,
     operator_rows,
     ratio_rows,
+    sustained_rows,
 )
 from edgediff.bench.reporting import Report
 from edgediff.bench.trust import doubts
@@ -84,6 +86,8 @@ def page(report: Report) -> str:
             body.append(_table(COMPONENT_COLUMNS, component_rows(case, work)))
             if rows := operator_rows(work):
                 body.append(_table(OPERATOR_COLUMNS, rows))
+            if rows := sustained_rows(work):
+                body.append(_table(SUSTAINED_COLUMNS, rows))
         if rows := ratio_rows(report, index):
             body += ["<h2>Ratios</h2>", _table(RATIO_COLUMNS, rows)]
     body += ["<h2>Conditions</h2>", _table((), condition_lines(report), kind="text")]

@@ -12,7 +12,7 @@ from edgediff.targets import write_whole
 
 Report: TypeAlias = dict[str, Any]
 FORMAT = "edgediff-bench"
-FORMAT_VERSION = "1.2"
+FORMAT_VERSION = "1.3"
 # Figures of one round whose ratios between cases are given.
 COMPARED = ("cold_start_s", "text_s", "step_s", "decode_s", "total_s", "cpu_s", "peak_rss_bytes")
 

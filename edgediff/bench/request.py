@@ -40,6 +40,7 @@ class Request:
         threads: Threads that compute one graph.
         repeat: Rounds; every round measures everything once, in fresh processes.
         warmup: Pictures that each process draws before the one that is measured.
+        sustain_s: Seconds to draw on at the end, picture after picture, with each case and work; None: not at all.
     """
 
     bundles: tuple[str, ...]
@@ -53,6 +54,7 @@ class Request:
     threads: int | None = None
     repeat: int = 3
     warmup: int = 1
+    sustain_s: float | None = None
 
 
 @final

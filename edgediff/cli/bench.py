@@ -152,6 +152,8 @@ def _print(report: Report) -> None:
                 print_table("Its graphs", figures.COMPONENT_COLUMNS, figures.component_rows(case, work), apart=True)
                 if rows := figures.operator_rows(work):
                     print_table("Their operators", figures.OPERATOR_COLUMNS, rows, apart=True)
+                if rows := figures.sustained_rows(work):
+                    print_table("Picture after picture", figures.SUSTAINED_COLUMNS, rows, apart=True)
         if rows := figures.ratio_rows(report, index):
             print_table("Ratios, round by round", figures.RATIO_COLUMNS, rows, apart=True)
     print_table("Conditions", ("condition", ""), figures.condition_lines(report), apart=True)

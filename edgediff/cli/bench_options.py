@@ -9,7 +9,7 @@ import click
 from edgediff.cli import completion
 from edgediff.cli.by_component import each_by_component
 from edgediff.cli.command import Section
-from edgediff.cli.sizes import byte_count, sizes
+from edgediff.cli.sizes import byte_count, duration, sizes
 
 # What `edgediff plan` has as well.
 GUIDANCE = click.Option(["--guidance"], type=float, help="Guidance scale; 1 turns it off.  [default: the bundle's]")
@@ -62,6 +62,12 @@ _MEASURING = Section(
         click.Option(["--repeat"], type=int, default=3, show_default=True, help="Rounds, each in fresh processes."),
         click.Option(
             ["--warmup"], type=int, default=1, show_default=True, help="Pictures before the one that is measured."
+        ),
+        click.Option(
+            ["--sustain", "sustain_s"],
+            metavar="TIME",
+            callback=duration,
+            help="Draw on for so long at the end, such as 5m: whether heat slows the device, energy per picture.",
         ),
     ),
 )

@@ -29,10 +29,20 @@ QUICK = ("--repeat", "1", "--steps", "2")
 def measured(bundle, tmp_path_factory):
     """The folder that one measurement of two cases left; what it printed is in ``out``."""
     folder = tmp_path_factory.mktemp("measured")
-    targets = ("--json", "r.json", "--html", "r.html", "--plot", "r.svg")
+    targets = ("--json", "r.json", "--html", "r.html", "--plot", "r.svg", "--sustain", "1ms")
     with (folder / "out").open("w") as out:
         subprocess.run([*COMMAND, str(bundle), str(bundle), *QUICK, *targets], cwd=folder, stdout=out, check=True)
     return folder
+
+
+def test_pictures_on_end(measured):
+    report = json.loads((measured / "r.json").read_text("utf-8"))
+    for case in report["cases"]:
+        ((end, seconds, steps, _),) = case["works"][0]["sustained"]  # the one that was under way is finished
+        assert steps == 2
+        assert 0 < seconds <= end
+    assert "Picture after picture" in (measured / "out").read_text("utf-8")
+    assert "steps per minute" in (measured / "r.html").read_text("utf-8")
 
 
 def test_two_cases_in_turns(measured):
