@@ -76,7 +76,7 @@ def repeated(
 
     if prompt is not None or prompts is not None or options.keys() - {*PICTURES}:
         raise click.UsageError(
-            "--repeat takes its settings from the file: of what says what to draw only --image goes with it"
+            "--repeat takes its settings from the file: of what says what to draw only --image and --mask go with it"
         )
     metadata = read_metadata(repeat)
     if "grid" in metadata:

@@ -26,6 +26,8 @@ from edgediff.cli.run_options import SECTIONS, asked, placed
         'edgediff run -m my-dit --label "golden retriever" --label 207',
         'edgediff run "a cat" --image photo.jpg --strength 0.6',
         'edgediff run "a cat" --image photo.jpg --enlarge 2 --tile 512',
+        'edgediff run "a red hat" --image photo.jpg --mask mask.png --keep exact',
+        'edgediff run "a beach" --image photo.jpg --extend left=256,top=128',
         "edgediff run --repeat apple.png -o again.png",
         'edgediff run "a red apple" --plan plan.json',
     ),

@@ -13,7 +13,7 @@ from edgediff.cli.between_options import BETWEEN
 from edgediff.cli.by_component import by_component
 from edgediff.cli.command import Section
 from edgediff.cli.enlarge_options import ENLARGING
-from edgediff.cli.sizes import levels, number, number_or_word, place, size
+from edgediff.cli.sizes import file_or_word, levels, number, number_or_word, place, sides, size
 
 if TYPE_CHECKING:
     from edgediff_runtimes.settings import Options
@@ -71,6 +71,38 @@ START = Section(
             callback=number,
             help="Of the noise in --denoise, where white is 1 and black 0 (default: estimated); or how much --image "
             "gets, in place of --strength; or how much an upscaler is shown it with.",
+        ),
+        click.Option(
+            ["--mask"],
+            metavar="FILE|alpha",
+            callback=file_or_word("alpha"),
+            help="Draw --image anew where this picture is white (or transparent, where it has transparent parts); "
+            "alpha: where --image itself is transparent.",
+        ),
+        click.Option(
+            ["--extend"],
+            metavar="SIDE=PIXELS,...",
+            callback=sides,
+            help="Make --image larger and draw what is new, such as left=256,top=128.",
+        ),
+        click.Option(
+            ["--keep"],
+            metavar="HOW",
+            shell_complete=completion.one_of("exact", "model"),
+            help="exact: outside of --mask the picture's own pixels come back; model: as the model keeps them.  "
+            "[default: model; exact with --crop-mask and --extend]",
+        ),
+        click.Option(
+            ["--mask-blur"],
+            type=float,
+            metavar="PIXELS",
+            help="Over how much the drawn part goes over into kept pixels.  [default: 0]",
+        ),
+        click.Option(
+            ["--crop-mask"],
+            type=int,
+            metavar="PADDING",
+            help="Draw only what is around the mask, with so many pixels more, at full size, and paste it back.",
         ),
     ),
 )

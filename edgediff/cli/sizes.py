@@ -1,8 +1,10 @@
-"""``512x512``, ``0,64``, ``0.3,5``, ``2GB``, and a number or a word on the command line."""
+"""``512x512``, ``0,64``, ``left=64``, ``0.3,5``, ``2GB``, and a word or something else on the command line."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import click
 
@@ -33,6 +35,17 @@ def place(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple
     if not (left.isdecimal() and top.isdecimal()):
         raise click.BadParameter(f"{text!r} is no place: expected LEFT,TOP such as 0,64", ctx, param)
     return int(left), int(top)
+
+
+def sides(ctx: click.Context, param: click.Parameter, text: str | None) -> dict[str, int] | None:
+    """Pixels by side, whose names the API looks at; None where they were not given."""
+    if text is None:
+        return None
+    pairs = [part.partition("=") for part in text.split(",")]
+    pixels = {name.strip(): int(count) for name, _, count in pairs if count.isdecimal() and len(count) < _DIGITS}
+    if len(pixels) < len(pairs):
+        raise click.BadParameter(f"{text!r} says no sides: expected SIDE=PIXELS such as left=256,top=128", ctx, param)
+    return pixels
 
 
 def levels(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[float, float | None] | None:
@@ -80,6 +93,15 @@ def number(ctx: click.Context, param: click.Parameter, text: str | None) -> floa
         return float(text)
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is not a number", ctx, param) from error
+
+
+def file_or_word(word: str) -> Callable[[click.Context, click.Parameter, str | None], Path | str | None]:
+    """What reads an option that is a word or else a file."""
+
+    def read(ctx: click.Context, param: click.Parameter, text: str | None) -> Path | str | None:  # noqa: ARG001 - click's signature
+        return text if text in (None, word) else Path(text)
+
+    return read
 
 
 def number_or_word(ctx: click.Context, param: click.Parameter, text: str | None) -> int | str | None:  # noqa: ARG001 - click's signature

@@ -35,15 +35,28 @@ def read_image(source: ImageSource) -> Image.Image:
         ImageError: The file is missing or is no such picture, or the picture has more than ``MAX_PIXELS`` pixels (found
             before it is decoded) or more than 8 bits per channel.
     """
+    image = read_upright(source)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def read_upright(source: ImageSource) -> Image.Image:
+    """A picture as it is, upright.
+
+    Args:
+        source: As in ``read_image``.
+
+    Raises:
+        ImageError: As in ``read_image``.
+    """
     if not isinstance(source, Image.Image | str | Path):
         raise ImageError(f"the image is a {type(source).__name__}: expected a PIL image or a path")
     image = _upright(source)
     if image.mode.startswith(("I", "F")):  # Pillow would cut such values off at 255
         raise ImageError(f"the image has the mode `{image.mode}`: expected 8 bits per channel")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
+    return image
 
 
 def image_to_array(

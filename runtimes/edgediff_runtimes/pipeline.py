@@ -9,19 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, cast, final
+from typing import TYPE_CHECKING, final
 
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.components import Components
 from edgediff_runtimes.enlarger import Enlarger
-from edgediff_runtimes.images import ImageSource, read_image
 from edgediff_runtimes.memory import available_bytes, choose_residency, needed_by_role
 from edgediff_runtimes.placement import Placement, Residency
 from edgediff_runtimes.recipe import Stage
 from edgediff_runtimes.results import Result, Step, Timings
 from edgediff_runtimes.running.awaiting import in_thread
 from edgediff_runtimes.running.blending import noise_of
+from edgediff_runtimes.running.given import GivenPictures
 from edgediff_runtimes.running.reusing import reuse_of
 from edgediff_runtimes.running.run import Drawing, Run
 from edgediff_runtimes.running.schedules import sampler_for
@@ -29,7 +29,7 @@ from edgediff_runtimes.running.stage import StageRun
 from edgediff_runtimes.sampling import Between, Sampler
 from edgediff_runtimes.settings import Options, Settings, checks, noise_levels
 from edgediff_runtimes.settings.enlarging import drawings
-from edgediff_runtimes.settings.resolve import resolve_settings, settings_of, task_of
+from edgediff_runtimes.settings.resolve import resolve_settings, settings_of
 from edgediff_runtimes.settings.several import told_apart
 from edgediff_runtimes.text import open_tokenizer
 
@@ -181,19 +181,18 @@ class Pipeline:
         self._components.check_open()
         options = told_apart(self._at_size(options))
         manifest = self.bundle.manifest
-        task, names = task_of(manifest.recipe, options)
-        given = {name: read_image(cast("ImageSource", options.get(name))) for name in names}
-        given = noise_levels.grey(manifest.recipe.first, task, given)
-        options = noise_levels.estimated(manifest.recipe, task, options, given)
+        given = GivenPictures.read(manifest, options)
+        options = noise_levels.estimated(manifest.recipe, given.task, options, given.pictures)
         settings = resolve_settings(
             manifest.recipe,
             manifest.defaults,
             prompt,
             options,
-            image_size=next((picture.size for picture in given.values()), None),
+            image_size=given.size,
             family=manifest.family,
             spare=self._components.spare_bytes,
         )
+        canvas = given.canvas(settings)
         prepared = partial(
             StageRun,
             components=self._components,
@@ -212,7 +211,7 @@ class Pipeline:
             between = None if reuse is None else reuse.between
         drawn = []
         for place, (each, run_of) in enumerate(zip(asked, samplers, strict=True)):
-            pictures = {**given}
+            pictures = {**(given.pictures if canvas is None else canvas.given)}
             rng = noise_of(each)
             stages = [
                 prepared(
@@ -230,7 +229,7 @@ class Pipeline:
         provenance = {"bundle": self.bundle.path.name, "fingerprint": self.fingerprint}
         if settings.enlarge is not None and self._enlarger is not None:
             provenance["enlarger"] = self._enlarger.name
-        run = Run(drawn, settings=settings, provenance=provenance, reuse=reuse)
+        run = Run(drawn, settings=settings, provenance=provenance, reuse=reuse, canvas=canvas)
         with self._runs_lock:
             self._runs.add(run)
         return run

@@ -52,7 +52,7 @@ CONFIGS["stable-diffusion-3"] = Configs(
     {"text_encoder": _LAYERS, "text_encoder_2": _LAYERS, "text_encoder_3": {}, "transformer": _PATCHED, "vae": _VAE},
 )
 CONFIGS["z-image"] = Configs(
-    {"_class_name": "ZImagePipeline"}, {"text_encoder": {"num_hidden_layers": 28}, "vae": _VAE}
+    {"_class_name": "ZImagePipeline"}, {"text_encoder": {"num_hidden_layers": 28}, "transformer": {}, "vae": _VAE}
 )
 CONFIGS["sana"] = Configs(
     {"_class_name": "SanaPipeline"},

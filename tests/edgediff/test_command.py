@@ -125,6 +125,7 @@ def test_every_drawing_option_arrives(command, bundle, picture, tmp_path):
         "variation_strength": 0.25,
         "to_prompts": ["b"],
         "blend": 0.75,
+        **dict.fromkeys(("mask", "mask_blur", "keep", "crop_mask", "extend")),
     }
 
 
@@ -176,6 +177,66 @@ def test_repeat_asks_for_the_image_it_needs_and_for_no_other(command, bundle, pi
     outcome = command("run", "--repeat", text, "-m", bundle, "--image", picture)
     assert outcome.code == 2
     assert "was drawn without --image" in outcome.err
+
+
+@pytest.fixture
+def mask(tmp_path):
+    """White in the middle, of the picture's size."""
+    path = tmp_path / "mask.png"
+    made = Image.new("L", (64, 72), "black")
+    made.paste("white", (16, 16, 48, 48))
+    made.save(path)
+    return path
+
+
+def test_a_picture_is_drawn_into_and_the_same_again(command, bundle, picture, mask, tmp_path):
+    first, again = tmp_path / "first.png", tmp_path / "again.png"
+    options = ["--keep", "exact", "--mask-blur", "1.5", "--crop-mask", "4"]
+    given = ["--image", picture, "--mask", mask]
+    outcome = command("run", "a", "-m", bundle, "-o", first, "--json", *given, *options, *DRAW)
+    assert outcome.code == 0, outcome.err
+    settings = json.loads(outcome.out)[0]["settings"]
+    about = {name: settings[name] for name in ("mask", "mask_blur", "keep", "crop_mask", "extend", "task", "pictures")}
+    assert about == {
+        "mask": None,
+        "mask_blur": 1.5,
+        "keep": "exact",
+        "crop_mask": 4,
+        "extend": None,
+        "task": "inpaint-from-noise",
+        "pictures": ["image", "mask"],
+    }
+    np.testing.assert_array_equal(_pixels(first)[:8], _pixels(picture)[:8])
+    outcome = command("run", "--repeat", first, "-m", bundle, "-o", again, *given)
+    assert outcome.code == 0, outcome.err
+    np.testing.assert_array_equal(_pixels(first), _pixels(again))
+    outcome = command("run", "--repeat", first, "-m", bundle, "--image", picture)
+    assert (outcome.code, "needs --mask" in outcome.err) == (2, True)
+
+
+def test_a_picture_is_made_larger_and_the_same_again(command, bundle, picture, mask, tmp_path):
+    first, again = tmp_path / "first.png", tmp_path / "again.png"
+    outcome = command("run", "a", "-m", bundle, "-o", first, "--image", picture, "--extend", "left=12,top=3", *DRAW)
+    assert outcome.code == 0, outcome.err
+    assert _pixels(first).shape == (75, 76, 3)
+    np.testing.assert_array_equal(_pixels(first)[3:, 12:], _pixels(picture))
+    outcome = command("run", "--repeat", first, "-m", bundle, "-o", again, "--image", picture)
+    assert outcome.code == 0, outcome.err
+    np.testing.assert_array_equal(_pixels(first), _pixels(again))
+    outcome = command("run", "--repeat", first, "-m", bundle, "--image", picture, "--mask", mask)
+    assert (outcome.code, "was drawn without --mask" in outcome.err) == (2, True)
+
+
+def test_a_picture_s_own_transparency_is_a_mask(command, bundle, picture, mask, tmp_path):
+    cut = Image.open(picture)
+    cut.putalpha(Image.eval(Image.open(mask), lambda shade: 255 - shade))
+    cut.save(tmp_path / "cut.png")
+    first, again = tmp_path / "first.png", tmp_path / "again.png"
+    outcome = command("run", "a", "-m", bundle, "-o", first, "--image", tmp_path / "cut.png", "--mask", "alpha", *DRAW)
+    assert outcome.code == 0, outcome.err
+    outcome = command("run", "--repeat", first, "-m", bundle, "-o", again, "--image", tmp_path / "cut.png")
+    assert outcome.code == 0, outcome.err
+    np.testing.assert_array_equal(_pixels(first), _pixels(again))
 
 
 def test_warnings_go_to_stderr_as_a_sentence(process, command, bundle, bundle_copy, tmp_path):

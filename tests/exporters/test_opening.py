@@ -117,7 +117,7 @@ def test_a_component_that_nothing_reads_is_refused_and_a_safety_checker_is_not(c
     refused(copy, r"has a component `controlnet` \(`ControlNetModel`\) that nothing here reads")
 
 
-@pytest.mark.parametrize(("channels", "kind"), [(9, "an inpainting one"), (5, "depth-guided"), (6, "expected 4")])
+@pytest.mark.parametrize(("channels", "kind"), [(7, "an upscaler's"), (5, "depth-guided"), (6, "expected 4")])
 def test_a_unet_with_other_channels_is_refused_as_what_it_is(copy, channels, kind):
     change(copy / "unet" / "config.json", in_channels=channels)
     refused(copy, rf"the U-Net takes {channels} channels and gives 4.*{kind}")
@@ -148,8 +148,9 @@ class XlConfigs:
 def test_channels_of_two_text_encoders_meet_together():
     check = ADMITTED["stable-diffusion-xl"].check
     check(XlConfigs())
-    with pytest.raises(SourceError, match=r"takes 9 channels and gives 4, as an inpainting one does: expected 4"):
-        check(XlConfigs(in_channels=9))
+    check(XlConfigs(in_channels=9))
+    with pytest.raises(SourceError, match=r"takes 7 channels and gives 4, as an upscaler's does: expected 4"):
+        check(XlConfigs(in_channels=7))
     with pytest.raises(SourceError, match=r"`cross_attention_dim` is 1280: expected 768 \+ 1280"):
         check(XlConfigs(cross_attention_dim=1280))
 

@@ -2,9 +2,10 @@
 the goldens of families keep.
 
 A case is a module in ``tests/parity/families``: ``NAME``, ``build``, ``reference``, and ``PROMPTS`` or ``asked``; where
-other things than here can be asked of it, also ``PLANS``, ``FROM_NOISE``, ``FROM_PICTURE``, ``PICTURE_OPTIONS`` (given
-beside a picture), ``SIZED`` (whether the size is one of them), ``STEPS``, ``load`` (of the source in diffusers), or
-``options`` (of ours, for a plan); where it has several models, ``VARIANTS``: its functions are then given one.
+other things than here can be asked of it, also ``PLANS``, ``STARTS``, ``PICTURE_OPTIONS`` (given beside a picture),
+``SIZED`` (whether the size is one of them), ``STEPS``, ``load`` (of the source in diffusers), or ``options`` (of ours,
+for a plan); where it has several models, ``VARIANTS``: its functions are then given one, and its ``STARTS`` may be by
+variant. What starts with ``mask`` draws part of a picture anew: ``reference`` is then given the mask and the strength.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final
 
 import diffusers
 import numpy as np
@@ -25,6 +26,9 @@ PARITY = Path(__file__).parents[1] / "parity" / "families"
 STEPS, STRENGTH, SEED = 4, 0.6, 7
 # Guidance, negative prompt, batch, size; None: not asked for.
 Plan: TypeAlias = "tuple[float | None, str | None, int, tuple[int, int] | None]"
+# What a run starts from: noise, a picture, or a picture with a mask.
+Start: TypeAlias = Literal["noise", "image", "mask"]
+STARTS: tuple[Start, ...] = ("noise", "image")
 PLANS: list[Plan] = [
     (1.0, None, 1, (32, 32)),
     (5.0, None, 3, (48, 40)),
@@ -56,20 +60,16 @@ class Model:
         return f"{self.case.NAME}{self.variant}"
 
     @property
-    def plans(self) -> list[tuple[Plan, bool]]:
-        """What is asked of it, from noise and, where it can, from a picture."""
-        tasks = [False] * self.draws_from_noise + [True] * self.draws_from_pictures
-        return [(plan, from_picture) for plan in self._fact("PLANS", default=PLANS) for from_picture in tasks]
+    def plans(self) -> list[tuple[Plan, Start]]:
+        """What is asked of it, and what it starts from."""
+        return [(plan, start) for plan in self._fact("PLANS", default=PLANS) for start in self.starts]
 
     @property
-    def draws_from_noise(self) -> bool:
-        """Whether it draws without a picture of the caller's."""
-        return bool(self._fact("FROM_NOISE", default=True))
-
-    @property
-    def draws_from_pictures(self) -> bool:
-        """Whether it does."""
-        return bool(self._fact("FROM_PICTURE", default=True))
+    def starts(self) -> tuple[Start, ...]:
+        """What it can start from."""
+        starts = self._fact("STARTS", default=STARTS)
+        chosen: tuple[Start, ...] = starts.get(self.variant, STARTS) if isinstance(starts, dict) else starts
+        return chosen
 
     def build(self, folder: Path, *, tokenizer: Callable[..., int], perturb: Callable[..., Any]) -> None:
         """Write it as a directory of diffusers."""
@@ -84,7 +84,7 @@ class Model:
         return pipeline
 
     def drawn(
-        self, pipeline: diffusers.DiffusionPipeline, plan: Plan, *, from_picture: bool
+        self, pipeline: diffusers.DiffusionPipeline, plan: Plan, *, start: Start
     ) -> tuple[np.ndarray, list[Image.Image]]:
         """The final latents and the pictures of a plan, as diffusers has them."""
         guidance, negative, batch, size = plan
@@ -94,12 +94,13 @@ class Model:
             batch=batch,
             guidance=guidance,
             negative=negative,
-            image=_picture(size) if from_picture else None,
+            image=None if start == "noise" else _picture(size),
+            **({"mask": _mask(size), "strength": _strength(plan, start)} if start == "mask" else {}),
             steps=self._fact("STEPS", default=STEPS),
             **self._given,
         )
 
-    def asked(self, plan: Plan, *, from_picture: bool) -> tuple[list[str] | None, dict[str, Any]]:
+    def asked(self, plan: Plan, *, start: Start) -> tuple[list[str] | None, dict[str, Any]]:
         """The prompts and options with which edgediff draws the same."""
         guidance, negative, batch, size = plan
         asked = self._fact("asked", default=None)
@@ -108,9 +109,11 @@ class Model:
         wanted = {"guidance": guidance, "negative_prompt": negative}  # None is as if it were not there
         others = self._fact("options", default=None)
         options |= others(**wanted, **self._given) if others else wanted
-        if from_picture:
-            options |= {"image": _picture(size), **self._fact("PICTURE_OPTIONS", default={"strength": STRENGTH})}
-        if size is not None and (not from_picture or self._fact("SIZED", default=False)):
+        if start != "noise":
+            beside = self._fact("PICTURE_OPTIONS", default={"strength": _strength(plan, start)})
+            options |= {"image": _picture(size), **beside}
+            options |= {"mask": _mask(size)} if start == "mask" else {}
+        if size is not None and (start == "noise" or self._fact("SIZED", default=False)):
             options |= {"width": size[0], "height": size[1]}
         return prompt, options
 
@@ -129,6 +132,19 @@ def _picture(size: tuple[int, int] | None) -> Image.Image:
     drawn = np.where(disc, np.stack([220 - y, 40 + 2 * x, 60 + x + y], axis=-1), 255).astype(np.uint8)
     assert size is not None
     return Image.fromarray(drawn).resize(size)
+
+
+def _mask(size: tuple[int, int] | None) -> Image.Image:
+    """An ellipse with a soft edge, off the middle; each pixel is as dark or light as another at that place."""
+    assert size is not None
+    y, x = np.mgrid[0 : size[1], 0 : size[0]].astype(np.float32)
+    distance = np.hypot((x / size[0] - 0.4) / 0.35, (y / size[1] - 0.55) / 0.3)
+    return Image.fromarray(((1.5 - distance) * 255).clip(0, 255).astype(np.uint8))
+
+
+def _strength(plan: Plan, start: Start) -> float:
+    """Into one picture from noise alone; into several, and from others, from what is there."""
+    return 1.0 if start == "mask" and plan[2] == 1 else STRENGTH
 
 
 MODELS = {

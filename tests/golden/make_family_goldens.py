@@ -7,9 +7,9 @@ Needs torch, diffusers and transformers; which, the manifests say. The models ar
 each graph stands the module that it would be traced from, called as the export calls it. What is drawn here with these
 must be what diffusers draws, in latents and pictures, or nothing is written. ``NAME.zip`` holds ``bundle/``, whole but
 for the graphs, whose files are empty; ``configs.json``, from which its family makes the recipe; and ``drawn.npz``:
-``asked``, JSON, what was drawn; for each, ``N/latents``, diffusers' final latents, ``N/image``, what it was drawn from,
-if any, and for each call ``N/CALL/ROLE/in/NAME`` and ``N/CALL/ROLE/out/NAME``, whole arrays. Decoded pictures are
-compared here and not kept.
+``asked``, JSON, what was drawn; for each, ``N/latents``, diffusers' final latents, ``N/image`` and ``N/mask``, what it
+was drawn from, if any, and for each call ``N/CALL/ROLE/in/NAME`` and ``N/CALL/ROLE/out/NAME``, whole arrays. Decoded
+pictures are compared here and not kept.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from drawn_by_families import MODELS, PLANS, Model, Plan, module_of
+from drawn_by_families import MODELS, PLANS, Model, Plan, Start, module_of
 
 import edgediff
 from edgediff_exporters.opening import OpenedModel, open_model
@@ -87,15 +87,17 @@ def write_bundle(opened: OpenedModel, folder: Path, name: str) -> None:
     (folder / "edgediff.json").write_text(manifest.to_json(), encoding="utf-8")
 
 
-def asked_of(model: Model) -> list[tuple[Plan, bool]]:
-    """The last plan, which has all that can be asked for, for two pictures; and for one that is drawn from another."""
+def asked_of(model: Model) -> list[tuple[Plan, Start]]:
+    """The last plan, which has all that can be asked for, for two pictures; for one where it starts from another.
+
+    Into pictures both are drawn: one of these from noise alone.
+    """
     guidance, negative, _, size = model.plans[-1][0]
     if size == PLANS[-1][3]:
         size = SIZE
-    two, one = (guidance, negative, BATCH, size), (guidance, negative, 1, size)
-    if not model.draws_from_noise:
-        return [(two, True)]
-    return [(two, False), *([(one, True)] if model.draws_from_pictures else [])]
+    pictures = 1 if "noise" in model.starts else BATCH
+    counts: dict[Start, tuple[int, ...]] = {"noise": (BATCH,), "image": (pictures,), "mask": (BATCH, 1)}
+    return [((guidance, negative, count, size), start) for start in model.starts for count in counts[start]]
 
 
 def drawn(model: Model, source: Path, opened: OpenedModel, bundle: Path) -> dict[str, np.ndarray]:
@@ -114,9 +116,9 @@ def drawn(model: Model, source: Path, opened: OpenedModel, bundle: Path) -> dict
         return named
 
     asked, arrays = [], {}
-    for index, (plan, from_picture) in enumerate(asked_of(model)):
-        latents, images = model.drawn(pipeline, plan, from_picture=from_picture)
-        prompt, options = model.asked(plan, from_picture=from_picture)
+    for index, (plan, start) in enumerate(asked_of(model)):
+        latents, images = model.drawn(pipeline, plan, start=start)
+        prompt, options = model.asked(plan, start=start)
         with edgediff.load(bundle, engine=FakeEngine(compute)) as ours:
             result = ours(prompt, **options)
         error = np.abs(result.latents - latents).max() / np.abs(latents).max()
@@ -127,8 +129,8 @@ def drawn(model: Model, source: Path, opened: OpenedModel, bundle: Path) -> dict
         print(model.name, asked_of(model)[index], f"{error:.1e} of the largest, {levels} levels")  # noqa: T201 - as above
         if not (error <= BOUND and levels <= LEVELS):
             raise SystemExit(f"{model.name} is not drawn as diffusers draws it")
-        if from_picture:
-            arrays[f"{index}/image"] = np.asarray(options.pop("image"))
+        for name in options.keys() & {"image", "mask"}:
+            arrays[f"{index}/{name}"] = np.asarray(options.pop(name))
         arrays[f"{index}/latents"] = latents
         for number, (role, feeds, outputs) in enumerate(calls):
             arrays |= {f"{index}/{number}/{role}/in/{name}": array for name, array in feeds.items()}

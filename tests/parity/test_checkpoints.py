@@ -57,8 +57,8 @@ def lacking(edition, folder):
     return {role: folder / name for role, name in edition.components.items()}
 
 
-def drawn(bundle, model, *, from_picture=False):
-    prompt, options = model.asked(PLAN, from_picture=from_picture)
+def drawn(bundle, model, *, start="noise"):
+    prompt, options = model.asked(PLAN, start=start)
     with edgediff.load(bundle) as pipeline:
         return pipeline(prompt, **options)
 
@@ -88,7 +88,7 @@ def test_a_lone_checkpoint_draws_what_its_directory_draws(edition, tmp_path):
     np.testing.assert_array_equal(found.latents, expected.latents)
     np.testing.assert_array_equal(np.asarray(found.images[0]), np.asarray(expected.images[0]))
     pipeline = edition.like.load(folder / "directory")
-    assert_near(found, *edition.like.drawn(pipeline, PLAN, from_picture=False))
+    assert_near(found, *edition.like.drawn(pipeline, PLAN, start="noise"))
 
 
 @pytest.fixture
@@ -116,10 +116,10 @@ def tiny(edition, shared):
 
 # That of Stable Diffusion: tests/exporters/test_replacing.py.
 @pytest.mark.parametrize("edition", small.EDITIONS, indirect=True)
-@pytest.mark.parametrize("from_picture", [False, True], ids=["text", "image"])
-def test_a_tiny_autoencoder_draws_as_in_diffusers(edition, tiny, from_picture):
+@pytest.mark.parametrize("start", ["noise", "image"])
+def test_a_tiny_autoencoder_draws_as_in_diffusers(edition, tiny, start):
     edition, folder = edition
     pipeline = edition.like.load(folder / "directory")
     pipeline.vae = AutoencoderTiny.from_pretrained(tiny / "taesd")
-    expected = edition.like.drawn(pipeline, PLAN, from_picture=from_picture)
-    assert_near(drawn(tiny / "bundle", edition.like, from_picture=from_picture), *expected)
+    expected = edition.like.drawn(pipeline, PLAN, start=start)
+    assert_near(drawn(tiny / "bundle", edition.like, start=start), *expected)

@@ -314,7 +314,7 @@ def test_options_and_settings_speak_of_the_same_things():
     hints = get_type_hints(Options)
     names = {field.name for field in dataclasses.fields(Settings)}
     only_asked = {"negative_prompt", "to_prompt", "image", "images", "class_label", "true_guidance", "image_guidance"}
-    only_asked |= {name for name in hints if name.startswith(("original_", "crop_", "target_"))}
+    only_asked |= {name for name in hints if name.startswith(("original_", "crop_left", "crop_top", "target_"))}
     only_asked |= {"aesthetic_score", "negative_aesthetic_score", "refiner_start", "denoise", "noise_level"}
     assert hints.keys() - names == only_asked
     lists = {"prompts", "negative_prompts", "to_prompts", "pictures"}

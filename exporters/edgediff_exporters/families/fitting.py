@@ -8,13 +8,14 @@ from edgediff_runtimes.errors import SourceError
 _RGB = 3
 
 
-def check_latents(source: Source, *, patch: int = 1, learned: bool = False) -> None:
+def check_latents(source: Source, *, patch: int = 1, learned: bool = False, mask: int = 0) -> None:
     """Whether a transformer takes and gives the latents of its VAE, and the VAE pictures in colour.
 
     Args:
         source: The source.
         patch: Entries of the latents in one of the transformer's.
         learned: Whether it may give a variance beside the prediction.
+        mask: Channels of a mask that it may be shown for each entry, with the latents of a picture; 0: it is not.
 
     Raises:
         SourceError: They do not.
@@ -22,7 +23,8 @@ def check_latents(source: Source, *, patch: int = 1, learned: bool = False) -> N
     transformer, latent = source.config("transformer"), patch * source.config("vae").get("latent_channels", 4)
     takes = transformer.get("in_channels", 4)
     gives = transformer.get("out_channels") or takes
-    if takes != latent or gives not in ((latent, 2 * latent) if learned else (latent,)):
+    shown = 2 * latent + patch * mask if mask else latent
+    if takes not in (latent, shown) or gives not in ((latent, 2 * latent) if learned else (latent,)):
         of = "the channels of its VAE's latents" + ("" if patch == 1 else f", {patch} entries at a time")
         more = " or twice as many" if learned else ""
         raise SourceError(

@@ -1,4 +1,4 @@
-"""FLUX.1 dev and schnell: their five graphs, with the names that optimum gives them.
+"""FLUX.1 dev, schnell and Fill: their five graphs, with the names that optimum gives them.
 
 Black Forest Labs 2024, https://github.com/black-forest-labs/flux.
 """
@@ -28,7 +28,8 @@ _GUIDANCE = 7.0  # scales to check with: up to it
 
 
 def _check(source: Source) -> None:
-    check_latents(source, patch=_PATCH)
+    factor = 2 ** (len(source.config("vae")["block_out_channels"]) - 1)
+    check_latents(source, patch=_PATCH, mask=factor**2)
     clip, t5 = source.config("text_encoder"), source.config("text_encoder_2")
     check_text(source, "pooled_projection_dim", clip.get("hidden_size"), "`hidden_size` of its CLIP")
     check_text(source, "joint_attention_dim", t5.get("d_model"), "`d_model` of its T5")

@@ -29,7 +29,6 @@ _OTHER_CHANNELS = {
     5: "a depth-guided one",
     7: "an upscaler's",
     8: "one that edits pictures (InstructPix2Pix)",
-    9: "an inpainting one",
 }
 
 
@@ -56,7 +55,8 @@ def check_channels(
     unet, vae = source.config(network), source.config("vae")
     latent = vae.get("latent_channels", 4)
     takes, gives = unet.get("in_channels", 4), unet.get("out_channels", 4)
-    if takes not in ((latent, 2 * latent) if edits else (latent,)) or gives != latent:
+    # Beside its sample an inpainting one is shown the mask, and the picture without what is drawn anew.
+    if takes not in (latent, 2 * latent + 1, *([2 * latent] if edits else [])) or gives != latent:
         kind = f", as {_OTHER_CHANNELS[takes]} does" if takes in _OTHER_CHANNELS else ""
         raise SourceError(
             f"the U-Net takes {takes} channels and gives {gives}{kind}: expected {latent}, the channels of its VAE's "

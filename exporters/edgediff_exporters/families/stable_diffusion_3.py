@@ -29,7 +29,7 @@ _T5 = "text_encoder_3"
 
 
 def _check(source: Source) -> None:
-    check_latents(source)
+    check_latents(source, mask=1)
     clips = [source.config(name) for name in _CLIPS]
     pooled = sum(clip["projection_dim"] for clip in clips)
     check_text(source, "pooled_projection_dim", pooled, "`projection_dim` of its CLIPs together")

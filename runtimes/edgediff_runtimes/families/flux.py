@@ -1,8 +1,8 @@
-"""FLUX.1 dev, schnell and Kontext.
+"""FLUX.1 dev, schnell, Kontext, and Fill, which draws into pictures.
 
 Black Forest Labs 2024, https://github.com/black-forest-labs/flux; 2025, "FLUX.1 Kontext: Flow Matching for In-Context
 Image Generation and Editing in Latent Space". Order of draws and numbers: those of diffusers' FluxPipeline,
-FluxImg2ImgPipeline and FluxKontextPipeline.
+FluxImg2ImgPipeline, FluxInpaintPipeline, FluxFillPipeline and FluxKontextPipeline.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
 from edgediff_runtimes.families.edits import TASK, beside_tokens, encoded_mode, without_tokens
-from edgediff_runtimes.families.latents import TASKS, picture_result, picture_tasks, tiny_result
+from edgediff_runtimes.families.latents import TASKS, picture_result, picture_tasks, seen, shown_mask, tiny_result
 from edgediff_runtimes.recipe.declarations import (
     Affine,
     Choice,
@@ -29,6 +29,7 @@ from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Guidance, Recipe, Schedule, Space, Stage
 
+_TRANSFORMER = "transformer"
 _PATCH = 2  # entries of the latents along one side of a token
 _SIDE = 128  # entries of the latents along one side that diffusers takes where the caller says nothing
 _TRAIN_TIMESTEPS = 1000.0
@@ -42,7 +43,7 @@ _TRAINED = (*((high, wide) for wide, high in reversed(_LYING)), (1024, 1024), *_
 
 def recipe(configs: Configs) -> Recipe:
     """CLIP's pooled text, T5's tokens, a transformer over packed latents that is told where they are, one VAE."""
-    axes, factor = len(configs.of("transformer").array("axes_dims_rope")), configs.vae_factor()
+    axes, factor = len(configs.of(_TRANSFORMER).array("axes_dims_rope")), configs.vae_factor()
     told, kontext = _is_told_guidance(configs), configs.class_name == _KONTEXT
     space = Space(configs.channels(), factor=factor, multiple=_PATCH * factor, trained=_TRAINED if kontext else ())
     given: list[Part] = [
@@ -64,14 +65,17 @@ def recipe(configs: Configs) -> Recipe:
     if told:
         given.append(Choice("guidance", "scale"))
         feeds["guidance"] = "scale"
-    transformer = Graph("transformer", feeds, {"out_hidden_states": "velocity"})
+    transformer = Graph(_TRANSFORMER, feeds, {"out_hidden_states": "velocity"})
+    looks, sample = seen(configs, _TRANSFORMER, patch=_PATCH)
+    tasks = _kontext_tasks(configs, axes=axes) if kontext else picture_tasks(configs, _TRANSFORMER, patch=_PATCH)
     stage = Stage(
         name="base",
         space=space,
         given=tuple(given),
-        tasks=_kontext_tasks(configs, axes=axes) if kontext else picture_tasks(configs),
+        tasks=tasks,
         network=(
-            Patches("x", "tokens", _PATCH),
+            *looks,
+            Patches(sample, "tokens", _PATCH),
             Affine("t_rows", "time", over=_TRAIN_TIMESTEPS),
             *(beside_tokens(transformer) if kontext else (transformer,)),
             Unpatches("velocity", "prediction", "x", _PATCH),
@@ -79,7 +83,13 @@ def recipe(configs: Configs) -> Recipe:
         result=picture_result(configs),
         tiny=tiny_result(configs),
         guidance=Guidance("true_guidance", negative=True),
-        schedule=Schedule(linear=True, shift="linear", token=_PATCH * factor, default_strength=0.6),
+        schedule=Schedule(
+            linear=True,
+            shift="linear",
+            token=_PATCH * factor,
+            default_strength=0.6,
+            inpaint_strength=1.0 if _fills(configs) else 0.6,
+        ),
     )
     return Recipe((stage,))
 
@@ -106,17 +116,23 @@ def defaults(configs: Configs) -> Defaults:
     if configs.class_name == _KONTEXT:
         return Defaults(steps=28, guidance=2.5, width=side, height=side)
     if _is_told_guidance(configs):
-        return Defaults(steps=28, guidance=3.5, width=side, height=side)
+        steps, guidance = (50, 30.0) if _fills(configs) else (28, 3.5)
+        return Defaults(steps=steps, guidance=guidance, width=side, height=side)
     return Defaults(steps=4, width=side, height=side)
 
 
+def _fills(configs: Configs) -> bool:
+    """Whether the transformer is shown what to draw into."""
+    return shown_mask(configs, _TRANSFORMER, patch=_PATCH) is not None
+
+
 def _is_told_guidance(configs: Configs) -> bool:
-    return bool(configs.of("transformer").values.get("guidance_embeds"))
+    return bool(configs.of(_TRANSFORMER).values.get("guidance_embeds"))
 
 
 FLUX = Family(
     name="flux",
-    pipelines=("FluxPipeline", "FluxImg2ImgPipeline", _KONTEXT),
+    pipelines=("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline", "FluxFillPipeline", _KONTEXT),
     recipe=recipe,
     defaults=defaults,
     small_decoder=True,

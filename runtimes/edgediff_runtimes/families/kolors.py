@@ -33,7 +33,7 @@ def recipe(configs: Configs) -> Recipe:
         sizes(),
     )
     zeros = bool(configs.index.get("force_zeros_for_empty_prompt", False))
-    return Recipe((sized_stage(configs, "base", "unet", conditions, picture_tasks(configs), zeros=zeros),))
+    return Recipe((sized_stage(configs, "base", "unet", conditions, picture_tasks(configs, "unet"), zeros=zeros),))
 
 
 def defaults(configs: Configs) -> Defaults:

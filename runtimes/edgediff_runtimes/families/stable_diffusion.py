@@ -2,8 +2,8 @@
 
 Rombach et al. 2022, "High-Resolution Image Synthesis with Latent Diffusion Models"; Brooks et al. 2023,
 "InstructPix2Pix: Learning to Follow Image Editing Instructions". Order of draws and numbers: those of diffusers'
-StableDiffusionPipeline, StableDiffusionImg2ImgPipeline, LatentConsistencyModelPipeline and
-StableDiffusionInstructPix2PixPipeline.
+StableDiffusionPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline, LatentConsistencyModelPipeline
+and StableDiffusionInstructPix2PixPipeline.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
 from edgediff_runtimes.families.edits import beside, edit_guidance, edit_tasks, edits
 from edgediff_runtimes.families.few_steps import doubts, steps_and_guidance
-from edgediff_runtimes.families.latents import picture_result, picture_tasks, tiny_result
+from edgediff_runtimes.families.latents import picture_result, picture_tasks, seen, tiny_result
 from edgediff_runtimes.recipe.declarations import Graph, Sinusoid, Tokens
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.part import Part
@@ -28,7 +28,8 @@ def recipe(configs: Configs) -> Recipe:
         Tokens("tokenizer", "ids"),
         Graph("text_encoder", {"input_ids": "ids"}, {"last_hidden_state": "text"}),
     )
-    feeds = {"sample": "x", "timestep": "t", "encoder_hidden_states": "text"}
+    looks, sample = seen(configs, "unet")
+    feeds = {"sample": sample, "timestep": "t", "encoder_hidden_states": "text"}
     # A network that was distilled with its guidance is told the scale, and asked once.
     distilled = configs.of("unet").values.get("time_cond_proj_dim")
     if distilled:
@@ -40,8 +41,8 @@ def recipe(configs: Configs) -> Recipe:
         name="base",
         space=Space(configs.channels(), factor=configs.vae_factor()),
         given=given,
-        tasks=edit_tasks(configs) if editing else picture_tasks(configs),
-        network=beside(network) if editing else (network,),
+        tasks=edit_tasks(configs) if editing else picture_tasks(configs, "unet"),
+        network=beside(network) if editing else (*looks, network),
         result=picture_result(configs),
         tiny=tiny_result(configs),
         guidance=None if distilled else edit_guidance() if editing else Guidance(),
@@ -62,6 +63,7 @@ STABLE_DIFFUSION = Family(
     pipelines=(
         "StableDiffusionPipeline",
         "StableDiffusionImg2ImgPipeline",
+        "StableDiffusionInpaintPipeline",
         "LatentConsistencyModelPipeline",
         "LatentConsistencyModelImg2ImgPipeline",
         "StableDiffusionInstructPix2PixPipeline",

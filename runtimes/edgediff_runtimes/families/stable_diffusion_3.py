@@ -1,14 +1,15 @@
 """Stable Diffusion 3 and 3.5, with T5 or without.
 
 Esser et al. 2024, "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis". Order of draws and
-numbers: those of diffusers' StableDiffusion3Pipeline and StableDiffusion3Img2ImgPipeline.
+numbers: those of diffusers' StableDiffusion3Pipeline, StableDiffusion3Img2ImgPipeline and
+StableDiffusion3InpaintPipeline.
 """
 
 from __future__ import annotations
 
 from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
-from edgediff_runtimes.families.latents import picture_result, picture_tasks, tiny_result
+from edgediff_runtimes.families.latents import picture_result, picture_tasks, seen, tiny_result
 from edgediff_runtimes.recipe.declarations import Graph, Join, Pad, Tokens
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.part import Part
@@ -49,18 +50,22 @@ def recipe(configs: Configs) -> Recipe:
     else:
         tokens = configs.of("text_encoder").integer("max_position_embeddings", minimum=1, bound=TOKENS)
         given.append(Pad("clip", "text", 1, tokens + _T5_TOKENS))
-    feeds = {"hidden_states": "x", "encoder_hidden_states": "text", "pooled_projections": "pooled"}
+    looks, sample = seen(configs, "transformer")
+    feeds = {"hidden_states": sample, "encoder_hidden_states": "text", "pooled_projections": "pooled"}
     feeds["timestep"] = "t_rows"
     stage = Stage(
         name="base",
         space=Space(configs.channels(), factor=factor, multiple=factor * patch, largest=factor * patch * places),
         given=tuple(given),
-        tasks=picture_tasks(configs),
-        network=(Graph("transformer", feeds, {"out_hidden_states": "prediction"}),),
+        tasks=picture_tasks(configs, "transformer"),
+        network=(
+            *looks,
+            Graph("transformer", feeds, {"out_hidden_states": "prediction"}),
+        ),
         result=picture_result(configs),
         tiny=tiny_result(configs),
         guidance=Guidance(),
-        schedule=Schedule(shift="linear", token=factor * patch, default_strength=0.6),
+        schedule=Schedule(shift="linear", token=factor * patch, default_strength=0.6, inpaint_strength=0.6),
     )
     return Recipe((stage,))
 
@@ -89,7 +94,7 @@ def _is_large(configs: Configs) -> bool:
 
 STABLE_DIFFUSION_3 = Family(
     name="stable-diffusion-3",
-    pipelines=("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline"),
+    pipelines=("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline", "StableDiffusion3InpaintPipeline"),
     recipe=recipe,
     defaults=defaults,
     doubts=doubts,

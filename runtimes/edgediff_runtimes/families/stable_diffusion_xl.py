@@ -2,8 +2,9 @@
 
 Podell et al. 2023, "SDXL: Improving Latent Diffusion Models for High-Resolution Image Synthesis". Order of draws and
 numbers: those of diffusers' StableDiffusionXLPipeline, StableDiffusionXLImg2ImgPipeline and
-StableDiffusionXLInstructPix2PixPipeline, for CosXL's edits as well; base and refiner in one call share one schedule, as
-with their ``denoising_end`` and ``denoising_start`` (Balaji et al. 2022, "eDiff-I", an ensemble of experts).
+StableDiffusionXLInpaintPipeline, and of StableDiffusionXLInstructPix2PixPipeline, for CosXL's edits as well; base and
+refiner in one call share one schedule, as with their ``denoising_end`` and ``denoising_start`` (Balaji et al. 2022,
+"eDiff-I", an ensemble of experts).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from edgediff_runtimes.families.base import Family
 from edgediff_runtimes.families.configs import Configs
 from edgediff_runtimes.families.edits import beside, edit_guidance, edit_tasks, edits
 from edgediff_runtimes.families.few_steps import doubts, steps_and_guidance
-from edgediff_runtimes.families.latents import TASKS, picture_result, picture_tasks, tiny_result
+from edgediff_runtimes.families.latents import INPAINTING, TASKS, picture_result, picture_tasks, seen, tiny_result
 from edgediff_runtimes.recipe.declarations import Affine, Graph, Join, Sinusoid, Sizes, Tokens
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.part import Part
@@ -42,18 +43,20 @@ _NOT_GIVEN: dict[str, str | float] = {
     "negative_aesthetic_score": 2.5,
 }
 _NUMBERS, _NUMBERS_WITH_SCORE = 6, 5
-_OWN = Schedule(default_strength=0.3)  # of diffusers' StableDiffusionXLImg2ImgPipeline
+_OWN = Schedule(default_strength=0.3, inpaint_strength=0.9999)  # of diffusers' pipelines
 
 
 def recipe(configs: Configs) -> Recipe:
     """Text encoders side by side, one U-Net that is told sizes, one VAE; and the refiner's U-Net where there is one."""
     encoders = tuple(name for name in _ENCODERS if configs.has(name)) or tuple(_ENCODERS)
-    tasks = _edit_tasks(configs) if edits(configs, "unet") else picture_tasks(configs)
+    tasks = _edit_tasks(configs) if edits(configs, "unet") else picture_tasks(configs, "unet")
     if "text_encoder" not in encoders:  # the refiner alone, which was taught the last noise levels only
         tasks = {task: parts for task, parts in tasks.items() if task != TASKS[0]}
     zeros = bool(configs.index.get("force_zeros_for_empty_prompt", True))
     if not configs.has(_REFINER):
         return Recipe((_stage(configs, "base", "unet", encoders, tasks, zeros=zeros),))
+    # Where the refiner goes on, nothing holds the known part any more.
+    tasks = {task: parts for task, parts in tasks.items() if task not in INPAINTING}
     first = _stage(configs, "base", "unet", encoders, tasks, zeros=zeros)
     second = _stage(
         configs,
@@ -114,7 +117,8 @@ def sized_stage(
         zeros: Whether no negative prompt is zeros, and not an empty text.
     """
     given, editing = list(conditions), edits(configs, unet)
-    feeds = {"sample": "x", "timestep": "t", "encoder_hidden_states": "text", "text_embeds": "pooled"}
+    looks, sample = seen(configs, unet)
+    feeds = {"sample": sample, "timestep": "t", "encoder_hidden_states": "text", "text_embeds": "pooled"}
     feeds["time_ids"] = "sizes"
     distilled = configs.of(unet).values.get("time_cond_proj_dim")
     if distilled:
@@ -128,7 +132,7 @@ def sized_stage(
         space=Space(configs.channels(), factor=configs.vae_factor()),
         given=tuple(given),
         tasks=tasks,
-        network=beside(network) if editing else (network,),
+        network=beside(network) if editing else (*looks, network),
         result=picture_result(configs),
         tiny=tiny_result(configs),
         guidance=None if distilled else guidance,
@@ -184,6 +188,7 @@ STABLE_DIFFUSION_XL = Family(
     pipelines=(
         "StableDiffusionXLPipeline",
         "StableDiffusionXLImg2ImgPipeline",
+        "StableDiffusionXLInpaintPipeline",
         "StableDiffusionXLInstructPix2PixPipeline",
     ),
     recipe=recipe,

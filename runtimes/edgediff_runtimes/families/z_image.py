@@ -37,7 +37,7 @@ def recipe(configs: Configs) -> Recipe:
                 {state_of(configs, before_last=1): "text"},
             ),
         ),
-        tasks=picture_tasks(configs),
+        tasks=picture_tasks(configs, "transformer"),
         network=(
             # The transformer counts time from noise to picture, and gives the way there.
             Affine("t_rows", "time", minus=_TRAIN_TIMESTEPS, over=-_TRAIN_TIMESTEPS),
@@ -70,7 +70,7 @@ def defaults(configs: Configs) -> Defaults:
 
 Z_IMAGE = Family(
     name="z-image",
-    pipelines=("ZImagePipeline", "ZImageImg2ImgPipeline"),
+    pipelines=("ZImagePipeline", "ZImageImg2ImgPipeline", "ZImageInpaintPipeline"),
     recipe=recipe,
     defaults=defaults,
 )

@@ -23,6 +23,7 @@ WORK: dict[type[Part], Callable[[Any, Context], dict[str, Value]]] = {
     declared.GridIds: positions.grid_ids,
     declared.TextIds: positions.text_ids,
     declared.Picture: pictures.picture,
+    declared.Mask: pictures.mask,
     declared.Pictures: pictures.pictures,
     declared.Noise: arrays.noise,
     declared.Noisy: noisy.noisy,

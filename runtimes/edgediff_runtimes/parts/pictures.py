@@ -7,8 +7,9 @@ from PIL import Image
 
 from edgediff_runtimes.errors import RecipeError
 from edgediff_runtimes.images import array_to_image, image_to_array, within_area
+from edgediff_runtimes.masks import at_sample_size, mask_to_array
 from edgediff_runtimes.parts.values import Context, Value, rows_of
-from edgediff_runtimes.recipe.declarations import Noised, Picture, Pictures
+from edgediff_runtimes.recipe.declarations import Mask, Noised, Picture, Pictures
 
 _AXES, _CHANNELS = 4, (1, 3)
 _FILTERS = {"lanczos": Image.Resampling.LANCZOS, "bicubic": Image.Resampling.BICUBIC}
@@ -33,6 +34,24 @@ def noised(part: Noised, context: Context) -> dict[str, Value]:
         part.to: Value(mixed, rows_of(context.values[part.name], context.values[part.noise])),
         part.level: Value(np.full(context.settings.subjects, level, np.int64), "texts"),
     }
+
+
+def mask(part: Mask, context: Context) -> dict[str, Value]:
+    """What is drawn anew, and the picture without it."""
+    settings, space = context.settings, context.space
+    white = mask_to_array(context.pictures[part.choice], width=settings.width, height=settings.height)
+    if part.folded:
+        side = space.factor
+        rows, columns = settings.height // side, settings.width // side
+        folded = white.reshape(1, rows, side, columns, side).transpose(0, 2, 4, 1, 3)
+        small = folded.reshape(1, side * side, rows, columns)
+    else:
+        _, rows, columns = space.shape(width=settings.width, height=settings.height)
+        small = at_sample_size(white, rows=rows, columns=columns)
+    written = {part.to: Value(np.repeat(small, settings.batch, axis=0), "pictures")}
+    if part.masked is not None and part.picture is not None:
+        written[part.masked] = Value(context.array(part.picture) * (1 - white))
+    return written
 
 
 def pictures(part: Pictures, context: Context) -> dict[str, Value]:

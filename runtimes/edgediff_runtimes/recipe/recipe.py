@@ -96,6 +96,7 @@ class Schedule:
         ends: What the result is made of: ``sample``, the final sample, or ``denoised``, the clean sample that the last
             step was drawn towards, of samplers that add noise in their last step too.
         default_strength: The strength where the caller says none.
+        inpaint_strength: The same where part of the picture is drawn anew.
         until: The option that says at which share of the training timesteps the stage ends, counted from the noise, so
             that the next one goes on there; None: it runs to the end of its schedule.
         since: Likewise, where it begins; None: at the beginning. At 1 the stage is left out.
@@ -108,6 +109,7 @@ class Schedule:
     strength: Literal["tail", "whole"] = "tail"
     ends: Literal["sample", "denoised"] = "sample"
     default_strength: float = 0.8
+    inpaint_strength: float = 1.0
     until: str | None = None
     since: str | None = None
     share: float = 1.0
@@ -153,8 +155,9 @@ class Stage:
         given: Computed once, before all else; text and other conditions.
         tasks: By task: computed once, in the order of the random draws of diffusers' pipeline; they write ``noise``,
             and ``start`` where the run starts from something; or ``sample`` where it goes on with what another stage
-            left (``stage:NAME``); or ``noisy`` where the caller's picture has noise in it. The first task whose options
-            the caller gives is run, in every stage.
+            left (``stage:NAME``); or ``noisy`` where the caller's picture has noise in it; and ``known`` and
+            ``unknown`` where part is kept, see ``sampling.Known``. The task for the caller's pictures is run, in every
+            stage; of two for the same, the one without ``start`` at a strength of 1.
         network: Computed at every call; they write ``prediction``.
         result: Computed once, at the end; the last part says what the result is.
         guidance: Classifier-free guidance, or None where the network is asked once.

@@ -10,6 +10,7 @@ from edgediff_runtimes.recipe.declarations import (
     Choice,
     Cut,
     Graph,
+    Mask,
     Noised,
     Noisy,
     Picture,
@@ -33,7 +34,7 @@ NUMBERS = (
 )
 LABELS = ("class_label",)
 SEVERAL = ("image", "image_2", "image_3", "image_4")  # what tasks call the pictures of the option `image`
-PICTURES = (*SEVERAL, "denoise")
+PICTURES = (*SEVERAL, "denoise", "mask")
 _LARGEST = 3.4e38  # of float32
 
 # Names of what a component's graph takes and of what it gives; empty where the bundle does not say.
@@ -90,8 +91,7 @@ def _check_names(stage: Stage, *, earlier: frozenset[str]) -> None:
     given = _follow(stage, "given", stage.given, earlier)
     for task, parts in stage.tasks.items():
         written = _follow(stage, task, parts, given)
-        if not written & {"noise", "noisy", "sample"}:
-            raise RecipeError(stage.name, task, "writes no `noise`", "a part that draws it")
+        _check_beginning(stage, task, written)
         network = _follow(stage, "network", stage.network, written | {*_NETWORK_READS})
         if stage.guidance is not None and (lost := sorted({*stage.guidance.pictures} - written)):
             raise RecipeError(stage.name, "guidance", f"names `{lost[0]}`, which `{task}` does not write", "its value")
@@ -113,6 +113,13 @@ def _check_names(stage: Stage, *, earlier: frozenset[str]) -> None:
         raise RecipeError(stage.name, "guidance", f"names `{lost[0]}`, which nothing writes", "a given value")
 
 
+def _check_beginning(stage: Stage, task: str, written: frozenset[str]) -> None:
+    if not written & {"noise", "noisy", "sample"}:
+        raise RecipeError(stage.name, task, "writes no `noise`", "a part that draws it")
+    if "known" in written and not written >= {"noise", "unknown"}:
+        raise RecipeError(stage.name, task, "writes `known` alone", "`noise` and `unknown` beside it")
+
+
 def _follow(stage: Stage, phase: str, parts: tuple[Part, ...], known: frozenset[str]) -> frozenset[str]:
     """The names that are known after these parts."""
     for part in parts:
@@ -130,7 +137,7 @@ def _check_options(stage: Stage) -> None:
         read += [("guidance", name, NUMBERS) for name in stage.guidance.options]
     for phase, parts in stage.phases.items():
         for part in parts:
-            if isinstance(part, Picture):
+            if isinstance(part, Picture | Mask):
                 read.append((phase, part.choice, PICTURES if phase in stage.tasks else ()))
                 continue
             if isinstance(part, Choice) and part.below is not None:

@@ -154,6 +154,8 @@ def why_not(manifest: Manifest, settings: Settings, sampler: Sampler, *, stages:
     steps = manifest.defaults.steps
     if stages > 1:
         return "what it costs was not measured for models of several stages"
+    if settings.masked:
+        return "what it costs was not measured where part of a picture is kept"
     if settings.guidance_interval is not None or settings.reuse_guidance > 1:
         return "what it costs was not measured beside `guidance_interval` and `reuse_guidance`"
     if steps < MADE_FOR_FEW:

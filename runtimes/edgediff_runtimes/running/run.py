@@ -12,6 +12,7 @@ from typing import Any, final
 import numpy as np
 from PIL import Image
 
+from edgediff_runtimes.canvas import Canvas
 from edgediff_runtimes.enlarger import Enlarger
 from edgediff_runtimes.errors import Cancelled, OutOfMemoryError
 from edgediff_runtimes.parts import Value
@@ -75,6 +76,7 @@ class Run:
         settings: Settings,
         provenance: dict[str, Any],
         reuse: ReuseOfRun | None = None,
+        canvas: Canvas | None = None,
     ) -> None:
         self._stages = [stage for drawing in drawings for stage in drawing.stages]
         self.total_steps = sum(stage.sampler.steps for stage in self._stages)
@@ -82,6 +84,7 @@ class Run:
         self._settings = settings
         self._provenance = provenance
         self._reuse = reuse
+        self._canvas = canvas
         self._result: Result | None = None
         self._failure: Exception | None = None
         self._steps = self._work()
@@ -177,8 +180,9 @@ class Run:
         last.cancel.check()
         last.timings.total_s = time.perf_counter() - began
         results = drawn[1:] or drawn  # of the first drawing, where there are others, those are made
+        pictures = [image for images, _ in results for image in images]
         self._result = Result(
-            [image for images, _ in results for image in images],
+            pictures if self._canvas is None else [self._canvas.finished(image) for image in pictures],
             np.concatenate([latents for _, latents in results]),
             self.settings,
             last.timings,

@@ -42,7 +42,9 @@ def sampler_for(stage: Stage, settings: Settings, scheduler: Mapping[str, Any]) 
         options.setdefault("eta", 0.0)
     strength = settings.strength if stage.schedule.since is None else None
     level = level_of(stage, settings) if stage.schedule.since is None else None
-    whole = stage.schedule.strength == "whole" and options.get("timesteps") is None and takes(config, "strength")
+    # diffusers' inpainting pipelines run the last part with every sampler.
+    cut = settings.masked or stage.schedule.strength == "tail"
+    whole = not cut and options.get("timesteps") is None and takes(config, "strength")
     if strength is not None and whole:
         options, strength = {"strength": strength, **options}, None
     if stage.schedule.shift is not None and config.get("use_dynamic_shifting"):
@@ -52,14 +54,23 @@ def sampler_for(stage: Stage, settings: Settings, scheduler: Mapping[str, Any]) 
         sampler = build_sampler(config, **options)
     else:
         sampler = build_sampler(config, steps=settings.steps, **options)
-    if sampler.needs_unguided and not settings.guided:
-        raise SamplerError("sampler", got=settings.sampler, expected="one that needs no guidance, or guidance above 1")
-    if sampler.needs_unguided and (settings.guidance_interval is not None or settings.reuse_guidance > 1):
-        expected = "another, because this one takes the unguided prediction, which is not computed at every call"
-        raise SamplerError("sampler", got=settings.sampler, expected=expected)
+    _check_suits(sampler, settings)
     if level is not None:
         sampler = _at_noise(sampler, *level)
     return _cut(sampler if strength is None else sampler.for_strength(strength), stage, settings, config)
+
+
+def _check_suits(sampler: Sampler, settings: Settings) -> None:
+    """Refuse a sampler that cannot do what else is asked for."""
+    expected = None
+    if settings.masked and (sampler.whole or not sampler.like_sample):
+        expected = "another, because this one cannot keep the known part of a picture"
+    elif sampler.needs_unguided and not settings.guided:
+        expected = "one that needs no guidance, or guidance above 1"
+    elif sampler.needs_unguided and (settings.guidance_interval is not None or settings.reuse_guidance > 1):
+        expected = "another, because this one takes the unguided prediction, which is not computed at every call"
+    if expected is not None:
+        raise SamplerError("sampler", got=settings.sampler, expected=expected)
 
 
 def _at_noise(sampler: Sampler, level: float, unit: float) -> Sampler:

@@ -29,13 +29,13 @@ from edgediff_runtimes.results import Step, Timings
 from edgediff_runtimes.running.blending import blended, with_both
 from edgediff_runtimes.running.guidance import PLAIN, Guided, guidance_calls
 from edgediff_runtimes.running.windows import Windows
-from edgediff_runtimes.sampling import Between, Sampler
+from edgediff_runtimes.sampling import Between, Known, Sampler
 from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Floats
 from edgediff_runtimes.text import Encoder
 
-# What a sampler begins with: noise, a clean sample, one that another stage left, one with noise in it.
-_BEGINNINGS = ("noise", "start", "sample", "noisy")
+# What a sampler begins with: noise, a clean sample, one that another stage left, one with noise in it; one to keep.
+_BEGINNINGS = ("noise", "start", "sample", "noisy", "known")
 
 
 @final
@@ -153,8 +153,9 @@ class StageRun:
         if "noisy" in begin:  # clean sample and noise, of which the first level has a share
             sample = np.float32(self.sampler.intervals[0].start.alpha) * begin["noisy"]
         noise = begin["noise"] if sample is None else sample
+        known = Known(begin["known"], context.array("unknown"), noise) if "known" in begin else None
         model = network if self.between is None else partial(self.between, network)
-        for step in self.sampler.iterate(model, noise, rng=context.rng, start=start, sample=sample):
+        for step in self.sampler.iterate(model, noise, rng=context.rng, start=start, sample=sample, known=known):
             self.timings.steps_s.append(time.perf_counter() - began)
             yield Step(
                 index=step.index,

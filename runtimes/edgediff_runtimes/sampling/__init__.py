@@ -7,6 +7,7 @@ Four axes compose: the grid (``schedules``), the meaning of the network's output
 from __future__ import annotations
 
 from edgediff_runtimes.sampling.building import build_sampler, takes
+from edgediff_runtimes.sampling.known import Known
 from edgediff_runtimes.sampling.known_samplers import SamplerInfo
 from edgediff_runtimes.sampling.names import sampler_config, sampler_fields, sampler_names, sampler_table
 from edgediff_runtimes.sampling.prediction import Between, PredictionPair
@@ -14,6 +15,7 @@ from edgediff_runtimes.sampling.sampler import Sampler, Step
 
 __all__ = [
     "Between",
+    "Known",
     "PredictionPair",
     "Sampler",
     "SamplerInfo",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgediff_runtimes.noise import NoiseSource
+    from edgediff_runtimes.sampling.known import Known
     from edgediff_runtimes.sampling.levels import Interval, Level
     from edgediff_runtimes.sampling.limits import Limit
     from edgediff_runtimes.sampling.prediction import Model, Parametrisation
@@ -150,6 +151,7 @@ class Sampler:
         rng: NoiseSource,
         start: Array | None = None,
         sample: Array | None = None,
+        known: Known | None = None,
         resume: Step | None = None,
     ) -> Iterator[Step]:
         """Run step by step.
@@ -162,6 +164,7 @@ class Sampler:
             start: A clean sample; it is noised to the first level, instead of starting from pure noise.
             sample: A sample at the first level, as another sampler left it; ``noise`` and ``start`` are then not
                 looked at.
+            known: What is known of the result; it is kept in every step.
             resume: The last step of a run that was left; ``noise`` and ``start`` are then not looked at.
 
         Yields:
@@ -179,13 +182,17 @@ class Sampler:
         if state is None:
             state = self.solver.init(x, self.intervals, rng)
         for index, interval in enumerate(self.intervals[first:], first):
+            asked = denoise if known is None else known.within(denoise)
             try:
-                x, denoised, state = self.solver.step(denoise, x, interval, state, rng)
+                x, denoised, state = self.solver.step(asked, x, interval, state, rng)
             except EdgediffError:
                 raise
             except ArithmeticError as error:  # a division by a level that odd fields of a config made 0
                 expected = f"levels that its formulas can take ({error})"
                 raise SamplerError("sigma", got=interval.start.nominal, expected=expected) from error
+            if known is not None:
+                following = self.intervals[index + 1].start if index + 1 < self.steps else None
+                x, denoised = known.over(x, following), known.over(denoised, None)
             yield Step(index, interval.start.t, interval.start.nominal, x, denoised, state)
 
     def _first(self, noise: Array, start: Array | None) -> Array:

@@ -13,7 +13,7 @@ from edgediff_runtimes.bundle import Defaults
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.plain import as_finite
 from edgediff_runtimes.recipe import Recipe, Space
-from edgediff_runtimes.recipe.declarations import Noised, Picture
+from edgediff_runtimes.recipe.declarations import Mask, Noised, Picture
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.settings import checks
 from edgediff_runtimes.settings.options import Settings
@@ -126,5 +126,5 @@ def noise_level(part: Noised, value: object) -> int:
 
 
 def _starts(parts: tuple[Part, ...]) -> bool:
-    pictures = [part.choice for part in parts if isinstance(part, Picture)]
+    pictures = [part.choice for part in parts if isinstance(part, Picture | Mask)]
     return pictures == [IMAGE] and any("start" in part.writes for part in parts)

@@ -11,7 +11,7 @@ from PIL import Image
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.noise.estimate import noise_level_of
 from edgediff_runtimes.recipe import Recipe, Stage
-from edgediff_runtimes.recipe.declarations import Noisy
+from edgediff_runtimes.recipe.declarations import Mask, Noisy
 from edgediff_runtimes.settings import checks
 from edgediff_runtimes.settings.options import EncodeMode, Options, Settings
 
@@ -42,7 +42,13 @@ def grey(stage: Stage, task: str, pictures: Mapping[str, Image.Image]) -> dict[s
 
 
 def start(
-    recipe: Recipe, task: str, options: Options, size: tuple[int, int], image_size: tuple[int, int] | None
+    recipe: Recipe,
+    task: str,
+    options: Options,
+    size: tuple[int, int],
+    image_size: tuple[int, int] | None,
+    *,
+    default: float,
 ) -> tuple[float | None, EncodeMode | None]:
     """Strength and encode mode, see ``checks.start``; no strength where a noise level stands in its place.
 
@@ -52,6 +58,7 @@ def start(
         options: What the caller asked for.
         size: Width and height of the run.
         image_size: Those of the picture that it starts from, if there is one.
+        default: The strength where the caller says none.
 
     Raises:
         SettingError: Both are given, or a noisy picture has another size.
@@ -59,8 +66,9 @@ def start(
     stage = recipe.first
     if image_size is not None and noisy_of(stage, task) is not None:
         _check_size(stage, size, image_size)
-    from_clean = image_size if _starts(stage, task) else None
-    strength, encode = checks.start(options, from_clean, default=stage.schedule.default_strength)
+    masked = any(isinstance(part, Mask) for part in stage.tasks[task])  # also from noise it has a strength, of 1
+    from_clean = image_size if masked or _starts(stage, task) else None
+    strength, encode = checks.start(options, from_clean, default=default)
     if not _of_the_start(recipe, task) or options.get(NAME) is None:
         return strength, encode
     if options.get("strength") is not None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypedDict, final
 
 from edgediff_runtimes.images import ImageSource
+from edgediff_runtimes.masks import MaskSource
 from edgediff_runtimes.noise import image_seeds
 from edgediff_runtimes.recipe import Space
 
@@ -14,6 +15,7 @@ DecoderName: TypeAlias = Literal["full", "tiny"]
 EncodeMode: TypeAlias = Literal["sample", "mode"]
 Reuse: TypeAlias = int | Literal["auto", "off"] | Sequence[int | None]
 GuidanceInterval: TypeAlias = tuple[float, float | None]
+Keep: TypeAlias = Literal["exact", "model"]
 RANDOM_SEED = -1  # as the web UIs write it; also the default
 
 
@@ -53,6 +55,11 @@ class Settings:
         to_prompts: What each prompt is blended with; none where none is.
         blend: How far, from 0 to 1; None where none is.
         enlarge: The picture, of ``width`` and ``height``, is drawn anew at so many times its size; None: it is not.
+        mask: ``alpha`` where the image's own transparency says what is drawn anew; None: a picture does, or nothing.
+        mask_blur: See ``Options``.
+        keep: See ``Options``; None where nothing of a picture is kept.
+        crop_mask: See ``Options``.
+        extend: See ``Options``.
         choices: What the recipe's parts read beside these, by option; a tuple has one entry per prompt.
     """
 
@@ -83,6 +90,11 @@ class Settings:
     to_prompts: tuple[str, ...] = ()
     blend: float | None = None
     enlarge: float | None = None
+    mask: Literal["alpha"] | None = None
+    mask_blur: float | None = None
+    keep: Keep | None = None
+    crop_mask: int | None = None
+    extend: dict[str, int] | None = None
     choices: dict[str, Any] = field(default_factory=dict)
 
     def seen(self, space: Space) -> tuple[int, int]:
@@ -94,6 +106,11 @@ class Settings:
         if self.tile is None or (self.enlarge is None and space.upscale == 1):
             return self.width, self.height
         return min(self.width, self.tile), min(self.height, self.tile)
+
+    @property
+    def masked(self) -> bool:
+        """Whether part of a picture is kept."""
+        return self.keep is not None
 
     @property
     def subjects(self) -> int:
@@ -157,7 +174,18 @@ class Options(TypedDict, total=False):
     Attributes:
         negative_prompt: What to steer away from, one for all or one per prompt; needs guidance above 1.
         image: A picture to start from: a PIL image or a path. Several, of a model that draws beside several (FLUX.2).
-        strength: How far to go from ``image``: above 0 to 1; default: the family's, such as 0.8; to enlarge, 0.3.
+        mask: Where to draw ``image`` anew: a picture of its size, white there (or transparent, where it has transparent
+            parts), or ``alpha``: where ``image`` itself is transparent.
+        mask_blur: Pixels over which what is drawn goes over into what was there: the standard deviation of a blur of
+            ``mask``; needs ``keep="exact"``. Default: none.
+        keep: Of ``image`` with a mask: ``model`` (default): the model keeps the known part as well as its autoencoder
+            does; ``exact`` (default with ``crop_mask`` and ``extend``): the result has the image's own pixels there,
+            and its size.
+        crop_mask: Draw only what is around the mask, with so many pixels more on each side, at the run's full size, and
+            paste it back: for small masks in large pictures.
+        extend: Make ``image`` larger by so many pixels, by side, as ``{"left": 256, "top": 128}``, and draw these.
+        strength: How far to go from ``image``: above 0 to 1; default: the family's, such as 0.8 (with a mask, 1); to
+            enlarge, 0.3.
         encode: ``sample`` (default, as diffusers) or ``mode`` of the encoder's Gaussian for ``image``.
         denoise: A picture with noise in it, a PIL image or a path, to take the noise out of, with a model that works on
             pixels. It is cut at its edges to what the model can draw, never resized.
@@ -215,6 +243,11 @@ class Options(TypedDict, total=False):
 
     negative_prompt: str | Sequence[str] | None
     image: ImageSource | Sequence[ImageSource] | None
+    mask: MaskSource | None
+    mask_blur: float | None
+    keep: Keep | None
+    crop_mask: int | None
+    extend: Mapping[str, int] | None
     strength: float | None
     encode: EncodeMode | None
     denoise: ImageSource | None

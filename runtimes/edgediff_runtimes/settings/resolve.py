@@ -12,19 +12,15 @@ from edgediff_runtimes.noise import NOISE_KINDS
 from edgediff_runtimes.other_names import OTHER_NAMES
 from edgediff_runtimes.parts.tiling import LEAST
 from edgediff_runtimes.recipe import GraphUse, Guidance, Recipe, Stage
-from edgediff_runtimes.recipe.declarations import Choice, Noised, Picture, Sizes
+from edgediff_runtimes.recipe.declarations import Choice, Noised, Sizes
 from edgediff_runtimes.recipe.wires import PICTURES, SEVERAL
 from edgediff_runtimes.settings import blending, checks, editing, enlarging, noise_levels
+from edgediff_runtimes.settings.inpainting import inpainting
 from edgediff_runtimes.settings.options import Options, Settings
+from edgediff_runtimes.settings.tasks import default_strength, pictures_asked, pictures_given, task_of
 from edgediff_runtimes.untrusted.bounds import IMAGES
 
 _WITH_A_PICTURE = ("strength", "encode")
-_NO_TASK = {
-    "denoise": (
-        "has no task that takes a noisy picture",
-        "models that work on pixels have one, such as DDPM; what an encoder makes of noise is no noise of latents",
-    )
-}
 # Of options that some models take: what those lack that do not.
 _WHY = {
     "class_label": "has no classes",
@@ -61,31 +57,6 @@ def pictures_of(values: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name in checks.texts(values.get("pictures")) if name in PICTURES)
 
 
-def task_of(recipe: Recipe, options: Options) -> tuple[str, tuple[str, ...]]:
-    """The task that a caller's pictures ask for, and the options that hold them.
-
-    Raises:
-        SettingError: The recipe has no task for these pictures.
-    """
-    given = {name for name in PICTURES if options.get(name) is not None}
-    wanted = {
-        task: tuple(part.choice for part in parts if isinstance(part, Picture))
-        for task, parts in recipe.first.tasks.items()
-    }
-    for task, names in wanted.items():
-        if {*names} == given:
-            return task, names
-    if SEVERAL[1] in given:
-        got = f"{len(given & {*SEVERAL})} pictures"
-        most = max(len({*names} & {*SEVERAL}) for names in wanted.values())
-        raise SettingError(SEVERAL[0], got=got, expected=f"at most {most}, because the bundle draws from no more")
-    for name in sorted(given):
-        why, hint = _NO_TASK.get(name, ("draws from none", None))
-        raise SettingError(name, got=options.get(name), expected=f"nothing, because the bundle {why}", hint=hint)
-    name = next(iter(wanted.values()))[0]
-    raise SettingError(name, got=None, expected="a picture, because the bundle draws from one")
-
-
 def resolve_settings(
     recipe: Recipe,
     defaults: Defaults,
@@ -111,7 +82,7 @@ def resolve_settings(
         SettingError: An option is unknown, is not read by the recipe, or cannot be applied.
     """
     _check_known(recipe, options)
-    stage, (task, pictures) = recipe.first, task_of(recipe, options)
+    stage, (task, names) = recipe.first, task_of(recipe, options)
     prompts = checks.prompts(prompt, recipe)
     guidance, guided = _guidance(recipe, defaults, options)
     sampler_options = checks.sampler_options(_or(options.get("sampler_options"), {}))
@@ -130,12 +101,13 @@ def resolve_settings(
         sampler_options=sampler_options,
         decoder=checks.decoder(options.get("decoder"), recipe, family=family),
         task=task,
-        pictures=pictures,
+        pictures=pictures_given(options, names),
         guided=guided,
         reuse=checks.reuse(_or(options.get("reuse"), "off")),
         guidance_interval=checks.guidance_interval(options.get("guidance_interval"), guided=guided),
         reuse_guidance=checks.reuse_guidance(_or(options.get("reuse_guidance"), 1), guided=guided),
         **blending.between(options, prompts),
+        **inpainting(options, masked="mask" in names),
         **extent,
     )
     told = noise_levels.chosen(recipe, task, options)
@@ -180,7 +152,8 @@ def _extent(
     else:
         task, least, size = enlarging.task(recipe), enlarging.LEAST_TILE, enlarging.size(stage.space, size, enlarge)
         start_size = size
-    strength, encode = noise_levels.start(recipe, task, options, size, start_size)
+    usual = default_strength(stage, pictures, options)
+    strength, encode = noise_levels.start(recipe, task, options, size, start_size, default=usual)
     if enlarge is not None and strength is not None and options.get("strength") is None:
         strength = enlarging.strength(steps)
     uses = recipe.run_of(task, tiny=options.get("decoder") == "tiny")
@@ -203,7 +176,7 @@ def _check_known(recipe: Recipe, options: Options) -> None:
         hint = None if ours is None else f"it is called `{ours}` here"
         raise SettingError("options", got=unknown[0], expected=f"one of {', '.join(known)}", hint=hint)
     # These are refused where they are checked, with a better reason.
-    without = () if any(options.get(name) is not None for name in PICTURES) else _WITH_A_PICTURE
+    without = () if pictures_asked(options) else _WITH_A_PICTURE
     guidance = "negative_prompt", "guidance_rescale", "guidance_interval", "reuse_guidance"
     read = {*recipe.options, *PICTURES, *without, *guidance, "width", "height", "decoder"}
     for name, value in options.items():

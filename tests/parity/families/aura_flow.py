@@ -8,7 +8,7 @@ from transformers import UMT5Config, UMT5EncoderModel
 
 NAME = "aura-flow"
 PROMPTS = ["a red apple", "a fox face", "a sailboat"]
-FROM_PICTURE = False
+STARTS = ("noise",)
 
 
 def build(folder, *, tokenizer, perturb):

@@ -9,7 +9,7 @@ NAME = "consistency-models"
 LABELS = [3, 0, 6]
 # guidance, negative prompt, batch, size: diffusers' pipeline draws squares
 PLANS = [(None, None, 1, (16, 16)), (None, None, 3, (24, 24))]
-FROM_PICTURE = False
+STARTS = ("noise",)
 STEPS = 2
 
 

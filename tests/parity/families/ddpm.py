@@ -10,7 +10,7 @@ import torch
 NAME = "ddpm"
 # guidance, negative prompt, batch, size
 PLANS = [(None, None, 1, (16, 16)), (None, None, 3, (24, 16)), (None, None, 2, (16, 16))]
-FROM_PICTURE = False
+STARTS = ("noise",)
 DDIM = 2  # pictures
 
 

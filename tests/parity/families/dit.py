@@ -10,7 +10,7 @@ LABELS = [207, "Tinca tinca", 999]
 NUMBERS = [207, 0, 999]
 # guidance, negative prompt, batch, size: diffusers' pipeline has one
 PLANS = [(1.0, None, 1, None), (4.0, None, 3, None), (4.0, None, 1, None)]
-FROM_PICTURE = False
+STARTS = ("noise",)
 
 
 def build(folder, *, tokenizer, perturb):  # noqa: ARG001 - there is no text

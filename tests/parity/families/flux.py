@@ -1,4 +1,4 @@
-"""Tiny random models of FLUX.1 dev and schnell, and what diffusers draws with them."""
+"""Tiny random models of FLUX.1 dev, schnell and Fill, and what diffusers draws with them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import torch
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
 NAME = "flux"
-VARIANTS = ("-dev", "-schnell")
+VARIANTS = ("-dev", "-schnell", "-fill")
+STARTS = {"-dev": ("noise", "image", "mask"), "-fill": ("mask",)}
 PROMPTS = ["a red apple", "a fox face", "a sailboat"]
-TOKENS = {"-dev": 512, "-schnell": 256}
+TOKENS = {"-dev": 512, "-schnell": 256, "-fill": 512}
 
 
 def build(folder, *, tokenizer, perturb, variant):
@@ -44,14 +45,15 @@ def build(folder, *, tokenizer, perturb, variant):
             )
         ),
         "transformer": diffusers.FluxTransformer2DModel(
-            in_channels=16,
+            in_channels=16 + (16 + 16 if variant == "-fill" else 0),  # latents, a picture's, and pixels of a mask
+            out_channels=16,
             num_layers=1,
             num_single_layers=1,
             attention_head_dim=16,
             num_attention_heads=2,
             joint_attention_dim=24,
             pooled_projection_dim=16,
-            guidance_embeds=variant == "-dev",
+            guidance_embeds=variant != "-schnell",
             axes_dims_rope=(4, 4, 8),
         ),
         "vae": diffusers.AutoencoderKL(
@@ -71,12 +73,12 @@ def build(folder, *, tokenizer, perturb, variant):
         perturb(module).save_pretrained(folder / name)
     scheduler = (
         diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)
-        if variant == "-dev"
+        if variant != "-schnell"
         else diffusers.FlowMatchEulerDiscreteScheduler(shift=1.0)
     )
     scheduler.save_pretrained(folder / "scheduler")
     return {
-        "_class_name": "FluxPipeline",
+        "_class_name": "FluxFillPipeline" if variant == "-fill" else "FluxPipeline",
         "_diffusers_version": "0.42.1",
         "feature_extractor": [None, None],
         "image_encoder": [None, None],
@@ -91,7 +93,9 @@ def build(folder, *, tokenizer, perturb, variant):
 
 
 def options(*, guidance, negative_prompt, variant):
-    """The dev model is told a scale; a negative prompt has a scale of its own."""
+    """Two models are told a scale; a negative prompt has a scale of its own, and Fill's pipeline takes none."""
+    if variant == "-fill":
+        return {"guidance": guidance}
     return {
         "guidance": guidance if variant == "-dev" else None,
         "negative_prompt": negative_prompt,
@@ -99,17 +103,23 @@ def options(*, guidance, negative_prompt, variant):
     }
 
 
-def reference(pipeline, *, size, batch, guidance, negative, image, steps, variant):
+def reference(pipeline, *, size, batch, guidance, negative, image, steps, variant, mask=None, strength=0.6):
     """Final latents and pictures as diffusers has them."""
     kind = diffusers.FluxPipeline if image is None else diffusers.FluxImg2ImgPipeline
+    if mask is not None:
+        kind = diffusers.FluxFillPipeline if variant == "-fill" else diffusers.FluxInpaintPipeline
     drawer = kind(**{**pipeline.components, "scheduler": copy.deepcopy(pipeline.scheduler)})
     drawer.set_progress_bar_config(disable=True)
     # A picture for each: of one for all, diffusers draws latents once, so that the second depends on the first's seed.
-    start = {} if image is None else {"image": [image] * batch, "strength": 0.6}
+    start = {} if image is None else {"image": [image] * batch, "strength": strength}
+    start |= {} if mask is None else {"mask_image": [mask] * batch}
+    if variant != "-fill":
+        start |= {
+            "negative_prompt": None if negative is None else [negative] * batch,
+            "true_cfg_scale": guidance,
+        }
     packed = drawer(
         prompt=PROMPTS[:batch],
-        negative_prompt=None if negative is None else [negative] * batch,
-        true_cfg_scale=guidance,
         num_inference_steps=steps,
         guidance_scale=guidance,
         max_sequence_length=TOKENS[variant],

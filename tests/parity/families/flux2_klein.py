@@ -12,7 +12,7 @@ NAME = "flux2-klein"
 PROMPTS = ["a red apple", "a fox face, sitting in the snow", "a sailboat"]
 # guidance, negative prompt, batch, size: diffusers' pipeline takes no negative prompt, and no picture to start from
 PLANS = [(1.0, None, 1, (32, 32)), (4.0, None, 3, (48, 40)), (4.0, None, 1, (48, 40))]
-FROM_PICTURE = False
+STARTS = ("noise",)
 _LAYERS = 4
 
 

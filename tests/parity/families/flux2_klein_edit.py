@@ -15,7 +15,7 @@ VARIANTS = ("-edit",)
 PROMPTS = ["make it snow", "turn it blue"]
 # guidance, negative prompt, batch, size of the picture: diffusers takes none below 64x64, and cuts the second one
 PLANS = [(4.0, None, 2, (72, 64)), (1.0, None, 1, (70, 66))]
-FROM_NOISE = False
+STARTS = ("image",)
 PICTURE_OPTIONS = {}
 STEPS = 2
 RUN = (40, 48)  # what is drawn beside it

@@ -11,7 +11,7 @@ VARIANTS = ("-1.1", "-1.2")
 PROMPTS = ["A red apple", "a FOX face", "一只小狗"]
 # guidance, negative prompt, batch, size: diffusers' pipeline takes a VAE's factor of 8 for granted, hence the sizes
 PLANS = [(1.0, None, 1, (64, 64)), (5.0, None, 3, (96, 80)), (5.0, "dull", 1, (64, 112))]
-FROM_PICTURE = False
+STARTS = ("noise",)
 RESCALE = 0.7  # where there is a negative prompt
 
 

@@ -12,7 +12,7 @@ NAME = "lumina2"
 PROMPTS = ["a red apple", "a fox face, sitting in the snow under a large tree", "a sailboat"]
 # guidance, negative prompt, batch, size: diffusers' pipeline takes a VAE's factor of 8 for granted, hence the sizes
 PLANS = [(1.0, None, 1, (64, 64)), (4.0, None, 3, (96, 80)), (4.0, "dull", 1, (96, 80))]
-FROM_PICTURE = False
+STARTS = ("noise",)
 
 
 def build(folder, *, tokenizer, perturb):

@@ -9,7 +9,7 @@ from transformers import T5Config, T5EncoderModel
 NAME = "pixart"
 VARIANTS = ("-alpha", "-sigma")
 PROMPTS = [" A red apple", "a FOX face", "a sailboat\n"]
-FROM_PICTURE = False
+STARTS = ("noise",)
 
 
 def build(folder, *, tokenizer, perturb, variant):

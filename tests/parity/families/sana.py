@@ -12,7 +12,7 @@ NAME = "sana"
 PROMPTS = ["a red apple", "A fox face, sitting in the snow", "a sailboat"]
 # guidance, negative prompt, batch, size: diffusers' pipeline takes multiples of 32
 PLANS = [(1.0, None, 1, (32, 32)), (4.5, None, 3, (64, 32)), (4.5, "dull", 1, (64, 32))]
-FROM_PICTURE = False
+STARTS = ("noise",)
 
 
 def build(folder, *, tokenizer, perturb):

@@ -8,7 +8,7 @@ import torch
 NAME = "score-sde"
 # guidance, negative prompt, batch, size: diffusers' pipeline draws squares
 PLANS = [(None, None, 1, (16, 16)), (None, None, 3, (24, 24))]
-FROM_PICTURE = False
+STARTS = ("noise",)
 
 
 def build(folder, *, tokenizer, perturb):  # noqa: ARG001 - there is no text

@@ -10,6 +10,7 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection, T5Config, 
 
 NAME = "stable-diffusion-3"
 VARIANTS = ("-3.5", "-without-t5")
+STARTS = {"-without-t5": ("noise", "image", "mask")}
 PROMPTS = ["a red apple", "a fox face", "a sailboat"]
 CLIP_TOKENS = 20  # of `write_tokenizer`
 
@@ -18,6 +19,7 @@ def build(folder, *, tokenizer, perturb, variant):
     """Write the source. ``tokenizer`` writes one and gives its size, ``perturb`` moves what is constant."""
     torch.manual_seed(0)
     newer, has_t5 = variant == "-3.5", variant != "-without-t5"
+    channels = 4 if newer else 16  # with which alone diffusers draws into pictures
     vocabulary = tokenizer(folder / "tokenizer")
     tokenizer(folder / "tokenizer_2")
     common = {
@@ -38,8 +40,8 @@ def build(folder, *, tokenizer, perturb, variant):
         ),
         "transformer": diffusers.SD3Transformer2DModel(
             sample_size=16,
-            in_channels=4,
-            out_channels=4,
+            in_channels=channels,
+            out_channels=channels,
             num_layers=2,
             attention_head_dim=8,
             num_attention_heads=2,
@@ -56,7 +58,7 @@ def build(folder, *, tokenizer, perturb, variant):
             down_block_types=("DownEncoderBlock2D",) * 2,
             up_block_types=("UpDecoderBlock2D",) * 2,
             norm_num_groups=4,
-            latent_channels=4,
+            latent_channels=channels,
             scaling_factor=1.5305,
             shift_factor=0.0609,
             use_quant_conv=False,
@@ -93,13 +95,27 @@ def load(folder, *, variant):
     return diffusers.StableDiffusion3Pipeline.from_pretrained(folder, **missing)
 
 
-def reference(pipeline, *, size, batch, guidance, negative, image, steps, variant):  # noqa: ARG001 - it is loaded
+def reference(
+    pipeline,
+    *,
+    size,
+    batch,
+    guidance,
+    negative,
+    image,
+    steps,
+    variant,  # noqa: ARG001 - it is loaded
+    mask=None,
+    strength=0.6,
+):
     """Final latents and pictures as diffusers has them."""
     kind = diffusers.StableDiffusion3Pipeline if image is None else diffusers.StableDiffusion3Img2ImgPipeline
+    kind = kind if mask is None else diffusers.StableDiffusion3InpaintPipeline
     drawer = kind(**{**pipeline.components, "scheduler": copy.deepcopy(pipeline.scheduler)})
     drawer.set_progress_bar_config(disable=True)
     # A picture for each: of one for all, diffusers draws latents once, so that the second depends on the first's seed.
-    start = {} if image is None else {"image": [image] * batch, "strength": 0.6}
+    start = {} if image is None else {"image": [image] * batch, "strength": strength}
+    start |= {} if mask is None else {"mask_image": [mask] * batch}
     latents = drawer(
         prompt=PROMPTS[:batch],
         negative_prompt=None if negative is None else [negative] * batch,

@@ -11,7 +11,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 NAME = "stable-diffusion"
 VARIANTS = ("-edit",)
 PROMPTS = ["make it snow", "turn it blue", "as a drawing"]
-FROM_NOISE = False
+STARTS = ("image",)
 PICTURE_OPTIONS = {}
 IMAGE_GUIDANCE = 2.0
 

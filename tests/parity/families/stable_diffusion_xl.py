@@ -1,4 +1,6 @@
-"""Tiny random models of Stable Diffusion XL, alone and before the refiner, and what diffusers draws with them."""
+"""Tiny random models of Stable Diffusion XL and what diffusers draws with them: the base, alone and before the refiner,
+and one that draws into pictures.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ import torch
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 NAME = "stable-diffusion-xl"
-VARIANTS = ("", "-refiner")
+VARIANTS = ("", "-refiner", "-inpainting")
+STARTS = {"": ("noise", "image", "mask"), "-inpainting": ("mask",)}
 STEPS = 6
 REFINER_START = 0.7
 PROMPTS = ["a red apple", "a fox face", "a sailboat"]
@@ -36,6 +39,7 @@ def build(folder, *, tokenizer, perturb, variant=""):
         ),
         "unet": diffusers.UNet2DConditionModel(
             sample_size=16,
+            in_channels=9 if variant == "-inpainting" else 4,
             block_out_channels=(8, 16),
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
             up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
@@ -69,7 +73,7 @@ def build(folder, *, tokenizer, perturb, variant=""):
     )
     scheduler.save_pretrained(folder / "scheduler")
     index = {
-        "_class_name": "StableDiffusionXLPipeline",
+        "_class_name": f"StableDiffusionXL{'Inpaint' if variant == '-inpainting' else ''}Pipeline",
         "_diffusers_version": "0.42.1",
         "force_zeros_for_empty_prompt": True,
         "scheduler": ["diffusers", "EulerDiscreteScheduler"],
@@ -87,7 +91,7 @@ def build(folder, *, tokenizer, perturb, variant=""):
 
 def load(folder, *, variant=""):
     """The base in diffusers, with the refiner's pipeline as its ``refiner`` where there is one."""
-    base = diffusers.StableDiffusionXLPipeline.from_pretrained(folder, add_watermarker=False)
+    base = diffusers.DiffusionPipeline.from_pretrained(folder, add_watermarker=False)
     if variant == "-refiner":
         base.refiner = diffusers.StableDiffusionXLImg2ImgPipeline(
             vae=base.vae,
@@ -108,18 +112,19 @@ def load(folder, *, variant=""):
 def options(*, guidance, negative_prompt, variant=""):
     """Where the refiner takes over, if there is one."""
     asked = {"guidance": guidance, "negative_prompt": negative_prompt}
-    return asked | ({"refiner_start": REFINER_START} if variant else {})
+    return asked | ({"refiner_start": REFINER_START} if variant == "-refiner" else {})
 
 
-def reference(pipeline, *, size, batch, guidance, negative, image, steps, variant=""):
+def reference(pipeline, *, size, batch, guidance, negative, image, steps, mask=None, strength=0.6, variant=""):
     """Final latents and pictures as diffusers has them."""
     kind = diffusers.StableDiffusionXLPipeline if image is None else diffusers.StableDiffusionXLImg2ImgPipeline
+    kind = kind if mask is None else diffusers.StableDiffusionXLInpaintPipeline
     drawer = kind(**{**pipeline.components, "scheduler": copy.deepcopy(pipeline.scheduler)})
     drawer.set_progress_bar_config(disable=True)
     drawer.watermark = None
-    sizes = (
-        {"image": image.resize(size), "strength": 0.6} if image is not None else {"width": size[0], "height": size[1]}
-    )
+    sizes = {"width": size[0], "height": size[1]} if image is None or mask is not None else {}
+    sizes |= {} if image is None else {"image": [image.resize(size)] * batch, "strength": strength}
+    sizes |= {} if mask is None else {"mask_image": [mask] * batch}
     common = {
         "prompt": PROMPTS[:batch],
         "negative_prompt": None if negative is None else [negative] * batch,
@@ -128,8 +133,8 @@ def reference(pipeline, *, size, batch, guidance, negative, image, steps, varian
         "generator": [torch.Generator("cpu").manual_seed(7 + i) for i in range(batch)],
         "output_type": "latent",
     }
-    latents = drawer(**common, **sizes, denoising_end=REFINER_START if variant else None).images
-    if variant:
+    latents = drawer(**common, **sizes, denoising_end=REFINER_START if variant == "-refiner" else None).images
+    if variant == "-refiner":
         latents = pipeline.refiner(**common, image=latents, denoising_start=REFINER_START).images
     with torch.no_grad():
         decoded = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor).sample

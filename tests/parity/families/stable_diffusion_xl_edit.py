@@ -13,7 +13,7 @@ BASE = module_of(Path(__file__).with_name("stable_diffusion_xl.py"))
 NAME = "stable-diffusion-xl"
 VARIANTS = ("-edit",)
 PROMPTS = ["make it snow", "turn it blue", "as a drawing"]
-FROM_NOISE = False
+STARTS = ("image",)
 PICTURE_OPTIONS = {}
 IMAGE_GUIDANCE = 2.0
 

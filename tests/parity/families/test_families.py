@@ -19,8 +19,6 @@ import edgediff
 from edgediff_runtimes.families import FAMILIES
 
 HERE = Path(__file__).parent
-# The trained model of this repository is compared more thoroughly, in tests/parity/test_pipeline_parity.py.
-ELSEWHERE = {"stable-diffusion"}
 BOUNDS = {"onnxruntime": (1e-3, 2), "openvino": (5e-3, 4)}  # of latents, of pictures
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers", "ignore::FutureWarning")
@@ -28,22 +26,22 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers", 
 # A case is an export, about a minute of a core. Every run has those that differ most; the night has all others.
 OFTEN = ("ddpm", "dit", "flux-dev", "flux-schnell", "stable-diffusion-xl", "z-image")
 BY_NIGHT = (pytest.mark.slow, pytest.mark.nightly)
-# Every model with every plan, from noise and, where it can, from a picture.
+# Every model with every plan, from all that it can start from.
 ASKED = [
     pytest.param(
         name,
         plan,
-        from_picture,
-        id=f"{name}-{'image' if from_picture else 'noise'}-{plan}",
+        start,
+        id=f"{name}-{start}-{plan}",
         marks=() if name in OFTEN else BY_NIGHT,
     )
     for name, model in MODELS.items()
-    for plan, from_picture in model.plans
+    for plan, start in model.plans
 ]
 
 
 def test_every_family_has_a_case():
-    assert {family.name for family in FAMILIES} == {*(model.case.NAME for model in MODELS.values()), *ELSEWHERE}
+    assert {family.name for family in FAMILIES} == {model.case.NAME for model in MODELS.values()}
 
 
 def test_every_model_has_a_golden():
@@ -53,17 +51,24 @@ def test_every_model_has_a_golden():
 
 def test_from_a_picture_the_strength_is_diffusers_own_where_nothing_is_said():
     configs = module_of(HERE.parents[1] / "architecture" / "test_families.py").CONFIGS
+    fields = {"Img2Img": "default_strength", "Inpaint": "inpaint_strength", "Fill": "inpaint_strength"}
     ours, theirs = {}, {}
     for family in FAMILIES:
         for name in family.pipelines:
-            call = inspect.signature(getattr(diffusers, name).__call__) if "Img2Img" in name else None
-            if call is not None and "strength" in call.parameters:
-                index = {**configs[family.name].index, "_class_name": name}
-                recipe = family.recipe(dataclasses.replace(configs[family.name], index=index))
-                ours[name] = recipe.first.schedule.default_strength
+            field = next((field for kind, field in fields.items() if kind in name), None)
+            call = inspect.signature(getattr(diffusers, name).__call__)
+            if field is not None and "strength" in call.parameters:
+                of_family = configs[family.name]
+                network = of_family.by_name.get("transformer", {})
+                shown = {"in_channels": 4 * (4 + 4 + 64)} if "Fill" in name else {}
+                by_name = {**of_family.by_name, "transformer": {**network, **shown}}
+                index = {**of_family.index, "_class_name": name}
+                recipe = family.recipe(dataclasses.replace(of_family, index=index, by_name=by_name))
+                ours[name] = getattr(recipe.first.schedule, field)
                 theirs[name] = call.parameters["strength"].default
     assert ours == theirs
     assert {"FluxImg2ImgPipeline", "StableDiffusionXLImg2ImgPipeline"} <= ours.keys()
+    assert {"FluxInpaintPipeline", "FluxFillPipeline", "StableDiffusionXLInpaintPipeline"} <= ours.keys()
 
 
 @pytest.fixture(scope="session")
@@ -81,15 +86,15 @@ def drawn_by_diffusers():
 
 
 @pytest.mark.parametrize("engine", BOUNDS)
-@pytest.mark.parametrize(("family", "plan", "from_picture"), ASKED, indirect=["family"])
-def test_same_seed_same_picture(family, plan, from_picture, engine, drawn_by_diffusers):
+@pytest.mark.parametrize(("family", "plan", "start"), ASKED, indirect=["family"])
+def test_same_seed_same_picture(family, plan, start, engine, drawn_by_diffusers):
     bound, levels = BOUNDS[engine]
     model, pipeline, bundle = family
-    known = (model.name, plan, from_picture)
+    known = (model.name, plan, start)
     if known not in drawn_by_diffusers:  # the same for both engines
-        drawn_by_diffusers[known] = model.drawn(pipeline, plan, from_picture=from_picture)
+        drawn_by_diffusers[known] = model.drawn(pipeline, plan, start=start)
     latents, images = drawn_by_diffusers[known]
-    prompt, options = model.asked(plan, from_picture=from_picture)
+    prompt, options = model.asked(plan, start=start)
     with edgediff.load(bundle, engine=engine) as ours:
         result = ours(prompt, **options)
     assert result.latents.shape == latents.shape

@@ -9,6 +9,7 @@ import torch
 from transformers import Qwen3Config, Qwen3Model
 
 NAME = "z-image"
+STARTS = ("noise", "image", "mask")
 PROMPTS = ["a red apple", "a fox face, sitting in the snow under a large tree", "a sailboat"]
 # guidance, negative prompt, batch, size: any guidance above 0 asks the network twice
 PLANS = [(0.0, None, 1, (32, 32)), (1.0, None, 3, (48, 40)), (5.0, "dull", 1, (48, 40))]
@@ -68,9 +69,10 @@ def build(folder, *, tokenizer, perturb):
     }
 
 
-def reference(pipeline, *, size, batch, guidance, negative, image, steps):
+def reference(pipeline, *, size, batch, guidance, negative, image, steps, mask=None, strength=0.6):
     """Final latents and pictures as diffusers has them."""
     kind = diffusers.ZImagePipeline if image is None else diffusers.ZImageImg2ImgPipeline
+    kind = kind if mask is None else diffusers.ZImageInpaintPipeline
     drawer = kind(**{**pipeline.components, "scheduler": copy.deepcopy(pipeline.scheduler)})
     drawer.set_progress_bar_config(disable=True)
     latents = drawer(
@@ -83,7 +85,8 @@ def reference(pipeline, *, size, batch, guidance, negative, image, steps):
         width=size[0],
         height=size[1],
         # One for each: diffusers would encode a single one with the first generator alone.
-        **({} if image is None else {"image": [image] * batch, "strength": 0.6}),
+        **({} if image is None else {"image": [image] * batch, "strength": strength}),
+        **({} if mask is None else {"mask_image": [mask] * batch}),
     ).images
     with torch.no_grad():
         config = pipeline.vae.config

@@ -40,6 +40,9 @@ BROKEN = [
     (("given", 2), {"part": "sinusoid", "choice": "seed", "to": "y", "dim": 8}, "(given) reads the option `seed`"),
     (("given", 2), {"part": "cut", "name": "ids", "to": "y", "axis": 1}, "(given) cuts `ids`: expected either"),
     (("given", 2), {"part": "picture", "choice": "image", "to": "y"}, "(given) reads the option `image`"),
+    (("given", 2), {"part": "mask", "choice": "mask", "to": "y"}, "(given) reads the option `mask`"),
+    (("tasks", "inpaint", 0, "choice"), "control", "(inpaint) reads the option `control`: expected one of image"),
+    (("tasks", "inpaint", 7, "to"), "unused", "(inpaint) writes `known` alone: expected `noise` and `unknown`"),
     (("given", 2), {**LABEL, "default": 7.0}, "(given) has 7 for `class_label`: expected a whole number from 0 and"),
     (("given", 2), {**LABEL, "default": 0.5}, "(given) has 0.5 for `class_label`"),
     (("given", 2), {**LABEL, "null": 4.0}, "(given) has 4 for `class_label`"),
@@ -105,6 +108,8 @@ def test_graphs_say_which_is_which(manifest):
     assert [(use.role, use.phase) for use in recipe.graphs()] == [
         ("text_encoder", "given"),
         ("vae_encoder", "image-to-image"),
+        ("vae_encoder", "inpaint"),
+        ("vae_encoder", "inpaint-from-noise"),
         ("unet", "network"),
         ("vae_decoder", "result"),
     ]

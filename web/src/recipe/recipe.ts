@@ -71,6 +71,7 @@ export const SCHEDULE = {
   strength: or(only("tail", "whole"), "tail"),
   ends: or(only("sample", "denoised"), "sample"),
   default_strength: or(number, 0.8),
+  inpaint_strength: or(number, 1),
   until: or(only(null), null),
   since: or(only(null), null),
   share: or(number, 1),

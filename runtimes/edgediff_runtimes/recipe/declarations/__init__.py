@@ -23,7 +23,7 @@ from edgediff_runtimes.recipe.declarations.arrays import (
 from edgediff_runtimes.recipe.declarations.asked import Choice, Sinusoid, Sizes, Tokens
 from edgediff_runtimes.recipe.declarations.graphs import Graph
 from edgediff_runtimes.recipe.declarations.noisy import Noisy
-from edgediff_runtimes.recipe.declarations.pictures import Noised, Picture, Pictures
+from edgediff_runtimes.recipe.declarations.pictures import Mask, Noised, Picture, Pictures
 from edgediff_runtimes.recipe.declarations.positions import GridIds, TextIds
 from edgediff_runtimes.recipe.part import Part
 
@@ -36,6 +36,7 @@ __all__ = [
     "Graph",
     "GridIds",
     "Join",
+    "Mask",
     "Noise",
     "Noised",
     "Noisy",
@@ -62,6 +63,7 @@ KINDS: dict[str, type[Part]] = {
     "grid_ids": GridIds,
     "text_ids": TextIds,
     "picture": Picture,
+    "mask": Mask,
     "noise": Noise,
     "noised": Noised,
     "noisy": Noisy,

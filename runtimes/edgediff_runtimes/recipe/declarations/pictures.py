@@ -59,6 +59,30 @@ class Noised(Part):
 
 @final
 @dataclass(frozen=True, slots=True)
+class Mask(Part):
+    """Where the caller's picture is drawn anew: ``(pictures, 1, height, width)`` of the sample's size, 1 there, else 0.
+
+    Each entry is the pixel at its upper left; pixels of at least half of white count as white.
+
+    Attributes:
+        choice: The option.
+        to: The value.
+        picture: A value that ``Picture`` wrote, for ``masked``; None: no value.
+        masked: Where the picture goes without what is drawn anew, which is 0 in it: ``(1, 3, height, width)``; None:
+            nowhere.
+        folded: All pixels of an entry as its channels, row by row: ``(pictures, factor ** 2, height, width)``.
+    """
+
+    ALWAYS: ClassVar = ("width", "height", "mask_blur", "keep", "crop_mask", "extend")
+    choice: str = field(metadata=OPTION)
+    to: str = field(metadata=WRITE)
+    picture: str | None = field(default=None, metadata=READ)
+    masked: str | None = field(default=None, metadata=WRITE)
+    folded: bool = False
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Pictures(Part):
     """The last part of a result that is pictures.
 
