@@ -28,6 +28,7 @@ MODULES = (
 ALSO = {
     "edgediff_runtimes.settings": ("Options", "Settings"),
     "edgediff_runtimes.results": ("Timings",),
+    "edgediff_runtimes.running.embeds": ("Embeddings",),
     "edgediff.api": ("TrialKeywords", "Verification"),
     "edgediff.planning.planner": ("PlanKeywords",),
     "edgediff_runtimes.quality.claims": ("Figure",),

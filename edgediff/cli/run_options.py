@@ -13,6 +13,7 @@ from edgediff.cli.between_options import BETWEEN
 from edgediff.cli.by_component import by_component
 from edgediff.cli.command import Section
 from edgediff.cli.enlarge_options import ENLARGING
+from edgediff.cli.prompt_options import READING
 from edgediff.cli.sizes import file_or_word, levels, number, number_or_word, place, sides, size
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ COMPUTING = Section(
         ),
     ),
 )
-SECTIONS = (DRAWING, BETWEEN, START, ENLARGING, TOLD, SAMPLING, FILES, COMPUTING)
+SECTIONS = (DRAWING, READING, BETWEEN, START, ENLARGING, TOLD, SAMPLING, FILES, COMPUTING)
 # Options that say two numbers of the API's at once.
 _PAIRS = {
     "original_size": ("original_width", "original_height"),

@@ -7,6 +7,7 @@ import unicodedata
 
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.settings import Settings
+from edgediff_runtimes.text.syntax import SYNTAXES
 from edgediff_runtimes.untrusted.bounds import TEXT_BYTES
 from edgediff_runtimes.untrusted.documents import read_text
 
@@ -25,7 +26,10 @@ def doubts(bundle: Bundle, settings: Settings) -> list[str]:
     Raises:
         ComponentFileError: The vocabulary cannot be read, is too long, or no text.
     """
-    return [*_of_size(bundle, settings), *_of_words(bundle, (*settings.prompts, *settings.to_prompts))]
+    prompts = (*settings.prompts, *settings.to_prompts)
+    if settings.syntax is not None:
+        prompts = tuple(SYNTAXES[settings.syntax](prompt, "prompt").words for prompt in prompts)
+    return [*_of_size(bundle, settings), *_of_words(bundle, prompts)]
 
 
 def words_of(text: str) -> set[str]:

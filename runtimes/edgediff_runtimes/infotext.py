@@ -35,6 +35,7 @@ def infotext(metadata: dict[str, Any], *, whole: bool = False) -> str:
         "Variation seed strength": settings.get("variation_strength"),
         "Denoising strength": settings.get("strength"),
         "Hires upscale": settings.get("enlarge"),
+        "Clip skip": settings.get("clip_skip"),
         "Decoder": settings.get("decoder"),
         "Version": "edgediff",
     }

@@ -19,6 +19,7 @@ _NAMES = {
     "extend": "outpaint outpainting expand",
     "strength": "denoising_strength denoise image_strength",
     "negative_prompt": "negative_prompts neg_prompt negative neg",
+    "clip_skip": "clip_stop_at_last_layers clip_layer",
     "class_label": "label labels class classes class_labels class_id label_id",
     "enlarge": "upscale hires hires_fix hires_scale hr_scale upscale_by upscale_factor enable_hr",
     "seed": "generator manual_seed rng_seed",

@@ -7,29 +7,28 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, final
 
 from edgediff_runtimes.bundle import Bundle
-from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.components import Components
 from edgediff_runtimes.enlarger import Enlarger
+from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.memory import available_bytes, choose_residency, needed_by_role
 from edgediff_runtimes.placement import Placement, Residency
 from edgediff_runtimes.recipe import Stage
-from edgediff_runtimes.results import Result, Step, Timings
+from edgediff_runtimes.results import Result, Step
 from edgediff_runtimes.running.awaiting import in_thread
-from edgediff_runtimes.running.blending import noise_of
+from edgediff_runtimes.running.embeds import Embeddings, fingerprints, split_embeds
 from edgediff_runtimes.running.given import GivenPictures
+from edgediff_runtimes.running.preparing import Preparation
 from edgediff_runtimes.running.reusing import reuse_of
 from edgediff_runtimes.running.run import Drawing, Run
 from edgediff_runtimes.running.schedules import sampler_for
-from edgediff_runtimes.running.stage import StageRun
 from edgediff_runtimes.sampling import Between, Sampler
 from edgediff_runtimes.settings import Options, Settings, checks, noise_levels
 from edgediff_runtimes.settings.enlarging import drawings
-from edgediff_runtimes.settings.resolve import resolve_settings, settings_of
+from edgediff_runtimes.settings.resolve import resolve_settings
 from edgediff_runtimes.settings.several import told_apart
 from edgediff_runtimes.text import open_tokenizer
 
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack  # typing's own came with Python 3.11
 
 _PLACEMENT = Placement()
+_LONGER = "; `syntax` (`--syntax a1111`) takes longer ones"
 
 
 @final
@@ -72,7 +72,6 @@ class Pipeline:
         """
         bundle.check_wires()
         self.bundle = bundle
-        self._split_guidance = split_guidance
         self._enlarger = enlarger
         self._static = placement.static
         if self._static is not None:  # refused here, not by the first picture
@@ -81,12 +80,14 @@ class Pipeline:
         if placement.residency is None:
             placement = replace(placement, residency=_residency(bundle, placement))
         self._components = Components(bundle, placement, replaced=replaced)
-        self._tokenizers = {
+        hint = _LONGER if all(tokenizer.kind == "clip" for tokenizer in bundle.manifest.tokenizers) else ""
+        tokenizers = {
             tokenizer.path: open_tokenizer(
-                bundle.locate(tokenizer.path), kind=tokenizer.kind, max_tokens=tokenizer.max_tokens
+                bundle.locate(tokenizer.path), kind=tokenizer.kind, max_tokens=tokenizer.max_tokens, hint=hint
             )
             for tokenizer in bundle.manifest.tokenizers
         }
+        self._preparation = Preparation(bundle.manifest, self._components, tokenizers, split_guidance)
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
         # A set must not grow while it is gone through; re-entrant, because a signal handler may call ``cancel``.
         self._runs_lock = threading.RLock()
@@ -177,9 +178,38 @@ class Pipeline:
         """
         return self._run(prompt, options, between)
 
+    def encode(
+        self,
+        prompt: str | Sequence[str],
+        negative_prompt: str | Sequence[str] | None = None,
+        *,
+        syntax: str | None = None,
+        clip_skip: int | None = None,
+    ) -> Embeddings:
+        """What the text encoders make of prompts, for ``prompt_embeds=``: to be kept, mixed or changed.
+
+        Args:
+            prompt: One or several.
+            negative_prompt: One for all or one per prompt; None: only the prompts are encoded.
+            syntax: See ``Options``; prompts that change from step to step are refused.
+            clip_skip: See ``Options``.
+
+        Raises:
+            SettingError: A prompt or an option cannot be applied, or the network is told more than embeddings.
+            EngineError: A text encoder cannot be loaded or computed, or the pipeline is closed.
+        """
+        self._components.check_open()
+        manifest, asked = self.bundle.manifest, Options(syntax=syntax, clip_skip=clip_skip, seed=0)
+        settings = resolve_settings(manifest.recipe, manifest.defaults, prompt, asked, image_size=None)
+        return self._preparation.encode(settings, negative_prompt)
+
     def _run(self, prompt: str | Sequence[str] | None, options: Options, between: Between | None) -> Run:
         self._components.check_open()
-        options = told_apart(self._at_size(options))
+        embeds, options = split_embeds(told_apart(self._at_size(options)))
+        if embeds:
+            if prompt is not None:
+                raise SettingError("prompt", got=prompt, expected="nothing beside `prompt_embeds`")
+            prompt = [""] * len(embeds["prompt_embeds"])
         manifest = self.bundle.manifest
         given = GivenPictures.read(manifest, options)
         options = noise_levels.estimated(manifest.recipe, given.task, options, given.pictures)
@@ -192,16 +222,9 @@ class Pipeline:
             family=manifest.family,
             spare=self._components.spare_bytes,
         )
+        settings = replace(settings, embeds=fingerprints(embeds))
         canvas = given.canvas(settings)
-        prepared = partial(
-            StageRun,
-            components=self._components,
-            tokenizers=self._tokenizers,
-            split_guidance=self._split_guidance,
-            cancel=CancelToken(),
-            timings=Timings(),
-            computed={},
-        )
+        prepared = self._preparation.prepared()
         asked = drawings(settings, manifest.recipe)
         samplers = [self._samplers(each) for each in asked]
         reuse = None
@@ -212,18 +235,8 @@ class Pipeline:
         drawn = []
         for place, (each, run_of) in enumerate(zip(asked, samplers, strict=True)):
             pictures = {**(given.pictures if canvas is None else canvas.given)}
-            rng = noise_of(each)
-            stages = [
-                prepared(
-                    stage=stage,
-                    settings=settings_of(stage, each),
-                    sampler=sampler,
-                    pictures=pictures,
-                    rng=rng,
-                    between=between if place == index == 0 else None,
-                )
-                for index, (stage, sampler) in enumerate(run_of)
-            ]
+            stages = self._preparation.stages(prepared, run_of, each, pictures, embeds)
+            stages[0].between = None if place else between
             enlarger = None if each.enlarge is None else self._enlarger
             drawn.append(Drawing(stages, pictures, place - 1 if place else None, enlarger))
         provenance = {"bundle": self.bundle.path.name, "fingerprint": self.fingerprint}

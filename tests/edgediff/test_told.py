@@ -10,6 +10,7 @@ import pytest
 from edgediff.cli.run_options import _PAIRS, COMPUTING, FILES, SECTIONS, asked
 from edgediff.cli.sizes import number_or_word
 from edgediff_runtimes.settings import Options
+from edgediff_runtimes.settings.prompting import EMBEDS
 
 
 def test_every_option_of_a_call_is_offered():
@@ -17,7 +18,7 @@ def test_every_option_of_a_call_is_offered():
     offered = {option.name for section in sections for option in section.options}
     pairs = {name for names in _PAIRS.values() for name in names}
     others = {"size", "enlarger"}  # two numbers at once; a graph beside the bundle
-    assert (offered - _PAIRS.keys() - others) | pairs == get_type_hints(Options).keys()
+    assert (offered - _PAIRS.keys() - others) | pairs == get_type_hints(Options).keys() - {*EMBEDS}
 
 
 def test_two_numbers_of_one_option():

@@ -39,7 +39,7 @@ def test_it_has_optimums_layout_and_names(report):
         "vae_encoder": ["sample"],
     }
     assert outputs == {
-        "text_encoder": ["last_hidden_state", "pooler_output"],
+        "text_encoder": ["last_hidden_state", "pooler_output", "last_hidden_state.2"],
         "unet": ["out_sample"],
         "vae_decoder": ["sample"],
         "vae_encoder": ["latent_parameters"],

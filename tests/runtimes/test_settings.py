@@ -15,6 +15,7 @@ from edgediff_runtimes.noise import noise_source
 from edgediff_runtimes.recipe import Guidance, Recipe
 from edgediff_runtimes.recipe.declarations import Sinusoid
 from edgediff_runtimes.settings import Options, Settings, checks
+from edgediff_runtimes.settings.prompting import EMBEDS
 from edgediff_runtimes.settings.resolve import options_of, resolve_settings, settings_of
 
 HUGE = 10**400
@@ -315,10 +316,10 @@ def test_options_and_settings_speak_of_the_same_things():
     names = {field.name for field in dataclasses.fields(Settings)}
     only_asked = {"negative_prompt", "to_prompt", "image", "images", "class_label", "true_guidance", "image_guidance"}
     only_asked |= {name for name in hints if name.startswith(("original_", "crop_left", "crop_top", "target_"))}
-    only_asked |= {"aesthetic_score", "negative_aesthetic_score", "refiner_start", "denoise", "noise_level"}
+    only_asked |= {"aesthetic_score", "negative_aesthetic_score", "refiner_start", "denoise", "noise_level", *EMBEDS}
     assert hints.keys() - names == only_asked
     lists = {"prompts", "negative_prompts", "to_prompts", "pictures"}
-    assert names - hints.keys() == {*lists, "images_per_prompt", "task", "guided", "choices"}
+    assert names - hints.keys() == {*lists, "images_per_prompt", "task", "guided", "choices", "embeds"}
 
 
 @pytest.mark.parametrize(

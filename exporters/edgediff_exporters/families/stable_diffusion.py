@@ -111,7 +111,7 @@ def plans(source: Source) -> tuple[ComponentPlan, ...]:
     """Text encoder, U-Net, VAE decoder, VAE encoder."""
     vae = source.config("vae")
     return (
-        clip_last("text_encoder", source.config("text_encoder")),
+        clip_last("text_encoder", source.config("text_encoder"), every=True),
         unet(source.config("unet")),
         vae_decoder(vae),
         vae_encoder(vae),

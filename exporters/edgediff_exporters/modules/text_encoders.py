@@ -22,17 +22,22 @@ BERT_TOKENIZERS = ("BertTokenizer", "BertTokenizerFast")
 BERT_LEFTOVERS = {r"^pooler\.": "the pooled text, which is not used", r"^embeddings\.position_ids$": "a constant"}
 
 
-def clip_last(role: str, config: Config) -> ComponentPlan:
-    """A CLIP text encoder without a projection that gives its last states alone.
+def clip_last(role: str, config: Config, *, every: bool = False) -> ComponentPlan:
+    """A CLIP text encoder without a projection that gives its last states.
 
     Args:
         role: Its directory, in the source and in the bundle.
         config: Its config.
+        every: Also those of the layers before, through the last norm: ``last_hidden_state.2`` of the last but one ...,
+            of which ``clip_skip`` takes one.
     """
+    layers = range(2, config["num_hidden_layers"] + 1) if every else ()
 
     def forward(module: torch.nn.Module, input_ids: torch.Tensor) -> Outputs:
-        out = module(input_ids=input_ids)
-        return out.last_hidden_state, out.pooler_output
+        out = module(input_ids=input_ids, output_hidden_states=every)
+        norm = module.get_submodule("final_layer_norm")
+        earlier = (norm(out.hidden_states[-layer]) for layer in layers)
+        return out.last_hidden_state, out.pooler_output, *earlier
 
     return ComponentPlan(
         role=role,
@@ -40,7 +45,7 @@ def clip_last(role: str, config: Config) -> ComponentPlan:
         build=lambda config: CLIPTextModel(CLIPTextConfig.from_dict(config)),
         forward=forward,
         inputs=(GraphInput("input_ids", torch.int32, ("batch", "sequence"), below=config["vocab_size"]),),
-        outputs=("last_hidden_state", "pooler_output"),
+        outputs=("last_hidden_state", "pooler_output", *(f"last_hidden_state.{layer}" for layer in layers)),
         traced={"batch": 2, "sequence": 9},
         checked={"batch": 3, "sequence": config["max_position_embeddings"]},
         rename=_rename_clip,

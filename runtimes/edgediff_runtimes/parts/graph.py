@@ -14,6 +14,7 @@ from edgediff_runtimes.parts.tiling import LEAST, tiled
 from edgediff_runtimes.parts.values import Context, Value, rows_of
 from edgediff_runtimes.recipe.declarations import Graph
 from edgediff_runtimes.tensors import Array, TensorSpec
+from edgediff_runtimes.text.syntax import in_texts
 
 Compute: TypeAlias = Callable[[dict[str, Array]], dict[str, Array]]
 
@@ -36,7 +37,12 @@ def compute(part: Graph, context: Context) -> dict[str, Value]:
         outputs = _one_by_one(compute, arrays, counted=[name for name, value in feeds.items() if value.rows == rows])
     else:
         outputs = compute(arrays)
-    return {name: Value(_widened(outputs[output]), rows) for output, name in part.takes.items()}
+    widened = {name: _widened(outputs[output]) for output, name in part.takes.items()}
+    weighted = next((value.weighted for value in feeds.values() if value.weighted), ())
+    if weighted:
+        with fitting(context.stage, "prompt"):
+            widened = {name: in_texts(weighted, array) for name, array in widened.items()}
+    return {name: Value(array, rows) for name, array in widened.items()}
 
 
 def _one_by_one(compute: Compute, feeds: dict[str, Array], *, counted: list[str]) -> dict[str, Array]:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.parts.values import Context, Value
 from edgediff_runtimes.recipe.declarations import Tokens
+from edgediff_runtimes.text import Encoder
+from edgediff_runtimes.text.syntax import Text
+from edgediff_runtimes.untrusted.bounds import CHUNKS
 
 
 def tokens(part: Tokens, context: Context) -> dict[str, Value]:
-    """Ids of the prompts, then of the negative ones; with mask, positions and places where they are wanted."""
+    """Ids of the prompts, then of the negative ones; with mask, positions and places where they are wanted.
+
+    With a syntax, ids of all texts that they are at some step, in as many rows as they need.
+    """
     settings = context.settings
     encoder = context.tokenizers[part.tokenizer]
+    if context.texts is not None:
+        return {part.ids: _weighted(context.texts, encoder, length=part.length or encoder.max_tokens)}
     negative = part.template if part.negative_template is None else part.negative_template
     templates = [part.template] * len(settings.prompts) + [negative] * len(settings.negative_prompts)
     prompts = (*settings.prompts, *settings.negative_prompts)
@@ -35,6 +46,17 @@ def tokens(part: Tokens, context: Context) -> dict[str, Value]:
     if part.kept is not None:
         written[part.kept] = Value(_kept(part, headed, length, encoded.ids.shape[1]), "texts")
     return written
+
+
+def _weighted(texts: Sequence[Text], encoder: Encoder, *, length: int) -> Value:
+    """Rows of all texts, each with as many chunks as the longest."""
+    each = [text.weighted(encoder, length=length) for text in texts]
+    chunks = max(text.chunks for text in each)
+    if chunks > CHUNKS.most:
+        got, expected = f"{chunks:,} chunks of {length} tokens", f"at most {CHUNKS.most}, because {CHUNKS.reason}"
+        raise SettingError("prompt", got=got, expected=expected)
+    padded = tuple(text.padded(chunks) for text in each)
+    return Value(np.concatenate([text.ids for text in padded]), "variants", padded)
 
 
 def _framed(template: str, text: str, clean: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, final
 
@@ -16,19 +16,28 @@ from edgediff_runtimes.recipe.recipe import Guidance, Space
 from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Array
 from edgediff_runtimes.text import Encoder
+from edgediff_runtimes.text.syntax import Text, Weighted
 
-# `texts`: a row per text, those of the guided branch first and those of the unguided ones behind them, where they
-# differ. `pictures`: a row per picture, the same in every branch. None: no rows, the same for all.
-Rows: TypeAlias = Literal["texts", "pictures"] | None
+# `texts`: a row per text, those of the guided branch first and those of the unguided one behind them, where they
+# differ. `variants`: a row per different text that a prompt is at some step, see ``running/prompts.py``. `pictures`: a
+# row per picture, the same in every branch. None: no rows, the same for all.
+Rows: TypeAlias = Literal["variants", "texts", "pictures"] | None
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Value:
-    """An array, and what its first axis counts."""
+    """An array, and what its first axis counts.
+
+    Attributes:
+        array: The array.
+        rows: What its first axis counts.
+        weighted: Texts of which it has the ids in several rows each, which a text encoder makes one of; else empty.
+    """
 
     array: Array
     rows: Rows = None
+    weighted: tuple[Weighted, ...] = ()
 
 
 @final
@@ -48,6 +57,7 @@ class Context:
         values: What was written so far, by name.
         step: The sampling step in progress, from 0, or None.
         images: What the last part of the result made.
+        texts: What the prompts are, as a syntax reads them; None: they are texts themselves.
     """
 
     stage: str
@@ -61,6 +71,7 @@ class Context:
     values: dict[str, Value] = field(default_factory=dict)
     step: int | None = None
     images: list[Image.Image] = field(default_factory=list)
+    texts: tuple[Text, ...] | None = None
 
     def array(self, name: str) -> Array:
         """The array of a value."""
@@ -70,10 +81,12 @@ class Context:
 def rows_of(*values: Value) -> Rows:
     """What the first axis of a result counts that was made from these values."""
     kinds = {value.rows for value in values}
-    return next((rows for rows in ("texts", "pictures") if rows in kinds), None)
+    return next((rows for rows in ("variants", "texts", "pictures") if rows in kinds), None)
 
 
-def branches(values: Mapping[str, Value], settings: Settings, guidance: Guidance) -> tuple[dict[str, Value], ...]:
+def branches(
+    values: Mapping[str, Value], settings: Settings, guidance: Guidance, variants: Sequence[int] = ()
+) -> tuple[dict[str, Value], ...]:
     """The values as the network takes them, with a row per picture: of each branch, the guided one first.
 
     Args:
@@ -81,7 +94,12 @@ def branches(values: Mapping[str, Value], settings: Settings, guidance: Guidance
         settings: Say how many texts and pictures there are, and whether there are unguided branches.
         guidance: Says which values are zeros in the unguided branch where no negative prompt was given, and whether
             there is another one, without the caller's picture.
+        variants: The row of each text in values of ``variants``.
     """
+    values = {
+        name: Value(value.array[list(variants)], "texts") if value.rows == "variants" else value
+        for name, value in values.items()
+    }
     texts, each = settings.subjects, settings.images_per_prompt
     guided = {name: _rows(value, slice(0, texts), each) for name, value in values.items()}
     if not settings.guided:

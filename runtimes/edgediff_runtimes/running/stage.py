@@ -28,6 +28,7 @@ from edgediff_runtimes.recipe.recipe import Stage
 from edgediff_runtimes.results import Step, Timings
 from edgediff_runtimes.running.blending import blended, with_both
 from edgediff_runtimes.running.guidance import PLAIN, Guided, guidance_calls
+from edgediff_runtimes.running.prompts import PromptTexts
 from edgediff_runtimes.running.windows import Windows
 from edgediff_runtimes.sampling import Between, Known, Sampler
 from edgediff_runtimes.settings import Settings
@@ -52,6 +53,8 @@ class StageRun:
         pictures: What the caller gave, by option.
         rng: Where random draws come from.
         split_guidance: See ``Guided.split``.
+        prompts: What the prompts are at each step; None: texts themselves, the same at all.
+        values: What there is before the first part.
         between: What the sampler asks in place of the network, which it is handed; None: nothing stands between.
         cancel: Ends the run, also inside a graph.
         timings: Filled phase by phase.
@@ -67,6 +70,8 @@ class StageRun:
     pictures: Mapping[str, Image.Image]
     rng: NoiseSource
     split_guidance: bool
+    prompts: PromptTexts | None = None
+    values: Mapping[str, Value] = field(default_factory=dict)
     between: Between | None = None
     cancel: CancelToken = field(default_factory=CancelToken)
     timings: Timings = field(default_factory=Timings)
@@ -82,7 +87,7 @@ class StageRun:
         self.cancel.check()
         loaded: dict[str, Loaded] = {}
         context = self._context(loaded)
-        context.values.update(before)
+        context.values.update({**before, **self.values})
         with self._timed("text_s"):
             context.settings = with_both(self.settings)
             self._run(self.stage.given, context, loaded)
@@ -94,8 +99,9 @@ class StageRun:
             self._run(self.stage.tasks[self.settings.task], context, loaded)
         begin = {name: self._beginning(name, context) for name in _BEGINNINGS if name in context.values}
         guidance = self.stage.guidance or PLAIN
-        conditions = branches(context.values, self.settings, guidance)
-        self.kept = {name: value for name, value in conditions[0].items() if name in given}
+        variants = ((),) if self.prompts is None else self.prompts.variants
+        conditions = [branches(context.values, self.settings, guidance, rows) for rows in variants]
+        self.kept = {name: value for name, value in conditions[0][0].items() if name in given}
         with ExitStack() as held:
             for part in self.stage.network:
                 if isinstance(part, Graph):
@@ -103,7 +109,7 @@ class StageRun:
             network = Guided(
                 parts=self.stage.network,
                 context=context,
-                branches=conditions,
+                branches=conditions[0],
                 guidance=guidance,
                 scales=[float(self.settings.option(name)) for name in guidance.options] if self.settings.guided else [],
                 rescale=self.settings.guidance_rescale,
@@ -112,7 +118,14 @@ class StageRun:
                 calls=guidance_calls(self.settings, self.sampler),
                 windows=self._windows(),
             )
-            yield from self._sample(network, context, begin)
+            yield from self._sample(network, context, begin, conditions)
+
+    def given(self) -> dict[str, Value]:
+        """The values of the parts that are computed once, alone."""
+        loaded: dict[str, Loaded] = {}
+        context = self._context(loaded)
+        self._run(self.stage.given, context, loaded)
+        return context.values
 
     def result(self, latents: Floats) -> list[Image.Image]:
         """What the final sample becomes."""
@@ -146,7 +159,14 @@ class StageRun:
             )
         return array
 
-    def _sample(self, network: Guided, context: Context, begin: dict[str, Floats]) -> Iterator[Step]:
+    def _sample(
+        self,
+        network: Guided,
+        context: Context,
+        begin: dict[str, Floats],
+        conditions: Sequence[Sequence[Mapping[str, Value]]],
+    ) -> Iterator[Step]:
+        """The sampling steps, each with its own of the ``conditions``."""
         context.step = 0
         began = time.perf_counter()
         start, sample = begin.get("start"), begin.get("sample")
@@ -168,6 +188,8 @@ class StageRun:
             )
             self.cancel.check()
             context.step = step.index + 1
+            if self.prompts is not None and context.step < len(self.prompts.at):
+                network.branches = conditions[self.prompts.at[context.step]]
             began = time.perf_counter()
 
     def _context(self, loaded: Mapping[str, Loaded]) -> Context:
@@ -180,6 +202,7 @@ class StageRun:
             compute=loaded.__getitem__,
             rng=self.rng,
             cancel=self.cancel,
+            texts=None if self.prompts is None else self.prompts.texts,
         )
 
     def _run(self, parts: Sequence[Part], context: Context, loaded: dict[str, Loaded]) -> None:

@@ -10,6 +10,7 @@ from edgediff_runtimes.images import ImageSource
 from edgediff_runtimes.masks import MaskSource
 from edgediff_runtimes.noise import image_seeds
 from edgediff_runtimes.recipe import Space
+from edgediff_runtimes.tensors import Array
 
 DecoderName: TypeAlias = Literal["full", "tiny"]
 EncodeMode: TypeAlias = Literal["sample", "mode"]
@@ -60,6 +61,9 @@ class Settings:
         keep: See ``Options``; None where nothing of a picture is kept.
         crop_mask: See ``Options``.
         extend: See ``Options``.
+        syntax: How prompts are read, see ``Options``; None: they are texts.
+        clip_skip: See ``Options``; None: the model's own layer.
+        embeds: SHA-256 of the arrays that stand for prompts, by option.
         choices: What the recipe's parts read beside these, by option; a tuple has one entry per prompt.
     """
 
@@ -95,6 +99,9 @@ class Settings:
     keep: Keep | None = None
     crop_mask: int | None = None
     extend: dict[str, int] | None = None
+    syntax: str | None = None
+    clip_skip: int | None = None
+    embeds: dict[str, str] = field(default_factory=dict)
     choices: dict[str, Any] = field(default_factory=dict)
 
     def seen(self, space: Space) -> tuple[int, int]:
@@ -173,6 +180,13 @@ class Options(TypedDict, total=False):
 
     Attributes:
         negative_prompt: What to steer away from, one for all or one per prompt; needs guidance above 1.
+        syntax: ``a1111`` or ``compel``: how prompts say weights and more; default: they are texts, brackets included.
+        clip_skip: Which layer of CLIP's text encoders the network is told, counted from the last, 1; default: the
+            model's own.
+        prompt_embeds: What ``Pipeline.encode`` gives, in place of a prompt: ``(prompts, tokens, width)``, floats.
+        negative_prompt_embeds: The same for the negative prompt; of one text or one per prompt.
+        pooled_prompt_embeds: ``(prompts, width)``, where the network is told such vectors as well.
+        negative_pooled_prompt_embeds: Likewise.
         image: A picture to start from: a PIL image or a path. Several, of a model that draws beside several (FLUX.2).
         mask: Where to draw ``image`` anew: a picture of its size, white there (or transparent, where it has transparent
             parts), or ``alpha``: where ``image`` itself is transparent.
@@ -242,6 +256,12 @@ class Options(TypedDict, total=False):
     """
 
     negative_prompt: str | Sequence[str] | None
+    syntax: str | None
+    clip_skip: int | None
+    prompt_embeds: Array | None
+    negative_prompt_embeds: Array | None
+    pooled_prompt_embeds: Array | None
+    negative_pooled_prompt_embeds: Array | None
     image: ImageSource | Sequence[ImageSource] | None
     mask: MaskSource | None
     mask_blur: float | None

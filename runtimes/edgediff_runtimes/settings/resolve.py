@@ -14,7 +14,7 @@ from edgediff_runtimes.parts.tiling import LEAST
 from edgediff_runtimes.recipe import GraphUse, Guidance, Recipe, Stage
 from edgediff_runtimes.recipe.declarations import Choice, Noised, Sizes
 from edgediff_runtimes.recipe.wires import PICTURES, SEVERAL
-from edgediff_runtimes.settings import blending, checks, editing, enlarging, noise_levels
+from edgediff_runtimes.settings import blending, checks, editing, enlarging, noise_levels, prompting
 from edgediff_runtimes.settings.inpainting import inpainting
 from edgediff_runtimes.settings.options import Options, Settings
 from edgediff_runtimes.settings.tasks import default_strength, pictures_asked, pictures_given, task_of
@@ -29,6 +29,7 @@ _WHY = {
     "noise_level": "starts from no picture with noise, and is shown none",
     "to_prompt": "takes no text",
     "blend": "takes no text",
+    **dict.fromkeys(prompting.OPTIONS, "takes no text"),
 }
 
 
@@ -42,6 +43,8 @@ def options_of(values: object) -> tuple[str | None, Options]:
     problem = ImageError("the picture's settings are not those of this edgediff: expected " + ", ".join(sorted(names)))
     if not isinstance(values, dict) or values.keys() != names or not isinstance(values["choices"], dict):
         raise problem
+    if values["embeds"]:
+        raise ImageError("the picture was drawn from embeddings, which its file does not have: expected a prompt in it")
     prompts, negatives = checks.texts(values["prompts"]), checks.texts(values["negative_prompts"])
     if len(prompts) > 1 or [*prompts] != values["prompts"] or [*negatives[:1]] != values["negative_prompts"]:
         raise problem
@@ -109,6 +112,7 @@ def resolve_settings(
         **blending.between(options, prompts),
         **inpainting(options, masked="mask" in names),
         **extent,
+        **prompting.reading(options),
     )
     told = noise_levels.chosen(recipe, task, options)
     settings = replace(settings, choices={**_choices(recipe, options, settings), **told})
@@ -178,7 +182,8 @@ def _check_known(recipe: Recipe, options: Options) -> None:
     # These are refused where they are checked, with a better reason.
     without = () if pictures_asked(options) else _WITH_A_PICTURE
     guidance = "negative_prompt", "guidance_rescale", "guidance_interval", "reuse_guidance"
-    read = {*recipe.options, *PICTURES, *without, *guidance, "width", "height", "decoder"}
+    texts = prompting.OPTIONS if "prompt" in recipe.options else ()
+    read = {*recipe.options, *PICTURES, *without, *guidance, *texts, "width", "height", "decoder"}
     for name, value in options.items():
         if value is not None and name not in read:
             why = _WHY.get(name, "does not take it")

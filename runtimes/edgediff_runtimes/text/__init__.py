@@ -25,15 +25,16 @@ READERS = {
 }
 
 
-def open_tokenizer(directory: Path, *, kind: str = "clip", max_tokens: int) -> Encoder:
+def open_tokenizer(directory: Path, *, kind: str = "clip", max_tokens: int, hint: str = "") -> Encoder:
     """Read a tokenizer.
 
     Args:
         directory: Where its files are.
         kind: How it is read, as the manifest says.
         max_tokens: Tokens of a text, marks included, where a part says no length.
+        hint: Stands behind the warning that a text was cut off.
 
     Raises:
         BundleError: It cannot be read.
     """
-    return RowEncoder(READERS[kind](directory), max_tokens=max_tokens)
+    return RowEncoder(READERS[kind](directory), max_tokens=max_tokens, hint=hint)

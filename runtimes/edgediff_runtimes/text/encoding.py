@@ -68,13 +68,23 @@ class Encoder(Protocol):
     def count(self, text: str) -> int:
         """Tokens of a text, marks included."""
 
+    @property
+    def marks(self) -> tuple[int, int]:
+        """How many marks stand before a text and behind it."""
 
-def warn_of_truncation(text: str, *, tokens: int, room: int, place: int) -> None:
+    def split(self, text: str) -> Sequence[tuple[int, str]]:
+        """The tokens of a text without marks, however many: each its id, and what the vocabulary has for it."""
+
+    def rows(self, texts: Sequence[Sequence[int]], *, length: int) -> NDArray[np.int64]:
+        """Ids of texts that fit, with marks around them and padding behind: ``(texts, length)``."""
+
+
+def warn_of_truncation(text: str, *, tokens: int, room: int, place: int, hint: str = "") -> None:
     """Say that a text was cut off at character ``place`` because it has more tokens than there is room for."""
     cut = text[place:]
     beginning = cut if len(cut) <= _QUOTED else f"{cut[:_QUOTED]}…"
     warnings.warn(
-        f"the prompt has {tokens} tokens, {room} fit: {tokens - room} cut off, beginning with {beginning!r}",
+        f"the prompt has {tokens} tokens, {room} fit: {tokens - room} cut off, beginning with {beginning!r}{hint}",
         PromptTruncationWarning,
         stacklevel=_callers_level(),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from edgediff_runtimes.text.encoding import Encoded, warn_of_truncation
@@ -36,9 +37,10 @@ class Chain:
 class RowEncoder:
     """A tokenizer of a bundle; see ``Encoder``."""
 
-    def __init__(self, chain: Chain, *, max_tokens: int) -> None:
-        """Take a chain; ``max_tokens`` as of ``Encoder``."""
+    def __init__(self, chain: Chain, *, max_tokens: int, hint: str = "") -> None:
+        """Take a chain; ``max_tokens`` as of ``Encoder``, and what to say beside a text that is too long."""
         self._max_tokens = max_tokens
+        self._hint = hint
         self._chain = chain
 
     @property
@@ -74,6 +76,24 @@ class RowEncoder:
         ids = chain.tokenizer.encode(chain.prepare(text), add_special_tokens=False).ids
         return len(chain.before) + len(ids) + len(chain.after)
 
+    @property
+    def marks(self) -> tuple[int, int]:
+        """See ``Encoder``."""
+        return len(self._chain.before), len(self._chain.after)
+
+    def split(self, text: str) -> list[tuple[int, str]]:
+        """See ``Encoder``."""
+        encoding = self._chain.tokenizer.encode(self._chain.prepare(text), add_special_tokens=False)
+        return list(zip(encoding.ids, encoding.tokens, strict=True))
+
+    def rows(self, texts: Sequence[Sequence[int]], *, length: int) -> NDArray[np.int64]:
+        """See ``Encoder``."""
+        ids = np.full((len(texts), length), self._chain.pad, np.int64)
+        for row, text in zip(ids, texts, strict=True):
+            marked = [*self._chain.before, *text, *self._chain.after]
+            row[: len(marked)] = marked
+        return ids
+
     def _row(self, text: str, length: int) -> list[int]:
         """The ids of a text, with marks, of which there are at most ``length``."""
         chain = self._chain
@@ -81,5 +101,6 @@ class RowEncoder:
         text = chain.prepare(text)
         encoding = chain.tokenizer.encode(text, add_special_tokens=False)
         if len(encoding.ids) > room:
-            warn_of_truncation(text, tokens=len(encoding.ids), room=room, place=encoding.offsets[room][0])
+            place = encoding.offsets[room][0]
+            warn_of_truncation(text, tokens=len(encoding.ids), room=room, place=place, hint=self._hint)
         return [*chain.before, *encoding.ids[:room], *chain.after][:length]

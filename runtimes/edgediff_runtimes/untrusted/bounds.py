@@ -36,6 +36,8 @@ IMAGES = Bound(4096, "each picture of a run has its own generator of noise")
 CHANNELS = Bound(4096, "a latent pixel that stands for 32x32 RGB pixels has 3072 numbers to tell at most")
 FACTOR = Bound(1024, "one latent pixel would be a whole picture of 1024 pixels")
 TOKENS = Bound(8192, "a row of tokens is padded to its limit, and attention takes its square; CLIP takes 77, T5 512")
+CHUNKS = Bound(64, "every step attends to all chunks of a prompt, and this many are 4800 tokens of CLIP's")
+CHARACTERS = Bound(100_000, "a prompt in a syntax is read for every step, and 4800 tokens have a tenth of it")
 VOCABULARY = Bound(1 << 20, "an id is a row of the text encoder's embeddings, and CLIP has 49,408")
 RECORD_BYTES = Bound(512 * _MIB, "a record of quality is read whole, and its 12 pictures of 1024 pixels have 38 MB")
 
