@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, final
 
+from edgediff_runtimes.adapters import EmbeddingFiles, Loras
 from edgediff_runtimes.bundle import Bundle, ProvedReuse, QualityReport
 from edgediff_runtimes.engines import Engine, get_engine
 from edgediff_runtimes.enlarger import Enlarger
@@ -92,6 +93,8 @@ def load(
     strict: bool = False,
     static: tuple[int, int] | None = None,
     enlarger: str | Path | None = None,
+    loras: Loras | None = None,
+    embeddings: EmbeddingFiles | None = None,
 ) -> Pipeline:
     """Make a pipeline from a bundle.
 
@@ -114,6 +117,8 @@ def load(
             sizes are refused. So is ``static`` where ONNX Runtime computes all, which gains nothing by it. None: any.
         enlarger: An ONNX file that enlarges pictures, such as ESRGAN's: what ``enlarge`` draws anew is enlarged by it,
             in tiles, and then resized to the size that is asked for; None: by Lanczos.
+        loras: LoRA files and their scales, such as ``{"style.safetensors": 0.8}``; see ``Pipeline.set_loras``.
+        embeddings: Files of textual inversion, see ``Pipeline.set_embeddings``.
 
     Returns:
         A pipeline; close it or use it as a context manager.
@@ -123,20 +128,15 @@ def load(
         SettingError: An option has no such value, or names a component that the bundle has not.
         DeviceError: The engine does not reach the device.
         NotInstalledError: The engine's package is missing.
+        AdapterError: A LoRA or an embedding cannot be read, or does not fit the model.
     """
-    placement = Placement(
-        engine=named_engines(engine),
-        device=device,
-        execution=execution,
-        threads=threads,
-        low_memory=low_memory,
-        residency=residency,
-        strict=strict,
-        static=static,
-    )
+    by_component = named_engines(engine), device, execution, threads
+    placement = Placement(*by_component, low_memory=low_memory, residency=residency, strict=strict, static=static)
     opened = open_bundle(bundle)
     with_graph = None if enlarger is None else Enlarger(enlarger, threads=threads if isinstance(threads, int) else None)
-    return Pipeline(opened, placement, split_guidance=split_guidance, enlarger=with_graph)
+    return Pipeline(
+        opened, placement, split_guidance=split_guidance, enlarger=with_graph, loras=loras, embeddings=embeddings
+    )
 
 
 class TrialKeywords(TypedDict, total=False):
@@ -174,6 +174,8 @@ def export(
     config: str | Path | None = None,
     components: Mapping[str, str | Path] | None = None,
     defaults: Mapping[str, float] | None = None,
+    loras: Loras | None = None,
+    embeddings: EmbeddingFiles | None = None,
     overwrite: bool = False,
     on_progress: Callable[[ExportProgress], None] = lambda _: None,
     **trials: Unpack[TrialKeywords],
@@ -194,6 +196,8 @@ def export(
         components: Components that come from elsewhere, by their name in the source, such as ``{"vae": folder}``: a
             directory with config and weights, a model (directory or hub id) that has it, or a ``.safetensors`` file.
         defaults: ``steps``, ``guidance``, ``width``, ``height`` that the bundle recommends; else the family's.
+        loras: LoRA files that are fused into the weights, and their scales, such as ``{"style.safetensors": 0.8}``.
+        embeddings: Files of textual inversion, whose words the bundle knows.
         overwrite: Replace an existing bundle, once the new one is complete.
         on_progress: Told every step.
         **trials: What is drawn to calibrate and to measure, and the least quality asked for, see ``TrialKeywords``.
@@ -205,25 +209,16 @@ def export(
         NotInstalledError: The ``export`` extra is missing.
         SettingError: An option cannot be applied, or would have no effect.
         SourceError: The source cannot be exported.
+        AdapterError: A LoRA or an embedding cannot be read, or does not fit the model.
         TargetError: The bundle cannot be written there.
         ToleranceError: A graph does not do what its module does.
         QualityError: The bundle draws worse than was asked for.
     """
     asked = _exporter("TrialOptions")(**trials)
-    numbers = {"defaults": defaults, "trials": asked}
-    _exporter("check_request")(source, bundle, format=format, precision=precision, overwrite=overwrite, **numbers)
-    report: ExportReport = _exporter("export")(
-        source,
-        bundle,
-        format=format,
-        precision=precision,
-        config=config,
-        components=components,
-        defaults=defaults,
-        trials=asked,
-        overwrite=overwrite,
-        on_progress=on_progress,
-    )
+    made = {"format": format, "precision": precision, "defaults": defaults, "trials": asked, "overwrite": overwrite}
+    _exporter("check_request")(source, bundle, **made)
+    given = {"config": config, "components": components, "loras": loras, "embeddings": embeddings}
+    report: ExportReport = _exporter("export")(source, bundle, **made, **given, on_progress=on_progress)
     return report
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgediff.cli import completion
+from edgediff.cli.adapter_options import scaled_files
 from edgediff.cli.by_component import by_component, components
 from edgediff.cli.command import Command, Section
 from edgediff.cli.sizes import size
@@ -52,6 +53,21 @@ BUNDLE = Section(
             metavar="ROLE=SOURCE",
             callback=components,
             help="Take a component, such as vae, from elsewhere: a directory, hub id or .safetensors file. Repeatable.",
+        ),
+        click.Option(
+            ["--lora", "loras"],
+            multiple=True,
+            metavar="FILE[=SCALE]",
+            callback=scaled_files,
+            shell_complete=completion.files,
+            help="Fuse a LoRA into the weights, in the strength SCALE (1 where it is left out); repeatable.",
+        ),
+        click.Option(
+            ["--embedding", "embeddings"],
+            multiple=True,
+            metavar="FILE",
+            shell_complete=completion.files,
+            help="Add a word of textual inversion to the tokenizer; repeatable.",
         ),
         click.Option(["--overwrite"], is_flag=True, help="Replace BUNDLE if it exists."),
     ),

@@ -123,6 +123,7 @@ def print_bundle(opened: Bundle) -> None:
         "source": provenance.source,
         "licence": provenance.licence or "not stated",
         "model card": provenance.card.path if provenance.card else "none",
+        **({"LoRAs": ", ".join(f"{one.name} · {one.scale:g}" for one in provenance.loras)} if provenance.loras else {}),
         "exported": provenance.date or "unknown",
         "tools": ", ".join(f"{name} {version}" for name, version in provenance.tools.items()) or "unknown",
     }

@@ -29,7 +29,7 @@ def print_picture(path: Path, *, as_json: bool) -> None:
     settings = metadata.get("settings")
     facts: dict[str, Any] = dict(settings) if isinstance(settings, dict) else {}
     facts["bundle"] = _bundle(metadata)
-    facts["computed"] = metadata.get("computed")
+    facts |= {name: metadata.get(name) for name in ("loras", "embeddings", "computed")}
     click.echo(f"{path.name}: drawn by edgediff; `edgediff run --repeat {path.name} -m BUNDLE` draws it again")
     _print_facts(facts)
 

@@ -28,6 +28,7 @@ from edgediff.cli.run_options import SECTIONS, asked, placed
         'edgediff run "a cat" --image photo.jpg --enlarge 2 --tile 512',
         'edgediff run "a red hat" --image photo.jpg --mask mask.png --keep exact',
         'edgediff run "a beach" --image photo.jpg --extend left=256,top=128',
+        'edgediff run "a boat" --lora style.safetensors=0.8 -o boat.png',
         "edgediff run --repeat apple.png -o again.png",
         'edgediff run "a red apple" --plan plan.json',
     ),
@@ -52,6 +53,7 @@ def command(
     there is not replaced without --overwrite.
     """
     from edgediff.api import load
+    from edgediff.cli.adapter_options import repeated_adapters
     from edgediff.cli.drawing import draw
     from edgediff.cli.enlarge_options import check_enlarger
     from edgediff.cli.planned import planned
@@ -63,6 +65,7 @@ def command(
         lines = texts(prompt, prompts)
     else:
         lines, options, drawn_with = repeated(repeat, prompt, prompts, options)
+        place.update(repeated_adapters(repeat, place))
     check_enlarger(place["enlarger"], options, repeat)
     if plan is not None:
         model, place, options = planned(plan, model, place, options)

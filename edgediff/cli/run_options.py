@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from edgediff.cli import completion
+from edgediff.cli.adapter_options import ADAPTERS
 from edgediff.cli.between_options import BETWEEN
 from edgediff.cli.by_component import by_component
 from edgediff.cli.command import Section
@@ -268,7 +269,7 @@ COMPUTING = Section(
         ),
     ),
 )
-SECTIONS = (DRAWING, READING, BETWEEN, START, ENLARGING, TOLD, SAMPLING, FILES, COMPUTING)
+SECTIONS = (DRAWING, READING, BETWEEN, START, ENLARGING, ADAPTERS, TOLD, SAMPLING, FILES, COMPUTING)
 # Options that say two numbers of the API's at once.
 _PAIRS = {
     "original_size": ("original_width", "original_height"),
@@ -278,7 +279,7 @@ _PAIRS = {
 
 
 def placed(given: dict[str, Any]) -> dict[str, Any]:
-    """What ``edgediff.load`` is to take of the options of ``COMPUTING``, which are taken out of those given."""
+    """What ``edgediff.load`` is to take of the options of ``COMPUTING`` and ``ADAPTERS``, taken out of those given."""
     low_memory = given.pop("low_memory")
     device = given.pop("device")
     return {
@@ -288,7 +289,7 @@ def placed(given: dict[str, Any]) -> dict[str, Any]:
         "residency": given.pop("residency") or ("sequential" if low_memory else None),
         "low_memory": low_memory,
         "split_guidance": low_memory,
-        **{name: given.pop(name) for name in ("strict", "threads", "static", "enlarger")},
+        **{name: given.pop(name) for name in ("strict", "threads", "static", "enlarger", "loras", "embeddings")},
     }
 
 

@@ -166,4 +166,6 @@ def drawn(result: Result, files: list[Path]) -> dict[str, Any]:
         "computed": {role: dataclasses.asdict(how) for role, how in result.computed.items()},
         "residency": result.residency,
         **({} if result.reuse is None else {"reuse": dataclasses.asdict(result.reuse)}),
+        **({"loras": [dataclasses.asdict(lora) for lora in result.loras]} if result.loras else {}),
+        **({"embeddings": [dataclasses.asdict(one) for one in result.embeddings]} if result.embeddings else {}),
     }

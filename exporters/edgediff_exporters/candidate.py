@@ -110,6 +110,7 @@ def quantised(
         tolerance=None,
         checks=(),
         operators=quantiser.count(part / files[0].name),
+        weights=quantiser.weights(graph, part / files[0].name),
     )
 
 

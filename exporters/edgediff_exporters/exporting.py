@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
+from edgediff_exporters.adapting import Fused, fuse
 from edgediff_exporters.advice import advise
 from edgediff_exporters.candidate import Order, make_candidate
 from edgediff_exporters.component_export import export_component
@@ -29,6 +30,7 @@ from edgediff_exporters.sources.base import MODEL_INDEX, Source
 from edgediff_exporters.staging import staged
 from edgediff_exporters.tokenizers import write_tokenizer
 from edgediff_exporters.trials import TrialOptions, Trials, check_trials, plan_trials
+from edgediff_runtimes.adapters import EmbeddingFiles, Loras
 from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle, Defaults, Manifest, Provenance, Tokenizer
 from edgediff_runtimes.engines import EngineOptions, engine_for
 from edgediff_runtimes.errors import TargetError
@@ -37,7 +39,7 @@ from edgediff_runtimes.quality import Subjects
 from edgediff_runtimes.recipe import Recipe
 
 # Inside the staging folder, so that whatever ends an export removes it too.
-_WORK = ".work"
+_WORK, _ADAPTED = ".work", ".adapted"
 
 
 @final
@@ -59,6 +61,8 @@ def export(
     components: Mapping[str, str | Path] | None = None,
     defaults: Mapping[str, float] | None = None,
     trials: TrialOptions = TrialOptions(),  # noqa: B008 - frozen
+    loras: Loras | None = None,
+    embeddings: EmbeddingFiles | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = ignore,
 ) -> ExportReport:
@@ -76,12 +80,15 @@ def export(
         components: Components that come from elsewhere, by their name in the source; see ``with_components``.
         defaults: ``steps``, ``guidance``, ``width`` and ``height`` that the bundle recommends; else the family's.
         trials: What is drawn to calibrate and to measure, and the least quality that is asked for.
+        loras: LoRA files that are fused into the weights, and their scales.
+        embeddings: Files of textual inversion, whose words are added to the tokenizers.
         overwrite: Replace a bundle that is there, once the new one is complete.
         on_progress: Told every step.
 
     Raises:
         SettingError: The format, a precision, a default or an option of the trials cannot be applied.
         SourceError: The source is no model that can be exported.
+        AdapterError: A LoRA or an embedding cannot be read, or does not fit.
         TargetError: The bundle cannot be written there.
         ToleranceError: A graph strays too far from its module.
         QualityError: The bundle draws worse than was asked for.
@@ -89,30 +96,41 @@ def export(
     """
     opened = open_model(source, config=config, components=components)
     precisions = precision_by_role(precision, opened.recipe.duties, format_=format)
-    used = {*precisions.values()}
-    measured = format != "onnx" or used != {"fp32"}
-    ours = Subjects.of(opened.recipe)
-    planned = plan_trials(trials, calibrated=calibrated(used), measured=measured, searched=searched(used), ours=ours)
+    planned = _planned(trials, {*precisions.values()}, opened.recipe, format_=format)
     recommended = opened.recommended(defaults or {})
-    scheduler = opened.scheduler(steps=recommended.steps)
+    fused = fuse(opened, loras, embeddings)
     _check_drawable(planned, opened, recommended)
-    target = _apart(Path(bundle).absolute(), opened.source)
     advise(opened, precisions)
+    target = _apart(Path(bundle).absolute(), opened.source)
+    words = [*_options(format, precision, config, opened.source, defaults), *fused.words(), *trials.words()]
     with staged(target, overwrite=overwrite) as folder:
-        words = [*_options(format, precision, config, opened.source, defaults), *trials.words()]
-        origin = provenance(opened.source, target, folder, words, tools=tools(format, precisions.values()))
-        described = _described(opened, scheduler, folder, format_=format, defaults=recommended, origin=origin)
-        order = Order(opened.source, opened.plans, format, precisions, planned)
-        if planned.evaluation or not straight(format, precisions.values()):
-            manifest = _beside_fp32(order, folder, described, on_progress)
-        else:
-            manifest = _straight(order, folder, described, on_progress)
+        told = provenance(opened.source, target, folder, words, tools=tools(format, precisions.values()))
+        origin = replace(told, loras=fused.fusions())
+        described = _described(opened, folder, fused, origin, format_=format, defaults=recommended)
+        order = Order(fused.source(opened.source, folder / _ADAPTED), opened.plans, format, precisions, planned)
+        manifest = _with_components(order, folder, described, on_progress)
         (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     return ExportReport(target, manifest)
 
 
+def _planned(trials: TrialOptions, used: set[str], recipe: Recipe, *, format_: str) -> Trials:
+    measured = format_ != "onnx" or used != {"fp32"}
+    ours = Subjects.of(recipe)
+    return plan_trials(trials, calibrated=calibrated(used), measured=measured, searched=searched(used), ours=ours)
+
+
+def _with_components(order: Order, folder: Path, described: Manifest, on_progress: OnProgress) -> Manifest:
+    if order.trials.evaluation or not straight(order.format, order.precisions.values()):
+        manifest = _beside_fp32(order, folder, described, on_progress)
+    else:
+        manifest = _straight(order, folder, described, on_progress)
+    shutil.rmtree(folder / _ADAPTED, ignore_errors=True)
+    return manifest
+
+
 def _check_drawable(planned: Trials, opened: OpenedModel, recommended: Defaults) -> None:
-    """Refuse trials that the model, or its sampler, cannot draw."""
+    """Refuse a model whose sampler cannot draw what it recommends, and trials that it cannot draw."""
+    opened.scheduler(steps=recommended.steps)
     if planned.steps is not None:
         opened.scheduler(steps=planned.steps)
     check_trials(planned, opened.recipe, recommended)
@@ -132,21 +150,22 @@ def _apart(target: Path, source: Source) -> Path:
 
 def _described(
     opened: OpenedModel,
-    scheduler: dict[str, Any],
     folder: Path,
+    fused: Fused,
+    origin: Provenance,
     *,
     format_: str,
     defaults: Defaults,
-    origin: Provenance,
 ) -> Manifest:
     """The manifest without components; what stands beside them is written into ``folder``."""
+    scheduler = opened.scheduler(steps=defaults.steps)
     _write_configs(opened.source, scheduler, folder)
     return Manifest(
         family=opened.family.name,
         recipe=opened.recipe,
         components={},
         scheduler=scheduler,
-        tokenizers=tuple(_tokenizer(opened, name, folder, format_) for name in opened.recipe.tokenizers),
+        tokenizers=tuple(_tokenizer(opened, name, folder, fused, format_=format_) for name in opened.recipe.tokenizers),
         defaults=defaults,
         provenance=origin,
     )
@@ -179,8 +198,9 @@ def _beside_fp32(order: Order, folder: Path, described: Manifest, on_progress: O
     return manifest
 
 
-def _tokenizer(opened: OpenedModel, name: str, folder: Path, format_: str) -> Tokenizer:
+def _tokenizer(opened: OpenedModel, name: str, folder: Path, fused: Fused, *, format_: str) -> Tokenizer:
     tokenizer = write_tokenizer(opened.source, name, folder, reader=opened.reader(name))
+    tokenizer = fused.tokenizer(opened, tokenizer, folder)
     return with_openvino_graph(tokenizer, folder) if format_ == "openvino" else tokenizer
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from edgediff_runtimes.memory import available_bytes, spare_bytes
 from edgediff_runtimes.placement import Placement, Residency
 from edgediff_runtimes.recipe import GraphUse
 from edgediff_runtimes.tensors import Array, TensorSpec
+from edgediff_runtimes.weights import WeightChange
+
+_Key: TypeAlias = tuple[str, str]
 
 
 @final
@@ -189,10 +192,12 @@ class Components:
         self._placement = placement
         self._replaced = dict(replaced or {})
         self._engines: dict[tuple[str, str], Engine] = {}  # by format and device, where the user names none
-        self._sessions: dict[str, Session] = {}
-        self._rescues: dict[str, Session] = {}
+        # By role and the fingerprint of what is done to the weights.
+        self._sessions: dict[_Key, Session] = {}
+        self._rescues: dict[_Key, Session] = {}
+        self._current: dict[str, str] = {}
         self._warned: set[tuple[str, str]] = set()  # roles, and of what
-        self._users: Counter[str] = Counter()
+        self._users: Counter[_Key] = Counter()
         self._closed = False
         self._lock = threading.RLock()
         self._home = HomeProcess()
@@ -224,32 +229,43 @@ class Components:
         """
         return spare_bytes(self._bundle, self._placement, uses, available=self._available, residency=self.residency)
 
+    def keep_only(self, changes: Mapping[str, WeightChange]) -> None:
+        """Free the sessions with other weights than these by role; one in use is freed when its run lets go of it."""
+        with self._lock:
+            self._current = {role: change.fingerprint for role, change in changes.items()}
+            self._free_unused(stale=True)
+
     @contextmanager
-    def use(self, role: str, *, computed: dict[str, Computed] | None = None) -> Iterator[Loaded]:
+    def use(
+        self, role: str, *, computed: dict[str, Computed] | None = None, change: WeightChange | None = None
+    ) -> Iterator[Loaded]:
         """The component of that role, for as long as the block runs.
 
         Args:
             role: The role.
             computed: Is told how the component of that role was computed.
+            change: What is done to its weights.
 
         Raises:
             BundleError: The bundle has no such component.
             EngineError: It cannot be loaded, or the pipeline is closed.
+            AdapterError: The change does not fit its weights.
         """
         if role in self._replaced:
-            with self._replaced[role].use(role, computed=computed) as loaded:
+            with self._replaced[role].use(role, computed=computed, change=change) as loaded:
                 yield loaded
             return
-        graph = self._bundle.graph(role)
+        graph = dataclasses.replace(self._bundle.graph(role), change=change)
+        key = _key_of(graph)
         device, options = self._placement.device_of(role), self._options_of(role)
         with self._lock:
             self.check_open()
             engine = self._engine_of(graph)
-            if role not in self._sessions:
-                self._sessions[role] = engine.load(graph, device=device, options=options)
+            if key not in self._sessions:
+                self._sessions[key] = engine.load(graph, device=device, options=options)
                 self._home = HomeProcess()
-            self._users[role] += 1
-            session = self._sessions[role]
+            self._users[key] += 1
+            session = self._sessions[key]
         try:
             now = Computed(engine.name, session.execution, threads=session.threads)
             loaded = self._loaded(graph, session, now, computed)
@@ -257,9 +273,8 @@ class Components:
             loaded.tell_shares()
         finally:
             with self._lock:
-                self._users[role] -= 1
-                if self._closed or self.residency == "sequential":
-                    self._free_unused()
+                self._users[key] -= 1
+                self._free_unused(stale=not (self._closed or self.residency == "sequential"))
 
     def close(self) -> None:
         """Free all components; one that a run is using is freed when that run lets go of it."""
@@ -328,10 +343,11 @@ class Components:
         """A session that computes the graph in f32, loaded when it is first asked for; said aloud once."""
         with self._lock:
             self.check_open()
-            session = self._rescues.get(graph.role) or self._load_exact(graph)
+            key = _key_of(graph)
+            session = self._rescues.get(key) or self._load_exact(graph)
             if session is None:
                 return None
-            self._rescues[graph.role] = session
+            self._rescues[key] = session
             if (graph.role, "rescued") not in self._warned:
                 self._warned.add((graph.role, "rescued"))
                 warnings.warn(
@@ -359,10 +375,16 @@ class Components:
             self._engines[key] = engine_for(*key)
         return self._engines[key]
 
-    def _free_unused(self) -> None:
+    def _free_unused(self, *, stale: bool = False) -> None:
+        """Free what no run is using; ``stale``: of that, only what has other weights than new runs get."""
         for sessions in (self._sessions, self._rescues):
-            for role in [role for role in sessions if not self._users[role]]:
-                sessions.pop(role).close()
+            for key in [key for key in sessions if not self._users[key]]:
+                if not stale or self._current.get(key[0], "") != key[1]:
+                    sessions.pop(key).close()
+
+
+def _key_of(graph: Graph) -> _Key:
+    return graph.role, "" if graph.change is None else graph.change.fingerprint
 
 
 def _fitted(array: Array, spec: TensorSpec) -> Array:

@@ -246,6 +246,10 @@ class ImageError(EdgediffError, ValueError):
     """A picture cannot be read or written."""
 
 
+class AdapterError(EdgediffError, ValueError):
+    """A LoRA or an embedding cannot be read, or does not fit the model."""
+
+
 class NonFiniteError(EdgediffError, ArithmeticError):
     """A component returned NaN or infinity."""
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, final
 
+from edgediff_runtimes.adapters import AppliedEmbedding, AppliedLora, EmbeddingFiles, Loras, adapt
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.components import Components
 from edgediff_runtimes.enlarger import Enlarger
@@ -55,6 +56,8 @@ class Pipeline:
         split_guidance: bool = False,
         replaced: Mapping[str, Components] | None = None,
         enlarger: Enlarger | None = None,
+        loras: Loras | None = None,
+        embeddings: EmbeddingFiles | None = None,
     ) -> None:
         """Make a pipeline; components are loaded when a run first needs them.
 
@@ -64,8 +67,11 @@ class Pipeline:
             split_guidance: Make the two calls of guidance one after the other: less memory, nearly the same numbers.
             replaced: Components that others give, by role; they are closed with the pipeline.
             enlarger: What enlarges a picture before it is drawn anew, in place of Lanczos; closed with the pipeline.
+            loras: See ``set_loras``.
+            embeddings: See ``set_embeddings``.
 
         Raises:
+            AdapterError: A LoRA cannot be read, or does not fit.
             SettingError: The placement names what there is not.
             DeviceError: A device that it names is not there.
             BundleError: The recipe lacks a component or a tokenizer, or a tokenizer cannot be read.
@@ -88,6 +94,7 @@ class Pipeline:
             for tokenizer in bundle.manifest.tokenizers
         }
         self._preparation = Preparation(bundle.manifest, self._components, tokenizers, split_guidance)
+        self._adapt(loras, embeddings)
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
         # A set must not grow while it is gone through; re-entrant, because a signal handler may call ``cancel``.
         self._runs_lock = threading.RLock()
@@ -205,6 +212,7 @@ class Pipeline:
 
     def _run(self, prompt: str | Sequence[str] | None, options: Options, between: Between | None) -> Run:
         self._components.check_open()
+        preparation = self._preparation  # of this run to its end, whatever is set meanwhile
         embeds, options = split_embeds(told_apart(self._at_size(options)))
         if embeds:
             if prompt is not None:
@@ -224,25 +232,29 @@ class Pipeline:
         )
         settings = replace(settings, embeds=fingerprints(embeds))
         canvas = given.canvas(settings)
-        prepared = self._preparation.prepared()
+        prepared = preparation.prepared()
         asked = drawings(settings, manifest.recipe)
         samplers = [self._samplers(each) for each in asked]
         reuse = None
         if between is None:
             in_turn = [sampler for each in samplers for _, sampler in each]
-            reuse = reuse_of(manifest, settings, in_turn, strict=self._strict)
+            # What was measured of reuse was measured without LoRAs.
+            known = replace(manifest, reuse=()) if preparation.adapted.changes else manifest
+            reuse = reuse_of(known, settings, in_turn, strict=self._strict)
             between = None if reuse is None else reuse.between
         drawn = []
         for place, (each, run_of) in enumerate(zip(asked, samplers, strict=True)):
             pictures = {**(given.pictures if canvas is None else canvas.given)}
-            stages = self._preparation.stages(prepared, run_of, each, pictures, embeds)
+            stages = preparation.stages(prepared, run_of, each, pictures, embeds)
             stages[0].between = None if place else between
             enlarger = None if each.enlarge is None else self._enlarger
             drawn.append(Drawing(stages, pictures, place - 1 if place else None, enlarger))
         provenance = {"bundle": self.bundle.path.name, "fingerprint": self.fingerprint}
         if settings.enlarge is not None and self._enlarger is not None:
             provenance["enlarger"] = self._enlarger.name
-        run = Run(drawn, settings=settings, provenance=provenance, reuse=reuse, canvas=canvas)
+        run = Run(
+            drawn, settings=settings, provenance=provenance, reuse=reuse, canvas=canvas, adapted=preparation.adapted
+        )
         with self._runs_lock:
             self._runs.add(run)
         return run
@@ -263,6 +275,62 @@ class Pipeline:
     def fingerprint(self) -> str:
         """The bundle's, see ``Bundle.fingerprint``: sixteen hexadecimal digits."""
         return self.bundle.fingerprint
+
+    @property
+    def loras(self) -> tuple[AppliedLora, ...]:
+        """The LoRAs that new runs draw with, and what was bound of each."""
+        return self._preparation.adapted.loras
+
+    def set_loras(self, loras: Loras | None) -> tuple[AppliedLora, ...]:
+        """Draw with these LoRAs from now on, in place of those before; runs in progress go on with theirs.
+
+        Components whose weights change are loaded again when a run first needs them; the others stay. Without any, the
+        weights are again those of the bundle, bit for bit.
+
+        Args:
+            loras: ``.safetensors`` files and scales, such as ``{"style.safetensors": 0.8}``, or a list of files and of
+                ``(file, scale)``, where a scale that is left out is 1; None or an empty list: no LoRA.
+
+        Returns:
+            What was bound of each.
+
+        Raises:
+            SettingError: They are no files and numbers.
+            AdapterError: A file cannot be read, is no LoRA, or does not fit; those of before stay.
+            EngineError: The pipeline is closed.
+        """
+        self._adapt(loras, self._adapted_by[1])
+        return self.loras
+
+    @property
+    def embeddings(self) -> tuple[AppliedEmbedding, ...]:
+        """The words that were added, and how many tokens each is."""
+        return self._preparation.adapted.embeddings
+
+    def set_embeddings(self, embeddings: EmbeddingFiles | None) -> tuple[AppliedEmbedding, ...]:
+        """Know these words of textual inversion from now on, in place of those before; as ``set_loras`` otherwise.
+
+        Args:
+            embeddings: ``.safetensors`` files. A word is what its file calls it, or the file's name without its suffix;
+                None or an empty list: no word.
+
+        Returns:
+            The words.
+
+        Raises:
+            SettingError: They are no files, or two have one word.
+            AdapterError: A file cannot be read, is no embedding, or does not fit; the words of before stay.
+            EngineError: The pipeline is closed.
+        """
+        self._adapt(self._adapted_by[0], embeddings)
+        return self.embeddings
+
+    def _adapt(self, loras: Loras | None, embeddings: EmbeddingFiles | None) -> None:
+        self._components.check_open()
+        adapted = adapt(self.bundle, loras, embeddings)
+        self._components.keep_only(adapted.changes)
+        self._adapted_by = loras, embeddings
+        self._preparation = replace(self._preparation, adapted=adapted)
 
     def cancel(self) -> None:
         """End all runs in progress, also inside a step; they raise ``Cancelled``. Later runs are not touched."""

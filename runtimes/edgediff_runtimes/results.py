@@ -9,6 +9,7 @@ from typing import Any, Literal, final
 
 from PIL import Image
 
+from edgediff_runtimes.adapters import AppliedEmbedding, AppliedLora
 from edgediff_runtimes.bundle.reuse import TenthSpread
 from edgediff_runtimes.components import Computed
 from edgediff_runtimes.picture_files import check_place, save_image
@@ -107,6 +108,8 @@ class Result:
         residency: Whether components stay between runs (``resident``) or each is freed behind its use
             (``sequential``).
         reuse: How reuse came out; None where it was not asked for.
+        loras: The LoRAs that it was drawn with, and how many layers of each were bound.
+        embeddings: The words that were added, and how many tokens each is.
     """
 
     images: list[Image.Image]
@@ -117,6 +120,8 @@ class Result:
     computed: dict[str, Computed] = field(default_factory=dict)
     residency: Residency = "resident"
     reuse: Reused | None = None
+    loras: tuple[AppliedLora, ...] = ()
+    embeddings: tuple[AppliedEmbedding, ...] = ()
 
     @property
     def seed(self) -> int:
@@ -136,6 +141,9 @@ class Result:
             # What was done, and not what was asked for: the bundle may be tuned anew before the picture is drawn again.
             metadata["settings"]["reuse"] = "off" if self.reuse.schedule == "full" else self.reuse.orders
             metadata["reuse"] = dataclasses.asdict(self.reuse)
+        for name, applied in (("loras", self.loras), ("embeddings", self.embeddings)):
+            if applied:
+                metadata[name] = [dataclasses.asdict(one) for one in applied]
         return metadata
 
     def save(self, path: str | Path) -> list[Path]:

@@ -69,6 +69,14 @@ class Quantiser(Protocol):
     def count(self, graph: Path) -> dict[str, OperatorCount]:
         """How much of a written graph is quantised, by operator type, counted in the graph itself."""
 
+    def weights(self, graph: Path, written: Path) -> dict[str, str]:
+        """The operation that reads each parameter whose name a written graph lost, see the manifest's ``weights``.
+
+        Args:
+            graph: The fp32 ONNX graph.
+            written: The graph that was made of it.
+        """
+
     def quantise(
         self, graph: Path, folder: Path, *, precision: str, feeds: Calibration | None, keep: Collection[str] = ()
     ) -> tuple[WrittenFile, ...]:

@@ -41,6 +41,10 @@ class OnnxQuantiser:
         """See ``Quantiser.count``."""
         return count_operators(graph)
 
+    def weights(self, graph: Path, written: Path) -> dict[str, str]:  # noqa: ARG002 - of the seam
+        """See ``Quantiser.weights``: initialisers keep their names."""
+        return {}
+
     def quantise(
         self, graph: Path, folder: Path, *, precision: str, feeds: Calibration | None, keep: Collection[str] = ()
     ) -> tuple[WrittenFile, ...]:

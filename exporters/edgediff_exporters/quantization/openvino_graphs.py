@@ -13,6 +13,7 @@ from edgediff_exporters.quantization.openvino_int8 import quantise_layers
 from edgediff_exporters.quantization.openvino_layers import end_convolutions, quantisable
 from edgediff_exporters.quantization.openvino_lifting import lift
 from edgediff_exporters.quantization.openvino_model import name_by_place, read_graph, widened, write_model
+from edgediff_exporters.quantization.openvino_names import operations_of_weights
 from edgediff_exporters.quantization.openvino_weights import compress_w4, compress_w8
 from edgediff_runtimes.bundle import OperatorCount
 from edgediff_runtimes.engines.openvino.library import ov
@@ -44,6 +45,10 @@ class OpenVinoQuantiser:
     def count(self, graph: Path) -> dict[str, OperatorCount]:
         """See ``Quantiser.count``."""
         return count_operators(graph)
+
+    def weights(self, graph: Path, written: Path) -> dict[str, str]:
+        """See ``Quantiser.weights``."""
+        return operations_of_weights(graph, written)
 
     def quantise(
         self, graph: Path, folder: Path, *, precision: str, feeds: Calibration | None, keep: Collection[str] = ()

@@ -58,6 +58,8 @@ class Source:
         shared: Where the files of components are that have no directory of their own in ``folder``: a directory, and
             theirs in that.
         missing: Components that it needs and neither it nor what describes it has.
+        adapted: What is done to the weights of a component, by its directory's name; None: nothing.
+        fields: Fields of configs that replace those of the files, by a component's directory.
     """
 
     name: str
@@ -70,6 +72,8 @@ class Source:
     replaced: Mapping[str, Part] = field(default_factory=dict)
     shared: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    adapted: Callable[[str, Weights], Weights] | None = None
+    fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def place(self, origin: str) -> tuple[Path, str]:
         """Where a component is: a directory, and its own directory in that."""
@@ -86,7 +90,8 @@ class Source:
         if self.find(f"{origin}/config.json") is not None:
             _refuse_quantised(origin, self.read(origin, "config.json").get("quantization_config"))
         part = self.replaced.get(origin)
-        return self.own_weights(origin) if part is None else part.weights()
+        found = self.own_weights(origin) if part is None else part.weights()
+        return found if self.adapted is None else self.adapted(origin, found)
 
     def scheduler(self) -> dict[str, Any]:
         """The scheduler's config; an infinity is the text ``inf`` or ``-inf``."""
@@ -129,7 +134,7 @@ class Source:
         Raises:
             SourceError: There is none, it is not JSON, or it has a number that no model has.
         """
-        values = self.read(origin, "config.json")
+        values = {**self.read(origin, "config.json"), **self.fields.get(origin, {})}
         for name, value in values.items():
             _check_lengths(f"{origin}/config.json", name, value)
         return values

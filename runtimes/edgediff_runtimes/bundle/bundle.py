@@ -166,7 +166,8 @@ class Bundle:
                 hint="export the model again with that component",
             )
         path = self.locate(component.files[0].path)
-        return Graph(role, path, component.format, component.inputs, component.outputs, component.precision)
+        face = component.inputs, component.outputs
+        return Graph(role, path, component.format, *face, component.precision, component.weights)
 
 
 def sha256_of(path: Path) -> str:

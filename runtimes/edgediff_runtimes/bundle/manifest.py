@@ -81,6 +81,7 @@ class Component:
         tolerance: The largest ``Check.error`` the export allowed, or None where it was not checked.
         checks: How far it strays from its module, measured at export.
         operators: How much of the written graph is quantised, by operator type; empty where it was not counted.
+        weights: The operation that reads each parameter that the graph's own names do not tell, by parameter.
     """
 
     format: str
@@ -91,6 +92,7 @@ class Component:
     tolerance: float | None = None
     checks: tuple[Check, ...] = ()
     operators: dict[str, OperatorCount] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, fields: Fields) -> Component:
@@ -103,6 +105,9 @@ class Component:
             raise fields.fail("files", "at least one file")
         checks = tuple(Check.read(item) for item in fields.objects("checks"))
         operators = Fields({}) if fields.values.get("operators") is None else fields.fields("operators")
+        weights = {} if fields.values.get("weights") is None else fields.mapping("weights")
+        if not all(isinstance(name, str) for name in weights.values()):
+            raise fields.fail("weights", "an object of names of operations")
         return cls(
             format=format_,
             precision=fields.string("precision"),
@@ -112,6 +117,7 @@ class Component:
             tolerance=fields.optional_number("tolerance"),
             checks=checks,
             operators={name: OperatorCount.read(operators.fields(name)) for name in operators.values},
+            weights=dict(weights),
         )
 
 
@@ -158,6 +164,21 @@ class Origin:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Fusion:
+    """A LoRA that was fused into the weights: its file's name and hash, and the scale."""
+
+    name: str
+    scale: float
+    sha256: str | None = None
+
+    @classmethod
+    def read(cls, fields: Fields) -> Fusion:
+        """Read a fusion."""
+        return cls(fields.string("name"), fields.number("scale"), fields.optional_string("sha256"))
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a bundle comes from.
 
@@ -171,6 +192,7 @@ class Provenance:
         licence: Of the weights.
         card: The model card: what the model is, what it was trained on, under which licences, what it cannot do.
         vocabulary: The words it was trained with, one a line, lower-case, of a model that knows no others.
+        loras: LoRAs that are fused into its weights.
     """
 
     source: str
@@ -182,6 +204,7 @@ class Provenance:
     licence: str | None = None
     card: FileEntry | None = None
     vocabulary: FileEntry | None = None
+    loras: tuple[Fusion, ...] = ()
 
     @classmethod
     def read(cls, fields: Fields) -> Provenance:
@@ -196,9 +219,15 @@ class Provenance:
         )
         parts = fields.fields("components") if fields.values.get("components") is not None else Fields({})
         components = {name: Origin.read(parts.fields(name)) for name in parts.values}
-        source = fields.string("source")
+        loras = () if fields.values.get("loras") is None else map(Fusion.read, fields.objects("loras"))
         return cls(
-            source=source, components=components, tools=dict(tools), card=card, vocabulary=vocabulary, **optional
+            source=fields.string("source"),
+            components=components,
+            tools=dict(tools),
+            card=card,
+            vocabulary=vocabulary,
+            loras=tuple(loras),
+            **optional,
         )
 
 
@@ -280,10 +309,14 @@ class Manifest:
         values = dataclasses.asdict(replace(self, recipe=Recipe(())))
         if self.provenance.vocabulary is None:  # left out, so that bundles of before keep their fingerprints
             del values["provenance"]["vocabulary"]
-        if not self.provenance.components:  # likewise
-            del values["provenance"]["components"]
+        for name in ("components", "loras"):  # likewise
+            if not getattr(self.provenance, name):
+                del values["provenance"][name]
         if not self.reuse:  # likewise
             del values["reuse"]
+        for component in values["components"].values():
+            if not component["weights"]:  # likewise
+                del component["weights"]
         del values["recipe"]
         beside = {"tasks": self.tasks, "parts": self.recipe.parts, "stages": self.recipe.written()}
         values = {"format_version": self.format_version, "family": self.family, **beside, **values}

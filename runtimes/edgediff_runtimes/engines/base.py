@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, final, runtime_checkable
@@ -15,6 +15,7 @@ from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.plain import as_whole
 from edgediff_runtimes.tensors import Array, TensorSpec
 from edgediff_runtimes.untrusted.bounds import THREADS
+from edgediff_runtimes.weights import WeightChange
 
 
 @final
@@ -24,7 +25,9 @@ class Graph:
 
     ``inputs`` and ``outputs`` are empty where the manifest was derived; a session knows better. ``precision`` is the
     manifest's word for it (``fp32``, ``fp16``, ``bf16``, ``w16``, ``w8``, ``w4``, ``int8``, ``mixed``; ``unknown``
-    where the manifest was derived) and says what it asks to be computed in, see ``execution.WISHES``.
+    where the manifest was derived) and says what it asks to be computed in, see ``execution.WISHES``. ``weights`` are
+    the operations that read the parameters whose names the graph lost, by parameter; ``change`` is what becomes of its
+    weights when it is loaded (a LoRA), or None.
     """
 
     role: str
@@ -33,6 +36,8 @@ class Graph:
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
     precision: str = "fp32"
+    weights: Mapping[str, str] = field(default_factory=dict, repr=False)
+    change: WeightChange | None = field(default=None, repr=False)
 
 
 @final

@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
@@ -23,6 +23,7 @@ from edgediff_runtimes.engines.forking import HomeProcess, keep_in_forks
 from edgediff_runtimes.engines.onnxruntime_assignment import RECORD, assigned, profiled
 from edgediff_runtimes.engines.onnxruntime_library import ort
 from edgediff_runtimes.engines.onnxruntime_providers import CPU, Reached, device_name
+from edgediff_runtimes.engines.onnxruntime_weights import changed_model
 from edgediff_runtimes.errors import Cancelled, EngineError
 from edgediff_runtimes.precisions import precision_of
 from edgediff_runtimes.tensors import Array, TensorSpec
@@ -59,6 +60,7 @@ class Opener:
     graph: Graph
     reached: Reached
     options: EngineOptions
+    kept: list[object] = field(default_factory=list)  # other weights, which live as long as what was opened with them
 
     def open(self, lengths: Mapping[str, int], *, profile: Path | None = None) -> ort.InferenceSession:
         """The graph, loaded.
@@ -69,6 +71,7 @@ class Opener:
 
         Raises:
             EngineError: It cannot be loaded.
+            AdapterError: Other weights do not fit.
         """
         row, plugged = self.reached.provider, self.reached.plugged
         settings = session_options(self.graph.precision, self.options)
@@ -79,11 +82,15 @@ class Opener:
         for axis, length in lengths.items():
             settings.add_free_dimension_override_by_name(axis, length)
         providers: list[object] = [] if row.name == CPU else [(row.name, self.reached.settings)]
+        model: str | bytes = str(self.graph.path)
+        if self.graph.change is not None:
+            model, kept = changed_model(self.graph, self.graph.change, settings)
+            self.kept.append(kept)
         try:
             if plugged:
                 settings.add_provider_for_devices([*plugged[:1]], self.reached.settings)
-                return ort.InferenceSession(str(self.graph.path), sess_options=settings)
-            return ort.InferenceSession(str(self.graph.path), sess_options=settings, providers=[*providers, CPU])
+                return ort.InferenceSession(model, sess_options=settings)
+            return ort.InferenceSession(model, sess_options=settings, providers=[*providers, CPU])
         except Exception as error:  # its exceptions share no base class but Exception
             where = "" if row.name == CPU else f" on `{row.device}`"
             raise failed(f"ONNX Runtime cannot load `{self.graph.role}`{where}", _first_line(error), error) from error
@@ -126,6 +133,7 @@ class OnnxRuntimeSession(Session):
         self._home.check(f"`{self._role}`")
         names = list(self.outputs)
         feeds = {name: np.asarray(array, order="C") for name, array in feeds.items()}  # keeps a scalar one
+        opener = self._opener  # whose weights must outlive this run
         session = self._session(tuple(feeds[name].shape for name in self.inputs) if self._fixed else None)
         run_options = ort.RunOptions()
         run_options.log_severity_level = _FATAL_ONLY
@@ -142,6 +150,7 @@ class OnnxRuntimeSession(Session):
             if cancel is not None and cancel.cancelled:
                 raise Cancelled from None
             raise failed(f"ONNX Runtime failed in `{self._role}`", _first_line(error), error) from error
+        del opener
         return dict(zip(names, results, strict=True))
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import final
 
 from PIL import Image
 
+from edgediff_runtimes.adapters import Adapted
 from edgediff_runtimes.bundle import Manifest
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.components import Components
@@ -28,6 +29,8 @@ from edgediff_runtimes.settings.resolve import settings_of
 from edgediff_runtimes.tensors import Array
 from edgediff_runtimes.text import Encoder
 
+_UNCHANGED = Adapted()
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -39,23 +42,26 @@ class Preparation:
         components: Gives each part the graph it needs.
         tokenizers: By directory.
         split_guidance: See ``Guided.split``.
+        adapted: What is done to weights and tokenizers.
     """
 
     manifest: Manifest
     components: Components
     tokenizers: Mapping[str, Encoder]
     split_guidance: bool
+    adapted: Adapted = _UNCHANGED
 
     def prepared(self) -> partial[StageRun]:
         """A stage of a run without what makes it another than the run's other stages."""
         return partial(
             StageRun,
             components=self.components,
-            tokenizers=self.tokenizers,
+            tokenizers={**self.tokenizers, **self.adapted.tokenizers},
             split_guidance=self.split_guidance,
             cancel=CancelToken(),
             timings=Timings(),
             computed={},
+            changes=self.adapted.changes,
         )
 
     def stages(

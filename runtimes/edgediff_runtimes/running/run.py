@@ -12,6 +12,7 @@ from typing import Any, final
 import numpy as np
 from PIL import Image
 
+from edgediff_runtimes.adapters import Adapted
 from edgediff_runtimes.canvas import Canvas
 from edgediff_runtimes.enlarger import Enlarger
 from edgediff_runtimes.errors import Cancelled, OutOfMemoryError
@@ -54,6 +55,9 @@ class Drawing:
             self.pictures[IMAGE] = self.enlarger(self.pictures[IMAGE], cancel=self.stages[0].cancel)
 
 
+_UNCHANGED = Adapted()
+
+
 @final
 class Run:
     """Yields a ``Step`` after each sampling step, then has the pictures in ``result``.
@@ -77,6 +81,7 @@ class Run:
         provenance: dict[str, Any],
         reuse: ReuseOfRun | None = None,
         canvas: Canvas | None = None,
+        adapted: Adapted = _UNCHANGED,
     ) -> None:
         self._stages = [stage for drawing in drawings for stage in drawing.stages]
         self.total_steps = sum(stage.sampler.steps for stage in self._stages)
@@ -85,6 +90,7 @@ class Run:
         self._provenance = provenance
         self._reuse = reuse
         self._canvas = canvas
+        self._adapted = adapted
         self._result: Result | None = None
         self._failure: Exception | None = None
         self._steps = self._work()
@@ -190,6 +196,8 @@ class Run:
             last.computed,
             last.components.residency,
             None if self._reuse is None else self._reuse.report(),
+            self._adapted.loras,
+            self._adapted.embeddings,
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import final
@@ -34,6 +34,7 @@ from edgediff_runtimes.sampling import Between, Known, Sampler
 from edgediff_runtimes.settings import Settings
 from edgediff_runtimes.tensors import Floats
 from edgediff_runtimes.text import Encoder
+from edgediff_runtimes.weights import WeightChange
 
 # What a sampler begins with: noise, a clean sample, one that another stage left, one with noise in it; one to keep.
 _BEGINNINGS = ("noise", "start", "sample", "noisy", "known")
@@ -60,6 +61,7 @@ class StageRun:
         timings: Filled phase by phase.
         computed: How each component was computed, by role; filled phase by phase.
         kept: Values of ``given`` with a row per picture, for the result.
+        changes: What is done to the weights of components, by role.
     """
 
     stage: Stage
@@ -77,6 +79,7 @@ class StageRun:
     timings: Timings = field(default_factory=Timings)
     computed: dict[str, Computed] = field(default_factory=dict)
     kept: dict[str, Value] = field(default_factory=dict)
+    changes: Mapping[str, WeightChange] = field(default_factory=dict)
 
     def steps(self, before: Mapping[str, Value]) -> Iterator[Step]:
         """Conditions and start, then one ``Step`` after another; the last one's latents are the result.
@@ -105,7 +108,7 @@ class StageRun:
         with ExitStack() as held:
             for part in self.stage.network:
                 if isinstance(part, Graph):
-                    loaded[part.role] = held.enter_context(self.components.use(part.role, computed=self.computed))
+                    loaded[part.role] = held.enter_context(self._use(part.role))
             network = Guided(
                 parts=self.stage.network,
                 context=context,
@@ -211,10 +214,13 @@ class StageRun:
             if not isinstance(part, Graph):
                 run_part(part, context)
                 continue
-            with self.components.use(part.role, computed=self.computed) as component:
+            with self._use(part.role) as component:
                 loaded[part.role] = component
                 run_part(part, context)
             del loaded[part.role]
+
+    def _use(self, role: str) -> AbstractContextManager[Loaded]:
+        return self.components.use(role, computed=self.computed, change=self.changes.get(role))
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:

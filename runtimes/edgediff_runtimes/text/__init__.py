@@ -13,7 +13,7 @@ from edgediff_runtimes.text.rows import RowEncoder
 from edgediff_runtimes.text.unigram import read_unigram
 from edgediff_runtimes.text.wordpiece import read_wordpiece
 
-__all__ = ["READERS", "Encoded", "Encoder", "PromptTruncationWarning", "open_tokenizer"]
+__all__ = ["READERS", "Encoded", "Encoder", "PromptTruncationWarning", "RowEncoder", "open_tokenizer"]
 
 READERS = {
     "clip": read_clip,

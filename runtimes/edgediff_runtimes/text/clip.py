@@ -8,6 +8,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from edgediff_runtimes.text.clip_files import END_OF_WORD, SPACES, WORDS, read_clip_files
 from edgediff_runtimes.text.files import add_words
+from edgediff_runtimes.text.inversion import spelled_out
 from edgediff_runtimes.text.rows import Chain
 
 
@@ -36,4 +37,4 @@ def read_clip(directory: Path) -> Chain:
     )
     add_words(tokenizer, pairs.added)
     start, end, pad = (pairs.ids[marks[role]] for role in ("bos_token", "eos_token", "pad_token"))
-    return Chain(tokenizer, (start,), (end,), pad)
+    return spelled_out(Chain(tokenizer, (start,), (end,), pad), (word.content for word in pairs.added))

@@ -15,6 +15,8 @@ from edgediff_runtimes.engines.execution import EXECUTIONS
 from edgediff_runtimes.engines.openvino.devices import Place
 from edgediff_runtimes.engines.openvino.failures import failure
 from edgediff_runtimes.engines.openvino.library import ov
+from edgediff_runtimes.engines.openvino.weights import changed
+from edgediff_runtimes.errors import EdgediffError
 
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]
 
@@ -45,13 +47,16 @@ class Compiler:
     cache: CompiledCache
 
     def read(self) -> ov.Model:
-        """The graph of its file, see ``widened`` and ``narrowed``.
+        """The graph of its file, see ``widened`` and ``narrowed``, with other weights where it gets them.
 
         Raises:
             EngineError: It cannot be read.
+            AdapterError: Other weights do not fit.
         """
         try:
             return self._read()[0]
+        except EdgediffError:
+            raise
         except Exception as error:  # RuntimeError today; what it may raise is not documented
             raise failure(f"cannot load `{self.graph.role}`", error) from error
 
@@ -72,6 +77,9 @@ class Compiler:
             "execution": self.execution,
             "shapes": shapes,
         }
+        if self.graph.change is not None:
+            # Not kept: what was compiled holds all weights then, and a scale that is tried out once takes their room.
+            return self._build(shapes, None)
         files = _files_beside(self.graph.path)
         depends_on = [
             about,
@@ -113,18 +121,25 @@ class Compiler:
             if self._weightless() and folder is not None:
                 properties["WEIGHTS_PATH"] = str(self.graph.path.with_suffix(".bin"))
             return self.core.compile_model(model, self.place.target, properties)
+        except EdgediffError:
+            raise
         except Exception as error:  # RuntimeError today; what it may raise is not documented
             raise failure(f"cannot load `{self.graph.role}` for `{self.place.device.name}`", error) from error
 
     def _read(self) -> tuple[ov.Model, bool]:
         model = self.core.read_model(self.graph.path)
-        return model, self.graph.format == "openvino" and any([widened(model), narrowed(model)])
+        if self.graph.change is not None:
+            changed(model, self.graph, self.graph.change)
+        mended = self.graph.format == "openvino" and any([widened(model), narrowed(model)])
+        return model, mended or self.graph.change is not None
 
     def _may_be_changed(self) -> bool:
-        """Whether there may be something to widen or to narrow.
+        """Whether there may be something to widen or to narrow, or weights to change.
 
         What edgediff wrote was narrowed then; where it takes floats alone, there is nothing to widen either.
         """
+        if self.graph.change is not None:
+            return True
         declared = self.graph.inputs
         return self.graph.format == "openvino" and not (declared and all("float" in spec.dtype for spec in declared))
 
