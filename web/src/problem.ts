@@ -33,12 +33,18 @@ export function told(error: unknown): { sentence: string; hint: string | null } 
     return { sentence: error.sentence, hint: error.hint };
   }
   const text = error instanceof Error ? error.message : String(error);
-  const memory = /allocat|out of memory|array buffer|memory access/iu.test(text);
-  if (memory) {
-    return {
-      sentence: `there is not enough memory: ${shown(text, 200)}`,
-      hint: "a smaller picture needs less, and so does a bundle in w8 or w4",
-    };
+  return { sentence: shown(text), hint: MEMORY.test(text) ? LESS : null };
+}
+
+const MEMORY = /allocat|out of memory|array buffer|memory access/iu;
+const LESS = "a smaller picture needs less memory, and so does a bundle in w8 or w4";
+
+/** What ONNX Runtime says of a graph, in a sentence that says which. */
+export function engineProblem(role: string, what: string, error: unknown): Problem {
+  if (error instanceof Problem) {
+    return error;
   }
-  return { sentence: shown(text), hint: null };
+  const text = error instanceof Error ? error.message : String(error);
+  const line = text.split("\n").find((one) => one.trim() !== "") ?? "no reason given";
+  return new Problem(`\`${role}\` cannot be ${what}: ${shown(line, 300)}`, MEMORY.test(text) ? LESS : null);
 }

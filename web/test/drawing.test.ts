@@ -58,3 +58,10 @@ for (const drawing of golden.drawings) {
     assert.ok(difference <= 2, `${difference} levels`);
   });
 }
+
+test("a graph that ONNX Runtime does not take is one sentence", async () => {
+  const path = join(ROOT, "edgediff", "models", "emoji", "edgediff.json");
+  const manifest = readManifest(JSON.parse(readFileSync(path, "utf8")));
+  const components = componentsOf(ort, manifest, "wasm", async () => Uint8Array.of(1, 2, 3), () => undefined);
+  await assert.rejects(components.use("unet"), /^Problem: `unet` cannot be loaded: /u);
+});

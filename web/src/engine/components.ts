@@ -3,6 +3,7 @@
 import type * as Ort from "onnxruntime-common";
 
 import type { Component, Manifest } from "../bundle/manifest";
+import { engineProblem } from "../problem";
 import type { Components } from "../running/stage";
 import type { Device } from "../worker/protocol";
 import type { Session } from "./session";
@@ -64,10 +65,14 @@ async function load(ort: typeof Ort, component: Component, device: Device, fetch
   for (const file of weights) {
     externalData.push({ path: file.path.slice(folder.length), data: await fetchFile(file.path) });
   }
-  const session = await ort.InferenceSession.create(await fetchFile(path), {
+  const bytes = await fetchFile(path);
+  const options: Ort.InferenceSession.SessionOptions = {
     executionProviders: [device],
     graphOptimizationLevel: "all",
     ...(externalData.length > 0 ? { externalData } : {}),
+  };
+  const session = await ort.InferenceSession.create(bytes, options).catch((error: unknown) => {
+    throw engineProblem(component.role, "loaded", error);
   });
   return sessionOf(ort, session, component.role);
 }

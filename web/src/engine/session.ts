@@ -4,7 +4,7 @@ import type * as Ort from "onnxruntime-common";
 
 import type { Floats, Tensor } from "../arrays/tensor";
 import { floats } from "../arrays/tensor";
-import { Problem } from "../problem";
+import { engineProblem, Problem } from "../problem";
 
 export interface Session {
   run(feeds: ReadonlyMap<string, Tensor>, wanted: readonly string[]): Promise<ReadonlyMap<string, Floats>>;
@@ -26,7 +26,9 @@ export function sessionOf(ort: OrtModule, session: Ort.InferenceSession, role: s
         }
         given[name] = fed(ort, tensor, input.type, input.shape.length, `${role}.${name}`);
       }
-      const outputs = await session.run(given, [...wanted]);
+      const outputs = await session.run(given, [...wanted]).catch((error: unknown) => {
+        throw engineProblem(role, "computed", error);
+      });
       const found = new Map<string, Floats>();
       for (const name of wanted) {
         found.set(name, taken(outputs[name], `${role}.${name}`));

@@ -354,7 +354,6 @@ export function buildSampler(
   if (reading === undefined) {
     throw new Problem(
       `the bundle's scheduler is ${quoted(name)}: expected one of ${Object.keys(READINGS).join(", ")}`,
-      "take another sampler",
     );
   }
   if (name === "PNDMScheduler" && config["skip_prk_steps"] !== true) {

@@ -16,8 +16,9 @@ export class Files {
   }
 
   static async open(base: string): Promise<Files> {
-    const site = (await (await asked(new URL("edgediff-web.json", base), "edgediff-web.json")).json()) as Site;
-    if (site.format !== FORMAT || !Array.isArray(site.files)) {
+    const response = await asked(new URL("edgediff-web.json", base), "edgediff-web.json");
+    const site = parsed(await response.text(), "edgediff-web.json") as Site;
+    if (site === null || site.format !== FORMAT || !Array.isArray(site.files)) {
       throw new Problem("`edgediff-web.json` is not this page's: expected the one that `edgediff web` wrote beside it");
     }
     return new Files(site, base);
@@ -42,7 +43,7 @@ export class Files {
   }
 
   async json(path: string): Promise<unknown> {
-    return (await asked(this.url(path), path)).json();
+    return parsed(await this.text(path), path);
   }
 
   async text(path: string): Promise<string> {
@@ -67,6 +68,14 @@ export class Files {
       throw new Problem(`\`${path}\` has ${done} bytes: expected ${total}`, "make the folder again with `edgediff web`");
     }
     return data;
+  }
+}
+
+function parsed(text: string, name: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new Problem(`\`${name}\` is no JSON: expected what \`edgediff web\` wrote`);
   }
 }
 
