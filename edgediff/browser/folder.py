@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import shutil
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,6 @@ from edgediff.browser.library import BUILDS, FILES, OnProgress, find_library
 from edgediff.browser.page import PAGE, Page, check_drawable, files, needed
 from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle, Manifest
 from edgediff_runtimes.errors import EdgediffError
-from edgediff_runtimes.recipe.declarations import Mask
 from edgediff_runtimes.settings.resolve import resolve_settings
 from edgediff_runtimes.untrusted.documents import names_in
 
@@ -84,11 +82,6 @@ def web(
     page = Page.built()
     opened = open_bundle(bundle)
     lost = check_drawable(opened.manifest, page)
-    recipe = opened.manifest.recipe
-    for task in lost:
-        if any(isinstance(part, Mask) for part in recipe.first.tasks[task]):
-            continue  # the page has no place for a mask, as docs/web.md says of all bundles
-        warnings.warn(f"the page does not know a part of the task `{task}`, and leaves it out", stacklevel=2)
     target = Path(folder).absolute()
     _check_target(target, overwrite=overwrite)
     library = find_library(page.library, wasm, on_progress)

@@ -51,5 +51,7 @@ def command(*, bundle: str, folder: Path, wasm: Path | None, overwrite: bool, as
         click.echo(json.dumps(values, indent=2))
         return
     click.echo(str(report.path))
+    if report.left_out:
+        click.echo(f"the page has no place for {', '.join(report.left_out)}", err=True)
     told = f"{report.files} files, {readable_bytes(report.bytes)}; {report.library}"
     click.echo(f"{told}. See it: python -m http.server -d {folder}", err=True)

@@ -44,7 +44,7 @@ def test_the_folder_holds_page_library_and_bundle(tmp_path, package):
         sum((tmp_path / "site" / name).stat().st_size for name in there),
     )
     assert report.library.startswith("onnxruntime-web ")
-    assert report.left_out == INPAINTING  # without a warning: it is so of all bundles
+    assert report.left_out == INPAINTING
 
 
 def test_what_is_in_it_draws_as_the_bundle(tmp_path, package):
@@ -174,6 +174,7 @@ def test_the_command_says_where(tmp_path, package, command):
     done = command("web", "emoji-lcm", tmp_path / "site", "--wasm", package)
     assert (done.code, done.out.strip()) == (0, str(tmp_path / "site"))
     assert "http.server -d" in done.err
+    assert f"no place for {', '.join(INPAINTING)}" in done.err
     again = command("web", "emoji-lcm", tmp_path / "site", "--wasm", package)
     assert again.code == 1
     assert "--overwrite" in again.err
