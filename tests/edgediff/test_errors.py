@@ -90,7 +90,7 @@ KNOWN = [
     (["run", "a", "-m", "{bundle}", "--image", "{tmp}/nowhere.png"], "nowhere.png` does not exist"),
     (["run", "a", "-m", "{bundle}", "--image", "{tmp}/prompts.txt"], "prompts.txt` cannot be read: expected a picture"),
     (["run", "a", "-m", "{bundle}", "--mask", "{picture}"], "`image` is None: expected a picture, because there is"),
-    (["run", "a", "-m", "{bundle}", "--image", "{picture}", "--extend", "up=8"], "`extend` is {'up': 8}: expected pixels by side"),
+    (["run", "a", "-m", "{bundle}", "--image", "{picture}", "--extend", "up=8"], "`extend` is {'up': 8}: expect"),
     (["run", "a", "-m", "{bundle}", "--image", "{picture}", "--mask-blur", "2"], "`--mask-blur` is 2.0: expected noth"),
     (["run", "a", "-m", "{bundle}", "--image", "{picture}", "--mask", "{tmp}/none.png"], "none.png` does not exist"),
     (["run", "--prompts", "{tmp}/empty.txt", "-m", "{bundle}"], "empty.txt': expected a file with at least one prompt"),
