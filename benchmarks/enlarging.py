@@ -1,6 +1,6 @@
 """Seams of pictures that are enlarged in tiles: how much larger steps are at the tiles' borders than elsewhere.
 
-    python benchmarks/enlarging.py MODEL [--enlarge 4] [--tile 64] [--strengths 0.2 0.3 0.5] [--sheet FILE.png]
+    python benchmarks/enlarging.py MODEL [--enlarge 4] [--tile 64] [--strengths 0.3] [--prompts 6] [--sheet FILE.png]
 
 Every prompt is drawn once and its picture is then enlarged: by Lanczos alone; whole; in windows that share a half or a
 quarter of their side, whose predictions are blended at every step; tile by tile, each a picture of its own, blended
@@ -121,7 +121,8 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     rows: list[tuple[Image.Image, str]] = []
     with edgediff.load(given.model) as pipeline:
         ways = Ways(pipeline, given)
-        first = {prompt: pipeline(prompt, seed=SEED).images[0] for prompt in PROMPTS}
+        first = {prompt: pipeline(prompt, seed=SEED).images[0] for prompt in PROMPTS[: given.prompts]}
+        rows += [(ways.lanczos(image), "lanczos") for image in list(first.values())[: given.shown]]
         for strength in given.strengths:
             for name, enlarged in ways.all().items():
                 made = {prompt: enlarged(prompt, image, strength) for prompt, image in first.items()}
@@ -164,12 +165,13 @@ def main() -> None:
     parser.add_argument("--strengths", type=float, nargs="+", default=[0.2, 0.3, 0.5])
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--shown", type=int, default=3)
+    parser.add_argument("--prompts", type=int, default=len(PROMPTS))
     parser.add_argument("--child", type=int)
     given = parser.parse_args()
     if given.child is not None:
         draw_once(given)
         return
-    asked = {name: getattr(given, name) for name in ("enlarge", "tile", "strengths")}
+    asked = {name: getattr(given, name) for name in ("enlarge", "tile", "strengths", "prompts")}
     results = {"results": measure(given), "peak_private_bytes": memory(given)}
     store(f"enlarging-{Path(given.model).name}", {"machine": machine(), **asked, **results})
 

@@ -20,7 +20,7 @@ from edgediff_runtimes.placement import Placement, Residency
 from edgediff_runtimes.recipe import Stage
 from edgediff_runtimes.results import Result, Step
 from edgediff_runtimes.running.awaiting import in_thread
-from edgediff_runtimes.running.embeds import Embeddings, fingerprints, split_embeds
+from edgediff_runtimes.running.embeds import Embeddings, fingerprints, of_prompt, split_embeds
 from edgediff_runtimes.running.given import GivenPictures
 from edgediff_runtimes.running.preparing import Preparation
 from edgediff_runtimes.running.reusing import reuse_of
@@ -245,7 +245,8 @@ class Pipeline:
         drawn = []
         for place, (each, run_of) in enumerate(zip(asked, samplers, strict=True)):
             pictures = {**(given.pictures if canvas is None else canvas.given)}
-            stages = preparation.stages(prepared, run_of, each, pictures, embeds)
+            own = of_prompt(embeds, (place - 1) // settings.images_per_prompt) if place else embeds
+            stages = preparation.stages(prepared, run_of, each, pictures, own)
             stages[0].between = None if place else between
             enlarger = None if each.enlarge is None else self._enlarger
             drawn.append(Drawing(stages, pictures, place - 1 if place else None, enlarger))

@@ -71,6 +71,18 @@ def test_each_picture_of_a_batch_is_the_one_that_its_seed_gives_alone(pipeline, 
     assert _differ(pipeline(prompt, **asked).images[0], result.images[3]) <= 1
 
 
+def test_embeddings_stand_for_prompts(pipeline):
+    prompts, options = ["a", "an owl"], {"images": 2, "seed": 5, "enlarge": 2, "strength": 0.7, "guidance": 1.0}
+    expected = pipeline(prompts, **options)
+    got = pipeline(prompt_embeds=pipeline.encode(prompts).prompt_embeds, **options)
+    np.testing.assert_allclose(got.latents, expected.latents, rtol=0, atol=1e-5)
+
+
+def test_a_mask_beside_it_is_refused(pipeline, picture):
+    with pytest.raises(SettingError, match="`enlarge` is 2: expected nothing beside `mask`"):
+        pipeline("a", image=picture, mask=picture.convert("L"), enlarge=2)
+
+
 def test_the_picture_that_is_needed_again_is_told(pipeline, picture):
     settings = json.loads(json.dumps(pipeline("a", image=picture, enlarge=2, seed=1).settings.of_image(0)))
     assert pictures_of(settings) == ("image",)

@@ -112,6 +112,16 @@ def split_embeds(options: Options) -> tuple[dict[str, Array], Options]:
     return given, cast("Options", rest)
 
 
+def of_prompt(given: Mapping[str, Array], index: int) -> dict[str, Array]:
+    """What stands for one prompt of several; an array of one row stands for all of them.
+
+    Args:
+        given: Of ``split_embeds``.
+        index: Of the prompt.
+    """
+    return {name: array if len(array) == 1 else array[index : index + 1] for name, array in given.items()}
+
+
 def embeds_of(
     given: Mapping[str, Array],
     side: TextSide,
