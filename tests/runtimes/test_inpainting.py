@@ -13,6 +13,7 @@ from edgediff_runtimes.bundle.derived import derive_manifest
 from edgediff_runtimes.errors import SamplerError, SettingError
 from edgediff_runtimes.pipeline import Pipeline
 from edgediff_runtimes.placement import Placement
+from edgediff_runtimes.quality.pictures import with_pictures
 from edgediff_runtimes.settings.resolve import options_of
 
 SIZE = (64, 48)
@@ -138,6 +139,21 @@ def test_a_network_that_is_shown_the_mask(bundle, fake_engine, answers, calls, i
     np.testing.assert_allclose(seen[0][1, 5:, :, 4:], 0, atol=1e-6)
 
 
+def test_where_prompts_are_drawn_to_measure_it_is_given_a_picture_with_a_mask(bundle, fake_engine, answers):
+    answers["unet"] = lambda feeds: {"out_sample": feeds["sample"][:, :4]}
+    with Pipeline(bundle(9), Placement(engine=fake_engine)) as pipeline:
+        manifest = pipeline.bundle.manifest
+        call = with_pictures(manifest.recipe, manifest.defaults, {**ASKED, "width": 64, "height": 48})
+        result = pipeline("a", **call)
+    assert result.settings.pictures == ("image", "mask")
+    assert result.images[0].size == SIZE
+
+
+def test_a_start_that_is_told_as_a_noise_level_goes_on_from_the_picture(pipeline, image, mask):
+    settings = pipeline("a", image=image, mask=mask, noise_level=1.0, **ASKED).settings
+    assert (settings.task, settings.strength) == ("inpaint", None)
+
+
 def test_known_pixels_come_back_untouched(pipeline, image, mask):
     result = pipeline("a", image=image, mask=mask, keep="exact", **ASKED)
     np.testing.assert_array_equal(np.asarray(result.images[0])[:, :32], np.asarray(image)[:, :32])
@@ -226,6 +242,8 @@ REFUSED = [
     ({"mask": "M", "mask_blur": 2}, "mask_blur", "no known pixels are kept"),
     ({"mask": "M", "keep": "exact", "mask_blur": -1}, "mask_blur", "expected a number of pixels"),
     ({"mask": "M", "keep": "exact", "mask_blur": float("nan")}, "mask_blur", "expected a number of pixels"),
+    ({"mask": "M", "enlarge": 2}, "enlarge", "expected nothing beside `mask`"),
+    ({"extend": {"left": 8}, "enlarge": 2}, "enlarge", "expected nothing beside `mask`"),
     ({"mask": "M", "reuse": 3}, "reuse", "where part of a picture is kept"),
 ]
 
