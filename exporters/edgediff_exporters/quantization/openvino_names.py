@@ -17,7 +17,7 @@ from edgediff_runtimes.engines.openvino.weights import stored_in
 from edgediff_runtimes.weights.onnx_weights import onnx_weights
 
 _READS = {"Conv": 1, "MatMul": 1, "Gemm": 1, "Gather": 0}  # the input that the weights of a node go into
-_SUFFIXES = ("", "/WithoutBiases")  # an operation with a bias becomes two
+_SUFFIXES = ("/WithoutBiases", "")  # an operation with a bias becomes two, of which the sum has its name
 _FURTHEST = 0.25  # of a parameter's norm, from what is stored: 4 bits differ by a tenth of it
 
 

@@ -22,8 +22,9 @@ _FIXED = {_EIGHT: 8, _FOUR: 4}
 _GRAPH, _NODE, _INITIALISER, _SHAPE = 7, 1, 5, 13
 _INPUT, _OUTPUT, _NAME, _OP, _ATTRIBUTE = 1, 2, 3, 4, 5
 _ATTRIBUTE_NAME, _ATTRIBUTE_INT = 1, 3
-_DIMS, _TYPE, _TENSOR_NAME, _RAW, _EXTERNAL, _KEY, _VALUE = 1, 2, 8, 9, 13, 1, 2
+_DIMS, _TYPE, _FLOAT_DATA, _INT32_DATA, _TENSOR_NAME, _RAW, _EXTERNAL, _KEY, _VALUE = 1, 2, 4, 5, 8, 9, 13, 1, 2
 _DTYPES = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64"}
+_WHOLE = ("uint8", "int8", "int32", "bool")  # dtypes whose values may stand in `int32_data`
 _LONGEST_VARINT = 10  # bytes
 _Field: TypeAlias = tuple[int, int, int, int]  # number, kind, and its value, or where its bytes begin and end
 
@@ -40,6 +41,7 @@ class Initialiser:
         begin: Where its bytes are, in the graph's file or in ``file``; None where they are not stored as such.
         bytes: How many.
         file: The file beside the graph that holds them; None: the graph's own.
+        numbers: The values of a small tensor that is stored as whole numbers one by one.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Initialiser:
     begin: int | None
     bytes: int
     file: str | None
+    numbers: tuple[int, ...] = ()
 
 
 @final
@@ -112,6 +115,8 @@ class OnnxFile:
             BundleError: They are not there, or lie outside of the graph's directory.
         """
         one = self.initialisers[name]
+        if one.numbers and one.dtype in _WHOLE and len(one.numbers) == np.prod(one.shape, dtype=np.int64):
+            return np.array(one.numbers, np.int64).astype(one.dtype).reshape(one.shape)
         if one.dtype is None or one.begin is None:
             raise BundleError(
                 f"`{shown(name)}` of `{self.path.name}` is stored in a way that is not read here: expected raw bytes",
@@ -268,6 +273,7 @@ def _initialiser(view: memoryview, begin: int, end: int) -> Initialiser:
     shape: list[int] = []
     raw: tuple[int | None, int] = (None, 0)
     external: dict[str, str] = {}
+    values: list[int] = []
     for number, kind, first, last in _fields(view, begin, end):
         if number == _DIMS:
             shape += [first] if kind == _VARINT else _numbers(view, first, last)
@@ -275,8 +281,10 @@ def _initialiser(view: memoryview, begin: int, end: int) -> Initialiser:
             dtype = first
         elif number == _TENSOR_NAME:
             name = _text(view, first, last)
-        elif number == _RAW:
+        elif number == _RAW or (number == _FLOAT_DATA and kind == _BYTES):  # packed floats are their bytes
             raw = first, last - first
+        elif number == _INT32_DATA:
+            values += [first] if kind == _VARINT else _numbers(view, first, last)
         elif number == _EXTERNAL:
             external.update([_entry(view, first, last)])
     if "location" in external:
@@ -284,7 +292,8 @@ def _initialiser(view: memoryview, begin: int, end: int) -> Initialiser:
         if min(place, size) < 0:
             raise ValueError("weights beside it are at no place")
         raw = place, size
-    return Initialiser(name, _DTYPES.get(dtype), tuple(shape), *raw, external.get("location"))
+    signed = tuple(value - 2**64 if value >= 2**63 else value for value in values)
+    return Initialiser(name, _DTYPES.get(dtype), tuple(shape), *raw, external.get("location"), signed)
 
 
 def _node(view: memoryview, begin: int, end: int) -> Node:

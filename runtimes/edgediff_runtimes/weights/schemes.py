@@ -78,7 +78,7 @@ class Plain(StoredWeight):
 @final
 @dataclass(frozen=True)
 class Scaled(StoredWeight):
-    """Whole numbers of 8 bits with a scale per channel: parameter = (number - zero) * scale [* factor].
+    """Whole numbers of 8 bits with a scale per channel: parameter = (number - zero) * scale.
 
     Attributes:
         tensors: The graph's.
@@ -89,7 +89,6 @@ class Scaled(StoredWeight):
         turned: As of ``Plain``.
         zero: The numbers that stand for zero, of the scales' shape; None: all are 0.
         bias: A bias in whole numbers and its scales, which are the weights' times the activation's; None: none.
-        factor: What the activations are multiplied by in front of the layer, per input channel; None: nothing.
     """
 
     tensors: Tensors
@@ -100,7 +99,6 @@ class Scaled(StoredWeight):
     turned: bool = False
     zero: str | None = None
     bias: tuple[str, str] | None = None
-    factor: Floats | None = None
 
     def read(self) -> Floats:
         """See ``StoredWeight.read``."""
@@ -109,13 +107,10 @@ class Scaled(StoredWeight):
         if self.zero is not None and (zeros := self.tensors(self.zero)).any():
             values -= self._along(zeros.astype(np.float32), values.ndim)
         values *= self._along(self.tensors(self.scale).astype(np.float32), values.ndim)
-        values = np.ascontiguousarray(turn(values, self.turned)).reshape(self.shape)
-        return values if self.factor is None else values * self._factors()
+        return np.ascontiguousarray(turn(values, self.turned)).reshape(self.shape)
 
     def write(self, values: Floats) -> dict[str, Array]:
         """See ``StoredWeight.write``."""
-        if self.factor is not None:
-            values = (values / self._factors()).astype(np.float32, copy=False)
         stored, old = self.tensors(self.name), self.tensors(self.scale)
         values = turn(values, self.turned).reshape(-1, *stored.shape[1:])
         others = tuple(axis for axis in range(values.ndim) if axis != self.axis)
@@ -152,10 +147,6 @@ class Scaled(StoredWeight):
         """In the shape that is stored; there may be more channels than there were."""
         return values.reshape(old.shape) if values.size == old.size else values.reshape(-1, *old.shape[1:])
 
-    def _factors(self) -> Array:
-        factor = self.factor if self.factor is not None else np.ones(1, np.float32)
-        return factor.reshape([1, -1, *[1] * (len(self.shape) - 2)])
-
     def _levels(self, stored: Array) -> int:
         largest = int(np.abs(stored.astype(np.int16)).max(initial=0))
         return min(largest, _WIDEST[stored.dtype.name]) or _WIDEST[stored.dtype.name]
@@ -170,6 +161,41 @@ class Scaled(StoredWeight):
         bound = np.iinfo(numbers.dtype)
         again = np.clip(np.round(numbers / ratio), bound.min, bound.max)
         return {self.bias[0]: again.astype(numbers.dtype), self.bias[1]: scales.astype(scale.dtype)}
+
+
+@final
+@dataclass(frozen=True)
+class Divided(StoredWeight):
+    """A convolution's kernel that is divided by what its activations are multiplied by in front of it.
+
+    Attributes:
+        stored: How the quotient is stored.
+        factor: Of each input channel.
+    """
+
+    stored: StoredWeight
+    factor: Floats
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override] # a field of the others
+        """See ``StoredWeight``."""
+        return self.stored.shape
+
+    @property
+    def tensors(self) -> Tensors:  # type: ignore[override] # likewise
+        """See ``StoredWeight``."""
+        return self.stored.tensors
+
+    def read(self) -> Floats:
+        """See ``StoredWeight.read``."""
+        return self.stored.read() * self._factors()
+
+    def write(self, values: Floats) -> dict[str, Array]:
+        """See ``StoredWeight.write``."""
+        return self.stored.write((values / self._factors()).astype(np.float32, copy=False))
+
+    def _factors(self) -> Floats:
+        return self.factor.reshape([1, -1, *[1] * (len(self.shape) - 2)])
 
 
 @final

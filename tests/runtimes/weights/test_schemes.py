@@ -11,7 +11,7 @@ from edgediff.api import open_bundle
 from edgediff_runtimes.errors import AdapterError, BundleError
 from edgediff_runtimes.weights.onnx_file import OnnxFile
 from edgediff_runtimes.weights.reading import stored_weights
-from edgediff_runtimes.weights.schemes import Blocks, Plain, Scaled
+from edgediff_runtimes.weights.schemes import Blocks, Divided, Plain, Scaled
 
 RNG = np.random.default_rng(0)
 
@@ -96,7 +96,8 @@ def test_the_bias_keeps_its_values_where_the_scales_change():
 
 def test_activations_that_are_multiplied_in_front_of_a_layer():
     values, factor = some(5, 7, 3, 3), np.exp(some(7))
-    tensors, stored = scaled(values / factor[:, None, None], 0, shape=values.shape, factor=factor)
+    tensors, quotient = scaled(values / factor[:, None, None], 0, shape=values.shape)
+    stored = Divided(quotient, factor)
     assert np.abs(stored.read() - values).max() <= tensors["scales"].max() * factor.max()
     again = stored.write(stored.read())
     assert (again["numbers"] == tensors["numbers"]).all()

@@ -19,14 +19,14 @@ from edgediff_runtimes.engines.openvino.library import ov
 from edgediff_runtimes.tensors import Array, Floats
 from edgediff_runtimes.weights.change import WeightChange
 from edgediff_runtimes.weights.onnx_weights import onnx_weights
-from edgediff_runtimes.weights.schemes import Blocks, Plain, Scaled, StoredWeight, StoredWeights
+from edgediff_runtimes.weights.schemes import Blocks, Divided, Plain, Scaled, StoredWeight, StoredWeights
 
 _READS = {"MatMul": 1, "Convolution": 1, "Gather": 0}  # the input that an operation's weights go into
 _COMPRESSED = "_compressed"  # what OpenVINO puts behind the name of a constant that it rounded
 _SMOOTHED = "/nncf_smooth_quant"  # likewise NNCF, of a multiplication that evens out activations
 _MATRIX = 2  # axes
-_INTEGERS = ("int8_t", "uint8_t")
-_FOUR_BITS = "uint4_t"
+_INTEGERS = ("i8", "u8")
+_FOUR_BITS = "u4"
 
 
 def read(graph: Graph) -> StoredWeights:
@@ -53,7 +53,7 @@ def changed(model: ov.Model, graph: Graph, change: WeightChange) -> None:
     for name, array in change.tensors(stored):
         old = constants[name]
         kind, shape = old.get_element_type(), old.get_output_shape(0)
-        if kind.get_type_name() == "u4":
+        if kind.get_type_name() == _FOUR_BITS:
             new = ov.op.Constant(ov.Tensor(array, shape, kind), shared_memory=False)
         else:
             new = ov.op.Constant(np.ascontiguousarray(array), shared_memory=True)
@@ -129,11 +129,13 @@ def _stored(operation: Any, constants: _Constants) -> StoredWeight | None:  # no
     shape = tuple(operation.input(_READS[kind]).get_shape())
     turned = kind == "MatMul" and len(shape) == _MATRIX and not operation.get_attributes()["transpose_b"]
     shape = shape[::-1] if turned else shape
+    found: StoredWeight | None = None
     if node.get_type_name() == "Constant" and node.get_element_type().is_real():
-        return Plain(constants, node.get_friendly_name(), shape, turned)
-    if node.get_type_name() == "Multiply":
-        return _scaled(node, constants, shape, turned=turned, factor=_smoothing(operation, constants))
-    return None
+        found = Plain(constants, node.get_friendly_name(), shape, turned)
+    elif node.get_type_name() == "Multiply":
+        found = _scaled(node, constants, shape, turned=turned)
+    factor = _smoothing(operation, constants)
+    return found if found is None or factor is None else Divided(found, factor)
 
 
 def _scaled(
@@ -142,7 +144,6 @@ def _scaled(
     shape: tuple[int, ...],
     *,
     turned: bool,
-    factor: Floats | None,
 ) -> StoredWeight | None:
     """Whole numbers, less their zero point, times their scales."""
     scale = _without(_source(node, 1), "Convert")
@@ -154,15 +155,13 @@ def _scaled(
     if any(part.get_type_name() != "Constant" for part in parts):
         return None
     name, scales, *zeros = (part.get_friendly_name() for part in parts)
-    stored = numbers.get_element_type().to_string()
+    stored = numbers.get_element_type().get_type_name()
     if stored == _FOUR_BITS and zeros and not turned:
         return Blocks(constants, name, scales, zeros[0], shape[1], shape, filled=False)
     if stored not in _INTEGERS:
         return None
     axis = next((place for place, length in enumerate(scale.shape) if length > 1), 0)
-    return Scaled(
-        constants, name, scales, axis, shape, turned, zero=zeros[0] if zeros else None, bias=None, factor=factor
-    )
+    return Scaled(constants, name, scales, axis, shape, turned, zeros[0] if zeros else None)
 
 
 def _smoothing(operation: Any, constants: _Constants) -> Floats | None:  # noqa: ANN401 - a library without types
