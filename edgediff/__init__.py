@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgediff.api import export, load, shipped_models, verify
+    from edgediff.api import add, export, load, shipped_models, verify
     from edgediff.browser.folder import WebFolder, web
     from edgediff.grids import Grid, GridStep, grid
     from edgediff.planning.plan import Plan
@@ -47,6 +47,7 @@ __all__ = [
     "Step",
     "WebFolder",
     "__version__",
+    "add",
     "export",
     "grid",
     "load",
@@ -73,6 +74,7 @@ _HOMES = {
     "Run": "edgediff_runtimes.running.run",
     "Step": "edgediff_runtimes.results",
     "WebFolder": "edgediff.browser.folder",
+    "add": "edgediff.api",
     "export": "edgediff.api",
     "grid": "edgediff.grids",
     "load": "edgediff.api",

@@ -176,6 +176,7 @@ def export(
     defaults: Mapping[str, float] | None = None,
     loras: Loras | None = None,
     embeddings: EmbeddingFiles | None = None,
+    ip_adapter: str | Path | None = None,
     overwrite: bool = False,
     on_progress: Callable[[ExportProgress], None] = lambda _: None,
     **trials: Unpack[TrialKeywords],
@@ -198,6 +199,7 @@ def export(
         defaults: ``steps``, ``guidance``, ``width``, ``height`` that the bundle recommends; else the family's.
         loras: LoRA files that are fused into the weights, and their scales, such as ``{"style.safetensors": 0.8}``.
         embeddings: Files of textual inversion, whose words the bundle knows.
+        ip_adapter: The ``.safetensors`` file of an IP-Adapter; its image encoder is the source's, or lies beside it.
         overwrite: Replace an existing bundle, once the new one is complete.
         on_progress: Told every step.
         **trials: What is drawn to calibrate and to measure, and the least quality asked for, see ``TrialKeywords``.
@@ -218,7 +220,41 @@ def export(
     made = {"format": format, "precision": precision, "defaults": defaults, "trials": asked, "overwrite": overwrite}
     _exporter("check_request")(source, bundle, **made)
     given = {"config": config, "components": components, "loras": loras, "embeddings": embeddings}
-    report: ExportReport = _exporter("export")(source, bundle, **made, **given, on_progress=on_progress)
+    report: ExportReport = _exporter("export")(
+        source, bundle, **made, **given, ip_adapter=ip_adapter, on_progress=on_progress
+    )
+    return report
+
+
+def add(
+    source: str | Path,
+    bundle: str | Path,
+    *,
+    precision: str | None = None,
+    components: Mapping[str, str | Path] | None = None,
+    on_progress: Callable[[ExportProgress], None] = lambda _: None,
+) -> ExportReport:
+    """Add a ControlNet, T2I-Adapter or IP-Adapter to a bundle of Stable Diffusion or XL. Needs the ``export`` extra.
+
+    Nothing else is exported again. Without a picture for what is new the bundle draws what it drew before.
+
+    Args:
+        source: A directory or a hub id of a ``ControlNetModel`` or a ``T2IAdapter``; or an IP-Adapter's file.
+        bundle: The bundle's directory; it stays as it is until the grown one is complete.
+        precision: Of what is new; None: the network's, or ``w8`` where that was calibrated.
+        components: ``image_encoder``: the directory of an IP-Adapter's; None: the one beside its file.
+        on_progress: Told every step.
+
+    Raises:
+        NotInstalledError: The ``export`` extra is missing.
+        BundleError: There is no valid bundle.
+        SettingError: The precision cannot be applied, or there is no such component.
+        SourceError: The source is none for this bundle.
+        TargetError: The bundle cannot be written there.
+        ToleranceError: The graph does not do what its module does.
+    """
+    given = {"components": components, "on_progress": on_progress}
+    report: ExportReport = _exporter("add")(source, bundle, precision=precision, **given)
     return report
 
 

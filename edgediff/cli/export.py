@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from edgediff.cli import completion
 from edgediff.cli.adapter_options import scaled_files
@@ -69,6 +70,18 @@ BUNDLE = Section(
             shell_complete=completion.files,
             help="Add a word of textual inversion to the tokenizer; repeatable.",
         ),
+        click.Option(
+            ["--ip-adapter"],
+            metavar="FILE",
+            help="The .safetensors file of an IP-Adapter; its image encoder is SOURCE's, or lies beside the file.",
+        ),
+        click.Option(
+            ["--add", "added"],
+            is_flag=True,
+            help="SOURCE is a ControlNet, a T2I-Adapter or an IP-Adapter's .safetensors file: BUNDLE grows by it, and "
+            "nothing else is exported again. --precision goes with it  [default: the network's], and of an IP-Adapter "
+            "--component image_encoder=DIR.",
+        ),
         click.Option(["--overwrite"], is_flag=True, help="Replace BUNDLE if it exists."),
     ),
 )
@@ -126,6 +139,7 @@ TRIALS = Section(
         "edgediff export ./stable-diffusion-v1-5 sd15",
         "edgediff export ./stable-diffusion-v1-5 sd15-int8 --precision int8 --min-psnr 35",
         "edgediff export ./stable-diffusion-v1-5 sd15-ir --format openvino --precision w8 --precision vae_decoder=fp16",
+        "edgediff export ./control_v11p_sd15_canny sd15 --add",
         "edgediff export model.safetensors mine --config ./stable-diffusion-v1-5 --default steps=30",
     ),
 )
@@ -139,6 +153,7 @@ def command(
     format_: str,
     precisions: tuple[str, ...],
     defaults: tuple[str, ...],
+    added: bool,
     as_json: bool,
     **options: Any,  # noqa: ANN401 - as click read them, named as `export` names them
 ) -> None:
@@ -150,7 +165,7 @@ def command(
     Anything but fp32 in ONNX is measured against it, which draws pictures with both: for a large model make these few
     (`--calibration-pictures 4 --evaluation-pictures 2`).
     """
-    from edgediff.api import export, open_bundle
+    from edgediff.api import add, export, open_bundle
     from edgediff.cli.inspect import print_bundle
     from edgediff.cli.progress import progress
 
@@ -159,15 +174,22 @@ def command(
         def tell(event: ExportProgress) -> None:
             show(f"{event.component}: {event.stage}", event.done, event.total)
 
-        export(
-            source,
-            bundle,
-            format=format_,
-            precision=by_component("--precision", precisions, default="fp32") or "fp32",
-            defaults=dict(map(_default, defaults)),
-            on_progress=tell,
-            **options,
-        )
+        if added:
+            _check_alone(click.get_current_context())
+            only = by_component("--precision", precisions)
+            if isinstance(only, dict):
+                raise click.UsageError("--precision with --add is that of the new component: expected no name")
+            add(source, bundle, precision=only, components=options["components"], on_progress=tell)
+        else:
+            export(
+                source,
+                bundle,
+                format=format_,
+                precision=by_component("--precision", precisions, default="fp32") or "fp32",
+                defaults=dict(map(_default, defaults)),
+                on_progress=tell,
+                **options,
+            )
     opened = open_bundle(bundle)
     if as_json:
         click.echo(json.dumps({"bundle": bundle, "manifest": json.loads(opened.manifest.to_json())}, indent=2))
@@ -178,6 +200,17 @@ def command(
         click.echo(
             _latency(opened.manifest.components[opened.manifest.recipe.network.role].precision, quality.latency_ratio)
         )
+
+
+_WITH_ADD = {"source", "bundle", "precisions", "added", "components", "as_json"}
+
+
+def _check_alone(context: click.Context) -> None:
+    """Refuse options that say how a whole model is exported."""
+    for param in context.command.params:
+        name = str(param.name)
+        if name not in _WITH_ADD and context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{param.opts[0]} says how a whole model is exported: expected none beside --add")
 
 
 _ALIKE = 0.1  # medians of five calls scatter by that much on a machine that does something else as well

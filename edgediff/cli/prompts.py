@@ -45,6 +45,8 @@ def one_prompt(ctx: click.Context, param: click.Parameter, words: tuple[str, ...
     return words[0] if words else None
 
 
+# Pictures beside what a run starts from, by option: the setting that there is only with them.
+_BESIDE = {"control_image": "control_scale", "prompt_image": "prompt_image_scale"}
 NO_PROMPT = "expected a PROMPT, or --prompts FILE, or --repeat PICTURE"
 
 
@@ -74,9 +76,9 @@ def repeated(
     from edgediff_runtimes.settings.resolve import options_of, pictures_of
     from edgediff_runtimes.settings.several import told_apart
 
-    if prompt is not None or prompts is not None or options.keys() - {*PICTURES}:
+    if prompt is not None or prompts is not None or options.keys() - {*PICTURES, *_BESIDE}:
         raise click.UsageError(
-            "--repeat takes its settings from the file: of what says what to draw only --image and --mask go with it"
+            "--repeat takes its settings from the file: of what says what to draw only pictures go with it"
         )
     metadata = read_metadata(repeat)
     if "grid" in metadata:
@@ -84,8 +86,9 @@ def repeated(
             f"{repeat} is a sheet of `edgediff grid`: expected one picture; `inspect` tells its cells"
         )
     text, recorded = options_of(metadata.get("settings"))
-    needed, given = pictures_of(metadata["settings"]), told_apart(options)
-    for name in PICTURES:
+    beside = (name for name, told in _BESIDE.items() if told in recorded)
+    needed, given = {*pictures_of(metadata["settings"]), *beside}, told_apart(options)
+    for name in (*PICTURES, *_BESIDE):
         if (name in given) != (name in needed):
             lacks = "needs" if name in needed else "was drawn without"
             several = f"{lacks} so many --image" if name in SEVERAL[1:] else f"{lacks} --{name.replace('_', '-')}"

@@ -13,6 +13,7 @@ from edgediff.cli.adapter_options import ADAPTERS
 from edgediff.cli.between_options import BETWEEN
 from edgediff.cli.by_component import by_component
 from edgediff.cli.command import Section
+from edgediff.cli.control_options import CONTROL, PROMPT, each
 from edgediff.cli.enlarge_options import ENLARGING
 from edgediff.cli.prompt_options import READING
 from edgediff.cli.sizes import file_or_word, levels, number, number_or_word, place, sides, size
@@ -269,7 +270,7 @@ COMPUTING = Section(
         ),
     ),
 )
-SECTIONS = (DRAWING, READING, BETWEEN, START, ENLARGING, ADAPTERS, TOLD, SAMPLING, FILES, COMPUTING)
+SECTIONS = (DRAWING, READING, BETWEEN, START, CONTROL, PROMPT, ENLARGING, ADAPTERS, TOLD, SAMPLING, FILES, COMPUTING)
 # Options that say two numbers of the API's at once.
 _PAIRS = {
     "original_size": ("original_width", "original_height"),
@@ -306,7 +307,7 @@ def asked(drawing: dict[str, Any]) -> Options:
         (given["image"],) = given["image"]
     if "sampler_options" in given:
         given["sampler_options"] = dict(map(_field, given["sampler_options"]))
-    return cast("Options", given)
+    return cast("Options", each(given))
 
 
 def _field(text: str) -> tuple[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import edgediff_runtimes  # noqa: F401 - first of all: it keeps the libraries that come later from reporting
 
 if TYPE_CHECKING:
+    from edgediff_exporters.adding import add
     from edgediff_exporters.comparing import Comparison, compare
     from edgediff_exporters.exporting import ExportReport, export
     from edgediff_exporters.progress import ExportProgress, OnProgress
@@ -26,6 +27,7 @@ __all__ = [
     "ExportReport",
     "OnProgress",
     "TrialOptions",
+    "add",
     "check_request",
     "compare",
     "export",
@@ -38,6 +40,7 @@ _HOMES = {
     "ExportReport": "edgediff_exporters.exporting",
     "OnProgress": "edgediff_exporters.progress",
     "TrialOptions": "edgediff_exporters.trials",
+    "add": "edgediff_exporters.adding",
     "check_request": "edgediff_exporters.requests",
     "compare": "edgediff_exporters.comparing",
     "export": "edgediff_exporters.exporting",

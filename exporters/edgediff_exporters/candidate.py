@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from edgediff_exporters.progress import ExportProgress, OnProgress, told
 from edgediff_exporters.quantization import Calibration, Quantiser, quantiser_for
 from edgediff_exporters.quantization.calibration import record_calibration
 from edgediff_exporters.sources.base import Source
+from edgediff_exporters.staging import link
 from edgediff_exporters.trials import Trials
 from edgediff_runtimes.bundle import Bundle, Component, FileEntry, Search
 from edgediff_runtimes.precisions import precision_of
@@ -132,12 +132,5 @@ def _calibration(
 
 def _linked(fp32: Bundle, role: str, folder: Path) -> Component:
     """The component as it is, under a second name."""
-    shutil.copytree(fp32.path / role, folder / role, copy_function=_link)
+    shutil.copytree(fp32.path / role, folder / role, copy_function=link)
     return fp32.manifest.components[role]
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without second names
-        shutil.copyfile(source, target)

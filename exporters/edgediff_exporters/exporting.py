@@ -19,6 +19,7 @@ from edgediff_exporters.adapting import Fused, fuse
 from edgediff_exporters.advice import advise
 from edgediff_exporters.candidate import Order, make_candidate
 from edgediff_exporters.component_export import export_component
+from edgediff_exporters.growing.beside import adapter_words, grow_beside
 from edgediff_exporters.measuring import measure_candidate
 from edgediff_exporters.opening import OpenedModel, open_model
 from edgediff_exporters.openvino_tokenizer import with_openvino_graph
@@ -60,25 +61,24 @@ def export(
     config: str | Path | None = None,
     components: Mapping[str, str | Path] | None = None,
     defaults: Mapping[str, float] | None = None,
+    ip_adapter: str | Path | None = None,
     trials: TrialOptions = TrialOptions(),  # noqa: B008 - frozen
     loras: Loras | None = None,
     embeddings: EmbeddingFiles | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = ignore,
 ) -> ExportReport:
-    """Export a trained model to a bundle.
-
-    Anything but fp32 in ONNX is measured against it: both draw the same pictures, whose difference the manifest has.
+    """Export a trained model to a bundle; anything but fp32 in ONNX is measured against it.
 
     Args:
-        source: A directory that diffusers' ``save_pretrained`` wrote, one ``.safetensors`` checkpoint as those who
-            trained the model lay it out, or the name of a model on the Hugging Face hub.
+        source: A diffusers directory, a ``.safetensors`` checkpoint as it was trained, or a model's name on the hub.
         bundle: The directory to make. It appears complete or not at all.
         format: The graphs' format: ``onnx`` or ``openvino``.
         precision: See ``edgediff_exporters.precision``, for all components or by component (``*``: all others).
         config: For a checkpoint that does not tell which model it is: a directory, hub name or shipped layout.
         components: Components that come from elsewhere, by their name in the source; see ``with_components``.
         defaults: ``steps``, ``guidance``, ``width`` and ``height`` that the bundle recommends; else the family's.
+        ip_adapter: The ``.safetensors`` file of an IP-Adapter; its image encoder is the source's, or lies beside it.
         trials: What is drawn to calibrate and to measure, and the least quality that is asked for.
         loras: LoRA files that are fused into the weights, and their scales.
         embeddings: Files of textual inversion, whose words are added to the tokenizers.
@@ -102,13 +102,14 @@ def export(
     _check_drawable(planned, opened, recommended)
     advise(opened, precisions)
     target = _apart(Path(bundle).absolute(), opened.source)
-    words = [*_options(format, precision, config, opened.source, defaults), *fused.words(), *trials.words()]
+    words = [*_options(format, precision, config, opened, defaults, ip_adapter), *fused.words(), *trials.words()]
     with staged(target, overwrite=overwrite) as folder:
         told = provenance(opened.source, target, folder, words, tools=tools(format, precisions.values()))
         origin = replace(told, loras=fused.fusions())
         described = _described(opened, folder, fused, origin, format_=format, defaults=recommended)
         order = Order(fused.source(opened.source, folder / _ADAPTED), opened.plans, format, precisions, planned)
-        manifest = _with_components(order, folder, described, on_progress)
+        made = _with_components(order, folder, described, on_progress)
+        manifest = grow_beside(made, folder, opened.source, ip_adapter, on_progress)
         (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     return ExportReport(target, manifest)
 
@@ -234,12 +235,19 @@ def _options(
     format_: str,
     precision: str | Mapping[str, str],
     config: str | Path | None,
-    source: Source,
+    opened: OpenedModel,
     defaults: Mapping[str, float] | None,
+    ip_adapter: str | Path | None,
 ) -> list[str]:
     """What the command line says after its two arguments, without paths."""
     chosen = [word for name, value in (defaults or {}).items() for word in ("--default", f"{name}={value:g}")]
-    parts = [word for role, part in source.replaced.items() for word in ("--component", f"{role}={part.name}")]
+    parts = [word for role, part in opened.source.replaced.items() for word in ("--component", f"{role}={part.name}")]
     configs = [] if config is None else ["--config", Path(config).name]
-    words = [*precision_options(precision), *configs, *parts, *chosen]
+    words = [
+        *precision_options(precision),
+        *configs,
+        *parts,
+        *chosen,
+        *adapter_words(ip_adapter, opened.family.name, format_),
+    ]
     return words if format_ == "onnx" else ["--format", format_, *words]

@@ -88,6 +88,14 @@ def _turn(parent: Path) -> Iterator[None]:
         yield
 
 
+def link(source: str, target: str) -> None:
+    """Give a file a second name, or copy it where its file system has none."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def clean_up(parent: Path) -> None:
     """Remove what killed exports of this machine left in a directory, and put back what they were replacing.
 

@@ -20,6 +20,7 @@ from edgediff_runtimes.placement import Placement, Residency
 from edgediff_runtimes.recipe import Stage
 from edgediff_runtimes.results import Result, Step
 from edgediff_runtimes.running.awaiting import in_thread
+from edgediff_runtimes.running.beside import pictures_beside, sized
 from edgediff_runtimes.running.embeds import Embeddings, fingerprints, of_prompt, split_embeds
 from edgediff_runtimes.running.given import GivenPictures
 from edgediff_runtimes.running.preparing import Preparation
@@ -220,6 +221,8 @@ class Pipeline:
             prompt = [""] * len(embeds["prompt_embeds"])
         manifest = self.bundle.manifest
         given = GivenPictures.read(manifest, options)
+        beside = pictures_beside(manifest.recipe, options)
+        options = sized(options, beside, manifest.recipe.first.space)
         options = noise_levels.estimated(manifest.recipe, given.task, options, given.pictures)
         settings = resolve_settings(
             manifest.recipe,
@@ -244,7 +247,7 @@ class Pipeline:
             between = None if reuse is None else reuse.between
         drawn = []
         for place, (each, run_of) in enumerate(zip(asked, samplers, strict=True)):
-            pictures = {**(given.pictures if canvas is None else canvas.given)}
+            pictures = {**(given.pictures if canvas is None else canvas.given), **beside}
             own = of_prompt(embeds, (place - 1) // settings.images_per_prompt) if place else embeds
             stages = preparation.stages(prepared, run_of, each, pictures, own)
             stages[0].between = None if place else between

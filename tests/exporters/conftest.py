@@ -11,11 +11,13 @@ import pickle
 import runpy
 import shutil
 import string
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # steering
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for a hub
 
 torch = pytest.importorskip("torch")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from edgediff_runtimes.bundle import Bundle, Manifest
 from edgediff_runtimes.engines import FakeEngine
 
+sys.path.insert(0, str(Path(__file__).parent))  # grown_bundles
 FREQUENCIES = np.linspace(0.01, 0.3, 8, dtype=np.float32)
 
 

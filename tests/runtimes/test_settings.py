@@ -317,6 +317,8 @@ def test_options_and_settings_speak_of_the_same_things():
     only_asked = {"negative_prompt", "to_prompt", "image", "images", "class_label", "true_guidance", "image_guidance"}
     only_asked |= {name for name in hints if name.startswith(("original_", "crop_left", "crop_top", "target_"))}
     only_asked |= {"aesthetic_score", "negative_aesthetic_score", "refiner_start", "denoise", "noise_level", *EMBEDS}
+    only_asked |= {"control_image", "control_scale", "control_start", "control_end", "control_preprocessor"}
+    only_asked |= {"prompt_image", "prompt_image_scale"}
     assert hints.keys() - names == only_asked
     lists = {"prompts", "negative_prompts", "to_prompts", "pictures"}
     assert names - hints.keys() == {*lists, "images_per_prompt", "task", "guided", "choices", "embeds"}

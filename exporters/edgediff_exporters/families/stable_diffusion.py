@@ -74,6 +74,12 @@ UNREAD = {
     "feature_extractor": "it feeds the safety checker",
     "image_encoder": "it feeds an IP-Adapter, whose tensors would stand in the U-Net",
 }
+# Likewise, where the U-Net can be steered by a picture.
+STEERED = {
+    **UNREAD,
+    "controlnet": "the bundle grows by it behind the model's own components",
+    "adapter": "likewise",
+}
 CLIP_LEFTOVERS = {
     r"(^|\.)(logit_scale|text_projection(\.weight)?|attn_mask)$": "what CLIP compares texts and pictures with",
     r"^(vision_model|visual_projection)\.": "CLIP's other half, for pictures",
@@ -96,7 +102,7 @@ ADMITTED = Admitted(
         "unet": ("UNet2DConditionModel",),
         "vae": AUTOENCODERS,
     },
-    unread=UNREAD,
+    unread=STEERED,
     leftovers={
         r"^cond_stage_model\.model\.transformer\.resblocks\.23\.": (
             "OpenCLIP's last layer: Stable Diffusion 2.x takes the one before"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias, final
 
 from edgediff_exporters.graph_file import WrittenFile
+from edgediff_exporters.openings import Opening
 from edgediff_runtimes.bundle import OperatorCount
 from edgediff_runtimes.tensors import Array, TensorSpec
 
@@ -91,4 +92,12 @@ class Quantiser(Protocol):
 
         Returns:
             The files written, the graph's own first.
+        """
+
+    def open_graph(
+        self, graph: Path, folder: Path, openings: Sequence[Opening], *, skips: int, half: bool
+    ) -> tuple[WrittenFile, ...]:
+        """Write a U-Net's graph of this format, whatever its precision, with more inputs.
+
+        See ``passes.open_graph``; a file of weights that need not change is not written.
         """

@@ -10,6 +10,8 @@ import onnx
 
 from edgediff_exporters.counting import count_operators
 from edgediff_exporters.graph_file import WrittenFile
+from edgediff_exporters.openings import Opening
+from edgediff_exporters.passes.open_graph import open_graph
 from edgediff_exporters.quantization.activations import Activation
 from edgediff_exporters.quantization.base import Calibration, Layer
 from edgediff_exporters.quantization.onnx_int8 import observe_layers, quantise_int8
@@ -54,3 +56,9 @@ class OnnxQuantiser:
         if self._seen is None or self._seen[0] != graph or self._seen[1] is not feeds:
             self._seen = graph, feeds, observe_layers(graph, feeds)
         return quantise_int8(graph, folder, self._seen[2], keep)
+
+    def open_graph(
+        self, graph: Path, folder: Path, openings: Sequence[Opening], *, skips: int, half: bool
+    ) -> tuple[WrittenFile, ...]:
+        """See ``Quantiser.open_graph``."""
+        return (open_graph(graph, folder, openings, skips=skips, half=half),)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import final
 
 from edgediff_exporters.graph_file import WrittenFile
+from edgediff_exporters.openings import Opening
 from edgediff_exporters.quantization.base import Calibration, Layer
 from edgediff_exporters.quantization.openvino_counting import count_operators
 from edgediff_exporters.quantization.openvino_int8 import quantise_layers
@@ -14,6 +15,7 @@ from edgediff_exporters.quantization.openvino_layers import end_convolutions, qu
 from edgediff_exporters.quantization.openvino_lifting import lift
 from edgediff_exporters.quantization.openvino_model import name_by_place, read_graph, widened, write_model
 from edgediff_exporters.quantization.openvino_names import operations_of_weights
+from edgediff_exporters.quantization.openvino_openings import open_graph
 from edgediff_exporters.quantization.openvino_weights import compress_w4, compress_w8
 from edgediff_runtimes.bundle import OperatorCount
 from edgediff_runtimes.engines.openvino.library import ov
@@ -67,6 +69,13 @@ class OpenVinoQuantiser:
             case _:
                 model = read_graph(graph, halve=precision != "fp32")
         return write_model(model, folder, precision=precision)
+
+    def open_graph(
+        self, graph: Path, folder: Path, openings: Sequence[Opening], *, skips: int, half: bool
+    ) -> tuple[WrittenFile, ...]:
+        """See ``Quantiser.open_graph``; what its arrays are is looked up in the graph."""
+        del half
+        return open_graph(graph, folder, openings, skips=skips)
 
     def _in_int8(self, graph: Path, feeds: Calibration, keep: Collection[str]) -> ov.Model:
         if self._int8 is None or self._int8[0] != graph or self._int8[1] is not feeds:

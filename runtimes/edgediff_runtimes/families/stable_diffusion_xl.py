@@ -190,6 +190,8 @@ STABLE_DIFFUSION_XL = Family(
         "StableDiffusionXLImg2ImgPipeline",
         "StableDiffusionXLInpaintPipeline",
         "StableDiffusionXLInstructPix2PixPipeline",
+        "StableDiffusionXLControlNetPipeline",
+        "StableDiffusionXLAdapterPipeline",
     ),
     recipe=recipe,
     defaults=defaults,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgediff_runtimes.parts import arrays, graph, noisy, options, patches, pictures, positions, tokens
+from edgediff_runtimes.parts import arrays, control, graph, noisy, options, patches, pictures, positions, tokens
 from edgediff_runtimes.parts.fitting import fitting
 from edgediff_runtimes.parts.values import Context, Value
 from edgediff_runtimes.recipe import declarations as declared
@@ -25,11 +25,16 @@ WORK: dict[type[Part], Callable[[Any, Context], dict[str, Value]]] = {
     declared.Picture: pictures.picture,
     declared.Mask: pictures.mask,
     declared.Pictures: pictures.pictures,
+    declared.Control: control.control,
+    declared.ControlScale: control.control_scale,
+    declared.PromptPictures: control.prompt_pictures,
+    declared.Branches: control.branches,
     declared.Noise: arrays.noise,
     declared.Noisy: noisy.noisy,
     declared.Noised: pictures.noised,
     declared.Gaussian: arrays.gaussian,
     declared.Join: arrays.join,
+    declared.Sum: arrays.total,
     declared.Affine: arrays.affine,
     declared.Pad: arrays.pad,
     declared.Pick: arrays.pick,

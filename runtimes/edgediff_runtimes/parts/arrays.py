@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgediff_runtimes.parts.values import Context, Value, rows_of
-from edgediff_runtimes.recipe.declarations import Affine, Cut, Gaussian, Join, Noise, Pad, Pick, Repeat
+from edgediff_runtimes.parts.values import Context, Value, nothing, rows_of
+from edgediff_runtimes.recipe.declarations import Affine, Cut, Gaussian, Join, Noise, Pad, Pick, Repeat, Sum
 from edgediff_runtimes.recipe.declarations.arrays import Numbers
 from edgediff_runtimes.tensors import Floats
 
@@ -37,6 +37,21 @@ def join(part: Join, context: Context) -> dict[str, Value]:
     """Values one behind the other."""
     values = [context.values[name] for name in part.names]
     return {part.to: Value(np.concatenate([value.array for value in values], axis=part.axis), rows_of(*values))}
+
+
+def total(part: Sum, context: Context) -> dict[str, Value]:
+    """The sum of values, each weighed where there are weights; what weighs 0 is left out."""
+    values = [context.values[name] for name in part.names]
+    terms = [value.array.astype(np.float32, copy=False) for value in values]
+    if part.weights:
+        weights = [np.float32(context.array(name).item()) for name in part.weights]
+        terms = [term * weight for term, weight in zip(terms, weights, strict=True) if weight]
+    if not terms:
+        return {part.to: nothing()}
+    array = terms[0]
+    for term in terms[1:]:
+        array = array + term
+    return {part.to: Value(array, rows_of(*values))}
 
 
 def affine(part: Affine, context: Context) -> dict[str, Value]:

@@ -11,7 +11,7 @@ import numpy as np
 from edgediff_runtimes.errors import SamplerError
 from edgediff_runtimes.parts.fitting import fitting
 from edgediff_runtimes.parts.tiling import LEAST, tiled
-from edgediff_runtimes.parts.values import Context, Value, rows_of
+from edgediff_runtimes.parts.values import Context, Value, is_nothing, nothing, rows_of
 from edgediff_runtimes.recipe.declarations import Graph
 from edgediff_runtimes.tensors import Array, TensorSpec
 from edgediff_runtimes.text.syntax import in_texts
@@ -21,6 +21,8 @@ Compute: TypeAlias = Callable[[dict[str, Array]], dict[str, Array]]
 
 def compute(part: Graph, context: Context) -> dict[str, Value]:
     """The wanted outputs of the graph, in float32 where they are floats; their rows are those of what it is fed."""
+    if part.when is not None and is_nothing(context.values[part.when]):
+        return dict.fromkeys(part.takes.values(), nothing())
     loaded = context.compute(part.role)
     feeds = {name: context.values[value] for name, value in part.feeds.items()}
     rows = rows_of(*feeds.values())

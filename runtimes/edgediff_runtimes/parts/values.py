@@ -49,13 +49,15 @@ class Context:
         stage: The stage's name.
         settings: Of the run.
         space: Of the stage.
-        pictures: What the caller gave, by option.
+        pictures: What the caller gave, by option; where an option takes several, by ``picture_name``.
         tokenizers: By directory.
         compute: Gives the component of a role, loaded.
         rng: Where random draws come from.
         cancel: Ends the run, also inside a graph.
         values: What was written so far, by name.
         step: The sampling step in progress, from 0, or None.
+        call: The call of the network in progress, from 0.
+        calls: Calls of the network in the whole run.
         images: What the last part of the result made.
         texts: What the prompts are, as a syntax reads them; None: they are texts themselves.
     """
@@ -70,12 +72,24 @@ class Context:
     cancel: CancelToken
     values: dict[str, Value] = field(default_factory=dict)
     step: int | None = None
+    call: int = 0
+    calls: int = 1
     images: list[Image.Image] = field(default_factory=list)
     texts: tuple[Text, ...] | None = None
 
     def array(self, name: str) -> Array:
         """The array of a value."""
         return self.values[name].array
+
+
+def nothing() -> Value:
+    """One entry that is 0: what stands where there is no array, and counts for every entry of one."""
+    return Value(np.zeros(1, np.float32))
+
+
+def is_nothing(value: Value) -> bool:
+    """Whether it is one entry that is 0."""
+    return value.array.size == 1 and not value.array.any()
 
 
 def rows_of(*values: Value) -> Rows:

@@ -36,8 +36,10 @@ _BOUNDS: dict[str, Bound] = {
     "below": LABELS,
     "names": LABELS,
     "default": LABELS,
+    "index": AXIS,
+    "side": SIDE,
 }
-_LEAST = {"names": 0, "dropped": 0, "entries": 0, "default": 0}
+_LEAST = {"names": 0, "dropped": 0, "entries": 0, "default": 0, "index": 0}
 
 
 def read_record(cls: type[T], fields: Fields) -> T:

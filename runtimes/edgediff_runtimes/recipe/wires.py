@@ -8,6 +8,8 @@ from edgediff_runtimes.errors import RecipeError
 from edgediff_runtimes.recipe.declarations import (
     Affine,
     Choice,
+    Control,
+    ControlScale,
     Cut,
     Graph,
     Mask,
@@ -16,6 +18,7 @@ from edgediff_runtimes.recipe.declarations import (
     Picture,
     Pictures,
     Sizes,
+    Sum,
     Tokens,
 )
 from edgediff_runtimes.recipe.part import Part
@@ -65,6 +68,7 @@ def check_wires(recipe: Recipe, faces: Faces, tokenizers: Collection[str]) -> No
         for phase, parts in stage.phases.items():
             for part in parts:
                 _check_part(stage, phase, part, faces, tokenizers)
+        _check_controls(stage, first=index == 0)
     if all(stage.schedule.since is not None for stage in recipe.stages):
         raise RecipeError(recipe.first.name, "schedule", "may be left out", "a stage without `since`")
 
@@ -118,6 +122,26 @@ def _check_beginning(stage: Stage, task: str, written: frozenset[str]) -> None:
         raise RecipeError(stage.name, task, "writes no `noise`", "a part that draws it")
     if "known" in written and not written >= {"noise", "unknown"}:
         raise RecipeError(stage.name, task, "writes `known` alone", "`noise` and `unknown` beside it")
+
+
+def _check_controls(stage: Stage, *, first: bool) -> None:
+    """Pictures that steer are those of the first stage, counted from 0; a weight is of one of them, or of a value."""
+    indices = [part.index for parts in stage.phases.values() for part in parts if isinstance(part, Control)]
+    given = sum(isinstance(part, Control) for part in stage.given)
+    if sorted(indices) != [*range(given)] or (indices and not first):
+        raise RecipeError(
+            stage.name, "given", f"has control pictures {indices}", "them in `given` of the first stage, from 0"
+        )
+    for phase, parts in stage.phases.items():
+        for part in parts:
+            if isinstance(part, Sum) and (not part.names or len(part.weights) not in (0, len(part.names))):
+                raise RecipeError(
+                    stage.name, phase, f"sums with {len(part.weights)} weights", f"{len(part.names)}, or none"
+                )
+            if isinstance(part, ControlScale) and (phase != "network" or part.index not in indices):
+                raise RecipeError(
+                    stage.name, phase, f"weighs control picture {part.index}", "it in `network`, of one given"
+                )
 
 
 def _follow(stage: Stage, phase: str, parts: tuple[Part, ...], known: frozenset[str]) -> frozenset[str]:

@@ -122,10 +122,11 @@ class Guided:
         Channels beyond those of ``x``, a predicted variance, are the conditional call's, without guidance.
         """
         conditions = self.branches[::-1]  # the fewest first
+        self.context.call, self.context.calls = self._asked, len(self.calls)
+        self._asked += 1
         if len(conditions) == 1:
             return self._predict(x, t, conditions[0])
-        computing, channels = self.calls[self._asked], x.shape[1]
-        self._asked += 1
+        computing, channels = self.calls[self.context.call], x.shape[1]
         if computing != "all":
             alone = self._predict(x, t, conditions[-1])
             if computing == "conditional":

@@ -158,6 +158,8 @@ def why_not(manifest: Manifest, settings: Settings, sampler: Sampler, *, stages:
         return "what it costs was not measured where part of a picture is kept"
     if settings.guidance_interval is not None or settings.reuse_guidance > 1:
         return "what it costs was not measured beside `guidance_interval` and `reuse_guidance`"
+    if settings.choices.keys() & {"control_scale", "prompt_image_scale"}:
+        return "what it costs was not measured beside a control picture or a prompt picture"
     if steps < MADE_FOR_FEW:
         return f"this model draws in {steps} steps, each too far from the last to extrapolate anything"
     return why_not_reusable(sampler)

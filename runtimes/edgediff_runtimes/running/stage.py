@@ -21,8 +21,8 @@ from edgediff_runtimes.components import Components, Computed, Loaded
 from edgediff_runtimes.errors import RecipeError
 from edgediff_runtimes.noise import NoiseSource
 from edgediff_runtimes.parts import Context, Value, run_part
-from edgediff_runtimes.parts.values import branches
-from edgediff_runtimes.recipe.declarations import Graph
+from edgediff_runtimes.parts.values import branches, is_nothing
+from edgediff_runtimes.recipe.declarations import ControlScale, Graph
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Stage
 from edgediff_runtimes.results import Step, Timings
@@ -106,9 +106,8 @@ class StageRun:
         conditions = [branches(context.values, self.settings, guidance, rows) for rows in variants]
         self.kept = {name: value for name, value in conditions[0][0].items() if name in given}
         with ExitStack() as held:
-            for part in self.stage.network:
-                if isinstance(part, Graph):
-                    loaded[part.role] = held.enter_context(self._use(part.role))
+            for role in self._at_every_call(conditions[0][0]):
+                loaded[role] = held.enter_context(self._use(role))
             network = Guided(
                 parts=self.stage.network,
                 context=context,
@@ -129,6 +128,16 @@ class StageRun:
         context = self._context(loaded)
         self._run(self.stage.given, context, loaded)
         return context.values
+
+    def _at_every_call(self, conditions: Mapping[str, Value]) -> Iterator[str]:
+        """The components that the network's calls need; not those for pictures that the caller does not give."""
+        scales = dict(enumerate(self.settings.choices.get("control_scale", ())))
+        parts = self.stage.network
+        weightless = {part.to for part in parts if isinstance(part, ControlScale) and not scales.get(part.index)}
+        left_out = weightless | {name for name, value in conditions.items() if is_nothing(value)}
+        for part in parts:
+            if isinstance(part, Graph) and part.when not in left_out:
+                yield part.role
 
     def result(self, latents: Floats) -> list[Image.Image]:
         """What the final sample becomes."""
@@ -211,7 +220,7 @@ class StageRun:
     def _run(self, parts: Sequence[Part], context: Context, loaded: dict[str, Loaded]) -> None:
         """Run parts once; a graph is loaded for its own part only."""
         for part in parts:
-            if not isinstance(part, Graph):
+            if not isinstance(part, Graph) or (part.when is not None and is_nothing(context.values[part.when])):
                 run_part(part, context)
                 continue
             with self._use(part.role) as component:

@@ -251,6 +251,17 @@ class Options(TypedDict, total=False):
         target_height: Likewise; default: ``height``.
         aesthetic_score: How well people liked a picture, as the network is told; default 6.
         negative_aesthetic_score: The same for the negative prompt; default 2.5.
+        control_image: A picture that steers the network where a component of the bundle is made for it (a ControlNet),
+            as ``image``; one for each of these components where there are several, None for those that are left out. It
+            is resized to the run's size, which is its own where nothing else says one.
+        control_scale: How much it weighs, one number for all pictures or one for each; default 1.
+        control_start: Share of the network calls, from 0, after which it is looked at, likewise; default 0.
+        control_end: Share of them after which it is no longer, up to 1, likewise; default 1.
+        control_preprocessor: ``canny``: what it steers with is the edges in the picture, likewise; default: the picture
+            is what the component was taught to follow.
+        prompt_image: A picture that says beside the prompt what is to be seen, as ``image``, or several, where the
+            bundle has an IP-Adapter.
+        prompt_image_scale: How much it weighs; default 1.
         refiner_start: Share of the noise levels after which the refiner of a bundle that has one goes on, above 0 to 1,
             default 0.8; 1 leaves it out.
     """
@@ -303,6 +314,13 @@ class Options(TypedDict, total=False):
     target_height: int | None
     aesthetic_score: float | None
     negative_aesthetic_score: float | None
+    control_image: ImageSource | Sequence[ImageSource | None] | None
+    control_scale: float | Sequence[float | None] | None
+    control_start: float | Sequence[float | None] | None
+    control_end: float | Sequence[float | None] | None
+    control_preprocessor: str | Sequence[str | None] | None
+    prompt_image: ImageSource | Sequence[ImageSource] | None
+    prompt_image_scale: float | None
     refiner_start: float | None
 
 

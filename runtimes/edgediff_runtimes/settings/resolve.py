@@ -13,10 +13,13 @@ from edgediff_runtimes.other_names import OTHER_NAMES
 from edgediff_runtimes.parts.tiling import LEAST
 from edgediff_runtimes.recipe import GraphUse, Guidance, Recipe, Stage
 from edgediff_runtimes.recipe.declarations import Choice, Noised, Sizes
+from edgediff_runtimes.recipe.declarations.control import CONTROLS, PROMPT_PICTURES
 from edgediff_runtimes.recipe.wires import PICTURES, SEVERAL
 from edgediff_runtimes.settings import blending, checks, editing, enlarging, noise_levels, prompting
+from edgediff_runtimes.settings.controls import control_choices
 from edgediff_runtimes.settings.inpainting import inpainting
 from edgediff_runtimes.settings.options import Options, Settings
+from edgediff_runtimes.settings.prompt_pictures import prompt_choices
 from edgediff_runtimes.settings.tasks import default_strength, pictures_asked, pictures_given, task_of
 from edgediff_runtimes.untrusted.bounds import IMAGES
 
@@ -30,6 +33,8 @@ _WHY = {
     "to_prompt": "takes no text",
     "blend": "takes no text",
     **dict.fromkeys(prompting.OPTIONS, "takes no text"),
+    **dict.fromkeys(CONTROLS, "has no component for a picture to steer it with, such as a ControlNet"),
+    **dict.fromkeys(PROMPT_PICTURES, "has no IP-Adapter"),
 }
 
 
@@ -243,7 +248,7 @@ def _choices(recipe: Recipe, options: Options, settings: Settings) -> dict[str, 
                     chosen[part.choice] = enlarging.noise_level(part, asked.get(part.choice))
                 if isinstance(part, Sizes):
                     chosen.update(_sizes(part, asked, settings, own))
-    return chosen
+    return chosen | control_choices(recipe, asked) | prompt_choices(recipe, asked)
 
 
 def _sizes(part: Sizes, asked: Mapping[str, Any], settings: Settings, own: set[str]) -> dict[str, float]:

@@ -18,9 +18,11 @@ from edgediff_runtimes.recipe.declarations.arrays import (
     Patches,
     Pick,
     Repeat,
+    Sum,
     Unpatches,
 )
 from edgediff_runtimes.recipe.declarations.asked import Choice, Sinusoid, Sizes, Tokens
+from edgediff_runtimes.recipe.declarations.control import Branches, Control, ControlScale, PromptPictures
 from edgediff_runtimes.recipe.declarations.graphs import Graph
 from edgediff_runtimes.recipe.declarations.noisy import Noisy
 from edgediff_runtimes.recipe.declarations.pictures import Mask, Noised, Picture, Pictures
@@ -30,7 +32,10 @@ from edgediff_runtimes.recipe.part import Part
 __all__ = [
     "KINDS",
     "Affine",
+    "Branches",
     "Choice",
+    "Control",
+    "ControlScale",
     "Cut",
     "Gaussian",
     "Graph",
@@ -45,9 +50,11 @@ __all__ = [
     "Pick",
     "Picture",
     "Pictures",
+    "PromptPictures",
     "Repeat",
     "Sinusoid",
     "Sizes",
+    "Sum",
     "TextIds",
     "Tokens",
     "Unpatches",
@@ -64,11 +71,16 @@ KINDS: dict[str, type[Part]] = {
     "text_ids": TextIds,
     "picture": Picture,
     "mask": Mask,
+    "control": Control,
+    "control_scale": ControlScale,
+    "prompt_pictures": PromptPictures,
+    "branches": Branches,
     "noise": Noise,
     "noised": Noised,
     "noisy": Noisy,
     "gaussian": Gaussian,
     "join": Join,
+    "sum": Sum,
     "affine": Affine,
     "pad": Pad,
     "cut": Cut,

@@ -58,6 +58,22 @@ class Join(Part):
 
 @final
 @dataclass(frozen=True, slots=True)
+class Sum(Part):
+    """The sum of values, float32; one of a single entry counts for every entry.
+
+    Attributes:
+        names: The values.
+        to: The result.
+        weights: Values of one entry, one for each of ``names``, which is multiplied by it first; empty: none is.
+    """
+
+    names: tuple[str, ...] = field(metadata=READ)
+    to: str = field(metadata=WRITE)
+    weights: tuple[str, ...] = field(default=(), metadata=READ)
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Affine(Part):
     """``(value - minus) * times / over + plus``, float32, each step rounded as diffusers rounds it.
 

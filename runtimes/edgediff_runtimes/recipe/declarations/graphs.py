@@ -19,6 +19,8 @@ class Graph(Part):
         takes: The name that each wanted output gets.
         alone: One row at a time, so that memory is that of one picture.
         tiled: It is fed one value, of pictures or latents, and may be computed tile by tile, see ``parts/tiling.py``.
+        when: A value. Where it is one entry that is 0, the graph is not computed, and neither loaded: each of its
+            outputs is one entry that is 0.
     """
 
     role: str
@@ -26,3 +28,4 @@ class Graph(Part):
     takes: dict[str, str] = field(metadata=WRITE)
     alone: bool = False
     tiled: bool = False
+    when: str | None = field(default=None, metadata=READ)

@@ -1,0 +1,1 @@
+"""What a bundle can grow by, without being exported again."""
