@@ -69,6 +69,7 @@ async function load(ort: typeof Ort, component: Component, device: Device, fetch
   const options: Ort.InferenceSession.SessionOptions = {
     executionProviders: [device],
     graphOptimizationLevel: "all",
+    logSeverityLevel: 3,
     ...(externalData.length > 0 ? { externalData } : {}),
   };
   const session = await ort.InferenceSession.create(bytes, options).catch((error: unknown) => {

@@ -35,6 +35,8 @@ const BUNDLE = "bundle";
 const TOKENIZER_FILES = ["tokenizer.json", "vocab.json", "added_tokens.json", "tokenizer_config.json", "special_tokens_map.json"];
 let opened: Opened | null = null;
 let cancelled = false;
+/** ONNX Runtime does one thing at a time: with WebGPU, a call while another graph is loaded never ends. */
+let warming: Promise<void> = Promise.resolve();
 
 function tell(message: FromWorker): void {
   self.postMessage(message);
@@ -59,7 +61,8 @@ async function open(base: string, device: Device | "auto"): Promise<void> {
   const words = vocabulary === null ? null : new Set((await files.text(vocabulary)).split(/\s+/u).filter((word) => word !== ""));
   opened = { files, manifest, library, components, tokenizers, words };
   tell({ type: "opened", about: aboutOf(opened) });
-  await warm(opened);
+  warming = warm(opened);
+  await warming;
 }
 
 /** Load what a run without a picture computes, while the prompt is typed. A failure is told when it is drawn with. */
@@ -113,6 +116,7 @@ async function drawRequest(request: Request): Promise<void> {
   const { files, manifest, library, components, tokenizers } = opened;
   cancelled = false;
   const settings = resolve(manifest, request);
+  await warming;
   const began = performance.now();
   const seconds: number[] = [];
   tell({ type: "phase", what: "reading the prompt" });
