@@ -215,6 +215,8 @@ def test_a_layer_that_there_is_not_is_refused(tiny):
     outputs = {"text_encoder": ["last_hidden_state", "last_hidden_state.2", "last_hidden_state.3"]}
     with pytest.raises(SettingError, match="`clip_skip` is 4: expected at most 3"):
         with_clip_skip(stage, 4, {"tokenizer"}, outputs)
+    with pytest.raises(SettingError, match="does not say what the graph of `text_encoder` gives"):
+        with_clip_skip(stage, 2, {"tokenizer"}, {"text_encoder": []})
     with pytest.raises(SettingError, match="is told no states of a CLIP text encoder"):
         with_clip_skip(stage, 2, set(), outputs)
 

@@ -106,6 +106,9 @@ def _skipped(output: str, skip: int, role: str, outputs: Collection[str]) -> str
         # The states before the first layer, which have the number 0, are one as well.
         layers = sum(name.startswith(_STATES) for name in outputs)
         name = f"{_STATES}{layers - skip}"
+    if not outputs:
+        expected = f"nothing, because the bundle does not say what the graph of `{role}` gives"
+        raise SettingError("clip_skip", got=skip, expected=expected, hint="one that edgediff exported does")
     if skip > max(layers, 1) or name not in outputs:
         expected, hint = f"at most {layers}, because the graph of `{role}` gives so many layers", None
         if layers <= 1:
