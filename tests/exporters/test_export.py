@@ -11,6 +11,7 @@ from PIL import Image
 
 import edgediff
 from edgediff_runtimes.bundle import Bundle
+from edgediff_runtimes.families.latents import INPAINTING, TASKS
 from edgediff_runtimes.recipe.declarations import Affine
 
 
@@ -136,7 +137,7 @@ def test_other_kinds_of_the_family(pipelines, exported, kind):
 def test_the_manifest_says_what_a_run_needs(sd1, report):
     manifest = report.manifest
     assert manifest.family == "stable-diffusion"
-    assert manifest.tasks == ("text-to-image", "image-to-image")
+    assert manifest.tasks == (*TASKS, *INPAINTING)
     stage = manifest.recipe.first
     assert (stage.space.channels, stage.space.factor) == (4, 2)
     assert stage.result[0] == Affine("x", "latents", over=0.18215)

@@ -18,6 +18,7 @@ import edgediff
 from edgediff_exporters.component_export import export_component
 from edgediff_exporters.opening import open_model
 from edgediff_runtimes.errors import SamplerError, SettingError
+from edgediff_runtimes.families.latents import INPAINTING
 
 HERE = Path(__file__).parent
 STEPS = 10
@@ -62,7 +63,7 @@ def test_the_refiner_alone_can_be_exported(root, tmp_path):
     assert [plan.role for plan in opened.plans] == ["text_encoder_2", "unet", "vae_decoder", "vae_encoder"]
     (unet,) = (plan for plan in opened.plans if plan.role == "unet")
     assert {item.name: item.shape for item in unet.inputs}["time_ids"] == ("batch", 5)
-    assert opened.recipe.tasks == ("image-to-image",)
+    assert opened.recipe.tasks == ("image-to-image", *INPAINTING)
 
 
 def _take_refiner(bundle, alone):
@@ -140,7 +141,7 @@ def test_the_refiner_alone(root, theirs, picture, asked):
 
 def test_the_refiner_alone_draws_from_pictures_only(root):
     with edgediff.load(root / "alone") as drawing:
-        assert drawing.bundle.manifest.tasks == ("image-to-image",)
+        assert drawing.bundle.manifest.tasks == ("image-to-image", *INPAINTING)
         with pytest.raises(SettingError, match="`image` is None: expected a picture, because the bundle draws from"):
             drawing("a fox", seed=1)
 

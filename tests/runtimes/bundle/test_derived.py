@@ -8,6 +8,7 @@ import pytest
 
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.errors import BundleError, ManifestError
+from edgediff_runtimes.families.latents import INPAINTING, TASKS
 from edgediff_runtimes.recipe.declarations import Affine
 
 
@@ -26,7 +27,7 @@ def test_the_manifest_is_derived(optimum_dir):
     manifest = bundle.manifest
     assert bundle.derived
     assert manifest.family == "stable-diffusion"
-    assert manifest.tasks == ("text-to-image", "image-to-image")
+    assert manifest.tasks == (*TASKS, *INPAINTING)
     assert set(manifest.components) == {"text_encoder", "unet", "vae_decoder", "vae_encoder"}
     assert manifest.scheduler["_class_name"] == "DDIMScheduler"
     stage = manifest.recipe.first

@@ -8,6 +8,7 @@ import pytest
 
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.families import Configs, family_of
+from edgediff_runtimes.families.latents import INPAINTING, TASKS
 
 CLIP = {"max_position_embeddings": 77, "num_hidden_layers": 12, "projection_dim": 768, "hidden_size": 768}
 SECOND_CLIP = CLIP | {"num_hidden_layers": 32, "projection_dim": 1280, "hidden_size": 1280}
@@ -103,7 +104,7 @@ def test_the_recipe_is_that_of_the_model(lay_out, model, exporter, prefix):
     assert bundle.derived
     assert (manifest.family, manifest.defaults) == (family.name, family.defaults(configs))
     assert manifest.recipe == family.recipe(configs)
-    assert manifest.tasks == ("text-to-image", "image-to-image")
+    assert manifest.tasks == (*TASKS, *INPAINTING)
     assert manifest.components.keys() == {*components, "vae_decoder", "vae_encoder"} - {"vae"}
     for role, component in manifest.components.items():
         assert component.format == format_
