@@ -40,7 +40,7 @@ PROMPTS = (
     "a red apple", "a banana", "a dog face", "a sunflower", "a house", "a rocket", "a fire engine", "a sailboat",
     "a mushroom", "an octopus", "a snowman", "a bicycle",
 )  # fmt: skip
-SHOWN = ("a red apple", "a sailboat", "a snowman", "a bicycle")  # the last three were not trained with
+SHOWN = ("a red apple", "a rocket", "a mushroom", "a sailboat")  # the last was not trained with
 SCALE = 0.8
 
 
