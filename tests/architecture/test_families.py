@@ -120,7 +120,13 @@ SHARED = {
         "sources/replacing.py": {"text_encoder"},
         # What OpenVINO's own converter of tokenizers calls its output.
         "openvino_tokenizer.py": {"input_ids"},
-    }
+    },
+    "runtimes/edgediff_runtimes": {
+        # The last of a text encoder's layers, of which clip skip takes another: the others are counted by their names.
+        "settings/prompting.py": {"last_hidden_state"},
+        # What files of LoRA call the text encoders that they change, in diffusers' words and in others'.
+        "adapters/names.py": {"text_encoder", "text_encoder_2", "text_encoder_3"},
+    },
 }
 APART = {"families", "modules", "originals"}
 
