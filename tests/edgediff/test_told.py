@@ -17,7 +17,7 @@ def test_every_option_of_a_call_is_offered():
     sections = [section for section in SECTIONS if section not in (FILES, COMPUTING)]
     offered = {option.name for section in sections for option in section.options}
     pairs = {name for names in _PAIRS.values() for name in names}
-    others = {"size", "enlarger"}  # two numbers at once; a graph beside the bundle
+    others = {"size", "enlarger", "loras", "embeddings"}  # two numbers at once; what is loaded beside the bundle
     assert (offered - _PAIRS.keys() - others) | pairs == get_type_hints(Options).keys() - {*EMBEDS}
 
 
