@@ -14,6 +14,7 @@ from edgediff_runtimes.engines import Device, Engine
 from edgediff_runtimes.errors import DeviceError, SettingError
 from edgediff_runtimes.placement import ByRole, Placement, named_engines
 from edgediff_runtimes.quality import Subjects, call_of
+from edgediff_runtimes.quality.pictures import with_pictures
 
 if TYPE_CHECKING:
     from edgediff_runtimes.settings import Options
@@ -179,7 +180,7 @@ def _case(
         bundle.path, device=device, engine=engine, execution=execution, threads=request.threads
     ) as pipeline:  # which refuses what there is not
         for work in works:
-            pipeline.stream(prompt, **work).close()
+            pipeline.stream(prompt, **with_pictures(bundle.manifest.recipe, bundle.manifest.defaults, work)).close()
     placement = Placement(engine=named_engines(engine), device=device, execution=execution, threads=request.threads)
     graphs = {role: bundle.graph(role) for role in bundle.manifest.components}
     engines = {role: placement.engine_of(graph) for role, graph in graphs.items()}

@@ -25,14 +25,17 @@ def sustain(job: dict[str, Any]) -> dict[str, Any]:
         after a picture that loads everything and does not count; joules are None where the system does not tell them.
     """
     from edgediff.api import load  # noqa: PLC0415 - the measuring process imports what its job needs
+    from edgediff_runtimes.quality.pictures import with_pictures  # noqa: PLC0415 - as above
 
     pictures: list[list[float | None]] = []
     with load(job["bundle"], **job["placement"]) as pipeline:
-        pipeline(job["prompt"], **job["options"])
+        manifest = pipeline.bundle.manifest
+        options = with_pictures(manifest.recipe, manifest.defaults, job["options"])
+        pipeline(job["prompt"], **options)
         began = time.perf_counter()
         while not pictures or time.perf_counter() - began < job["seconds"]:
             energy, start = read_counters(), time.perf_counter()
-            steps = len(pipeline(job["prompt"], **job["options"]).timings.steps_s)
+            steps = len(pipeline(job["prompt"], **options).timings.steps_s)
             end = time.perf_counter()
             pictures.append([end - began, end - start, steps, joules_between(energy, read_counters())])
     return {"pictures": pictures}
