@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import edgediff
+from edgediff.api import open_bundle
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -24,6 +24,6 @@ def test_the_readme_fits_one_screen_of_a_patient_reader():
 
 def test_what_is_drawn_with_reuse_has_a_schedule_of_half_the_calls():
     (name,) = re.findall(r"-m (\S+) --reuse auto +# half the network calls", README.read_text(encoding="utf-8"))
-    bundle = edgediff.api.open_bundle(name)
+    bundle = open_bundle(name)
     (proved,) = [proof for proof in bundle.manifest.reuse if proof.guidance == bundle.manifest.defaults.guidance]
     assert sum(order is None for order in proved.orders) * 2 == proved.steps == bundle.manifest.defaults.steps
