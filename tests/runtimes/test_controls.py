@@ -135,7 +135,11 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("count", "options", "setting", "words"), REFUSED, ids=str)
+@pytest.mark.parametrize(
+    ("count", "options", "setting", "words"),
+    REFUSED,
+    ids=[f"{count}-{', '.join(options)}-{words}" for count, options, _, words in REFUSED],
+)
 def test_what_cannot_be_applied_is_refused(grown, count, options, setting, words):
     with pytest.raises(SettingError) as caught:
         draw(grown(count), **options)
