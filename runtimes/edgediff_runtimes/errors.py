@@ -17,6 +17,7 @@
     │   └── SamplerError                                   ... because of the sampler or its schedule
     ├── BudgetError                  (ValueError)          no plan keeps to what was asked for
     ├── ImageError                   (ValueError)          a picture cannot be read or written
+    ├── AdapterError                 (ValueError)          a LoRA or an embedding cannot be read or applied
     ├── NonFiniteError               (ArithmeticError)     a component returned NaN or infinity
     ├── HubError                     (OSError)             a model cannot be fetched from the hub
     ├── Cancelled                                          somebody asked for the run to end

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack  # typing's own came with Python 3.11
 
 _PLACEMENT = Placement()
-_LONGER = "; `syntax` (`--syntax a1111`) takes longer ones"
+_LONGER = '; `syntax="a1111"` takes longer ones'
 
 
 @final

@@ -32,7 +32,7 @@ SAMPLE = (
 )
 TEST_TOOLS = ("pytest", "hypothesis")
 LARGEST_MB = (
-    220  # the goal is 200; of what it was in November 2026, onnxruntime is 73, numpy 61, pillow 23, tokenizers 40
+    222  # the goal is 200; of what it was in November 2026, onnxruntime is 73, numpy 61, pillow 23, tokenizers 40
 )
 TORCH = {"torch", "diffusers", "transformers", "optimum", "accelerate", "onnx", "onnxscript", "onnx_ir", "safetensors"}
 

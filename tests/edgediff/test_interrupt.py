@@ -19,13 +19,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has jobs in 
 if sys.platform != "win32":
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and `nohup` this one
 from edgediff.cli import main
-from edgediff_runtimes.engines import onnxruntime
-run = onnxruntime._OnnxRuntimeSession.run
+from edgediff_runtimes.engines.onnxruntime_session import OnnxRuntimeSession
+run = OnnxRuntimeSession.run
 def telling(session, feeds, *, cancel=None):
     if session._role == "unet":
         print("unet begins", file=sys.stderr, flush=True)
     return run(session, feeds, cancel=cancel)
-onnxruntime._OnnxRuntimeSession.run = telling
+OnnxRuntimeSession.run = telling
 main()
 """
 

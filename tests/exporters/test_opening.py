@@ -113,8 +113,8 @@ def test_a_component_that_nothing_reads_is_refused_and_a_safety_checker_is_not(c
     change(path, safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"], requires_safety_checker=True)
     change(path, feature_extractor=["transformers", "CLIPImageProcessor"], image_encoder=[None, None])
     open_model(copy, config=None)
-    change(path, controlnet=["diffusers", "ControlNetModel"])
-    refused(copy, r"has a component `controlnet` \(`ControlNetModel`\) that nothing here reads")
+    change(path, prior=["diffusers", "PriorTransformer"])
+    refused(copy, r"has a component `prior` \(`PriorTransformer`\) that nothing here reads")
 
 
 @pytest.mark.parametrize(("channels", "kind"), [(7, "an upscaler's"), (5, "depth-guided"), (6, "expected 4")])

@@ -75,7 +75,7 @@ def test_weights_reach_the_network(pipeline, told):
 
 
 def test_long_prompts_are_chunks_and_the_negative_one_is_padded(pipeline, told, calls):
-    with pytest.warns(PromptTruncationWarning, match="`--syntax a1111`"):
+    with pytest.warns(PromptTruncationWarning, match='`syntax="a1111"`'):
         pipeline(LONG, seed=3)
     result = pipeline(LONG, seed=3, syntax="a1111")
     assert [array.shape for array in told[-3:]] == [(2, 24, 8)] * 3

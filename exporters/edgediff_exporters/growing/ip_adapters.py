@@ -53,6 +53,12 @@ def ip_adapter(file: Path, encoder: str | Path, bundle: Bundle, *, precision: st
             f"`{bundle.path.name}` has graphs of OpenVINO's: expected ONNX graphs, in which attention is one operator "
             "that an IP-Adapter's can be put beside"
         )
+    if precision_of(network.precision).calibrated:
+        raise SourceError(
+            f"`{role}` of `{bundle.path.name}` is in {network.precision}, whose products of attention are rounded: "
+            "expected a precision in which attention is one operator that an IP-Adapter's can be put beside",
+            hint='`precision="w8"` is one',
+        )
     if has_ip_adapter(manifest.recipe):
         raise SourceError(f"`{bundle.path.name}` has an IP-Adapter already: expected a bundle without")
     seen = with_components(nothing_of("", bundle.path, {}), {IMAGE_ENCODER: encoder}).replaced[IMAGE_ENCODER]

@@ -31,7 +31,7 @@ def clip_last(role: str, config: Config, *, every: bool = False) -> ComponentPla
         every: Also those of the layers before, through the last norm: ``last_hidden_state.2`` of the last but one ...,
             of which ``clip_skip`` takes one.
     """
-    layers = range(2, config["num_hidden_layers"] + 1) if every else ()
+    layers = range(2, CLIPTextConfig.from_dict(config).num_hidden_layers + 1) if every else ()
 
     def forward(module: torch.nn.Module, input_ids: torch.Tensor) -> Outputs:
         out = module(input_ids=input_ids, output_hidden_states=every)

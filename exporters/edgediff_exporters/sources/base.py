@@ -145,7 +145,7 @@ class Source:
         names = sorted({*folders, *_parts(self.index), *self.shared, *self.replaced})
         parts = {name: self.config(name) for name in names if self.find(f"{name}/config.json") is not None}
         for name in names:  # schedulers beside the model's own
-            if name != _SCHEDULER and self.find(f"{name}/{_SCHEDULER_CONFIG}") is not None:
+            if name not in {_SCHEDULER, *parts} and self.find(f"{name}/{_SCHEDULER_CONFIG}") is not None:
                 parts[name] = self.read(name, _SCHEDULER_CONFIG, infinities=True)
         return Configs(self.index, parts, self.scheduler())
 

@@ -193,7 +193,7 @@ def read(text: str, setting: str) -> Prompt:
 def _refuse_others(source: Source) -> None:
     """Refuse what this syntax has and what is not drawn by a prompt here."""
     if found := _NETWORK.search(source.text):
-        hint = "a LoRA is given beside the prompt, as with `--lora FILE=0.8`" if found[1] in ("lora", "lyco") else None
+        hint = "a LoRA is given beside the prompt, with `loras`" if found[1] in ("lora", "lyco") else None
         source.refuse(f"no `<{found[1]}:...>`, as there is at {place(found.start())}", hint=hint)
     if found := _AND.search(source.text):
         hint = "in small letters it is a word"

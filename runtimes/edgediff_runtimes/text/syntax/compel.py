@@ -132,7 +132,7 @@ def _phrases(text: str, source: Source, *, offset: int = 0) -> tuple[Phrase, ...
     if found := _CALL.search(text):
         at = place(offset + found.start())
         if found[2]:
-            source.refuse(f"no `{found[2]}`, as there is at {at}", hint="a LoRA is given beside it: `--lora FILE=0.8`")
+            source.refuse(f"no `{found[2]}`, as there is at {at}", hint="a LoRA is given beside it: `loras`")
         listed = "only `and` and `blend` are built, for a list of prompts in quotes that is the whole text"
         source.refuse(f"no `.{found[1]}` as there is at {at}: {listed}")
     open_, index = [_Group()], 0

@@ -158,7 +158,7 @@ def test_what_cannot_be_read_is_refused(refused, prompt, said):
 
 
 def test_a_refusal_names_the_way_out(refused):
-    assert "hint: a LoRA is given beside the prompt, as with `--lora FILE=0.8`" in refused("a1111", "<lora:a:1>")
+    assert "hint: a LoRA is given beside the prompt, with `loras`" in refused("a1111", "<lora:a:1>")
     assert r"hint: `\(` is one of the text" in refused("a1111", "(", "negative_prompt")
     assert r"hint: `\:` is a colon of the text" in refused("a1111", "(a:b)")
 
