@@ -192,7 +192,8 @@ PRECISIONS = {"onnx": ("fp32", "fp16", "w16", "w8", "w4", "int8"), "openvino": (
     ("format_", "precision"), [(format_, one) for format_, precisions in PRECISIONS.items() for one in precisions]
 )
 def test_the_network_keeps_its_weights_and_its_answers(exported, tmp_path, format_, precision):
-    few = TrialOptions(calibration_pictures=2 if precision == "int8" else None, evaluation_pictures=0, trial_steps=2)
+    drawn = {"calibration_pictures": 2, "trial_steps": 2} if precision == "int8" else {}
+    few = TrialOptions(evaluation_pictures=0, **drawn)
     options = {} if precision == "fp32" and format_ == "onnx" else {"format": format_, "trials": few}
     bundle = Bundle.open(exported("sd1", precision={"unet": precision}, **options).path)
     graph, names = bundle.graph("unet").path, taken_residuals(SKIPS)

@@ -180,7 +180,7 @@ def test_without_a_picture_it_draws_bit_for_bit_what_it_drew(grown, report):
 
 @pytest.mark.parametrize("precision", ["fp16", "w8", "w4"])
 def test_in_every_precision_the_network_is_what_it_was(exported, adapter, tmp_path, precision):
-    few = TrialOptions(evaluation_pictures=0, trial_steps=2)
+    few = TrialOptions(evaluation_pictures=0)
     before = exported("sd1", precision={"unet": precision}, trials=few).path
     grown = shutil.copytree(before, tmp_path / "grown")
     edgediff.add(adapter, grown)
