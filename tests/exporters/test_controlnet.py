@@ -186,11 +186,15 @@ def test_without_a_size_the_picture_is_as_large_as_the_one_that_steers(grown):
 
 
 PRECISIONS = {"onnx": ("fp32", "fp16", "w16", "w8", "w4", "int8"), "openvino": ("fp32", "w8", "int8")}
+BY_DAY = (("onnx", "fp32"), ("onnx", "w8"), ("openvino", "int8"))
+CASES = [
+    pytest.param(format_, one, marks=() if (format_, one) in BY_DAY else (pytest.mark.slow, pytest.mark.nightly))
+    for format_, precisions in PRECISIONS.items()
+    for one in precisions
+]
 
 
-@pytest.mark.parametrize(
-    ("format_", "precision"), [(format_, one) for format_, precisions in PRECISIONS.items() for one in precisions]
-)
+@pytest.mark.parametrize(("format_", "precision"), CASES)
 def test_the_network_keeps_its_weights_and_its_answers(exported, tmp_path, format_, precision):
     drawn = {"calibration_pictures": 2, "trial_steps": 2} if precision == "int8" else {}
     few = TrialOptions(evaluation_pictures=0, **drawn)

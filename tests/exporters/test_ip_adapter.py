@@ -178,7 +178,10 @@ def test_without_a_picture_it_draws_bit_for_bit_what_it_drew(grown, report):
         np.testing.assert_array_equal(before.latents, nothing.latents)
 
 
-@pytest.mark.parametrize("precision", ["fp16", "w8", "w4"])
+@pytest.mark.parametrize(
+    "precision",
+    [pytest.param(name, marks=(pytest.mark.slow, pytest.mark.nightly)) for name in ("fp16", "w4")] + ["w8"],
+)
 def test_in_every_precision_the_network_is_what_it_was(exported, adapter, tmp_path, precision):
     few = TrialOptions(evaluation_pictures=0)
     before = exported("sd1", precision={"unet": precision}, trials=few).path
