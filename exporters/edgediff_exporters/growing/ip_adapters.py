@@ -48,19 +48,7 @@ def ip_adapter(file: Path, encoder: str | Path, bundle: Bundle, *, precision: st
     manifest = bundle.manifest
     role = manifest.recipe.network.role
     network, unet = manifest.components[role], read_json(bundle.path, f"{role}/config.json")
-    if network.format != "onnx":
-        raise SourceError(
-            f"`{bundle.path.name}` has graphs of OpenVINO's: expected ONNX graphs, in which attention is one operator "
-            "that an IP-Adapter's can be put beside"
-        )
-    if precision_of(network.precision).calibrated:
-        raise SourceError(
-            f"`{role}` of `{bundle.path.name}` is in {network.precision}, whose products of attention are rounded: "
-            "expected a precision in which attention is one operator that an IP-Adapter's can be put beside",
-            hint='`precision="w8"` is one',
-        )
-    if has_ip_adapter(manifest.recipe):
-        raise SourceError(f"`{bundle.path.name}` has an IP-Adapter already: expected a bundle without")
+    _check_network(bundle, role)
     seen = with_components(nothing_of("", bundle.path, {}), {IMAGE_ENCODER: encoder}).replaced[IMAGE_ENCODER]
     weights = map_weights([file])
     config, layers = read_adapter(weights, name=file.name)
@@ -95,6 +83,24 @@ def ip_adapter(file: Path, encoder: str | Path, bundle: Bundle, *, precision: st
             IP_ADAPTER: Origin(file.name, files_hash([file], file.parent)),
         },
     )
+
+
+def _check_network(bundle: Bundle, role: str) -> None:
+    """Refuse a network beside whose attention no other can be put."""
+    network = bundle.manifest.components[role]
+    if network.format != "onnx":
+        raise SourceError(
+            f"`{bundle.path.name}` has graphs of OpenVINO's: expected ONNX graphs, in which attention is one operator "
+            "that an IP-Adapter's can be put beside"
+        )
+    if precision_of(network.precision).calibrated:
+        raise SourceError(
+            f"`{role}` of `{bundle.path.name}` is in {network.precision}, whose products of attention are rounded: "
+            "expected a precision in which attention is one operator that an IP-Adapter's can be put beside",
+            hint='`precision="w8"` is one',
+        )
+    if has_ip_adapter(bundle.manifest.recipe):
+        raise SourceError(f"`{bundle.path.name}` has an IP-Adapter already: expected a bundle without")
 
 
 def _check_encoder(encoder: Config, adapter: Config, *, name: str) -> None:
