@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from edgediff.bench.energy import joules_between, read_counters
+
+# Of a report: ``[end, seconds, steps, joules]``, see ``sustain``.
+Picture: TypeAlias = Sequence[Any]
 
 _MINUTE_S = 60.0
 
@@ -41,7 +44,7 @@ def sustain(job: dict[str, Any]) -> dict[str, Any]:
     return {"pictures": pictures}
 
 
-def rows_by_minute(pictures: Sequence[Sequence[float | None]]) -> list[tuple[str, ...]]:
+def rows_by_minute(pictures: Sequence[Picture]) -> list[tuple[str, ...]]:
     """A row a minute, in text; a last one of less than half a minute belongs to the one before."""
     found = _minutes(pictures)
     first = found[0]["pace"]
@@ -61,16 +64,16 @@ def rows_by_minute(pictures: Sequence[Sequence[float | None]]) -> list[tuple[str
     return told
 
 
-def paces(pictures: Sequence[Sequence[float | None]]) -> list[tuple[float, float]]:
+def paces(pictures: Sequence[Picture]) -> list[tuple[float, float]]:
     """Steps per minute of each picture, by the seconds at which it was done."""
-    return [(_number(end), _MINUTE_S * _number(steps) / _number(seconds)) for end, seconds, steps, _ in pictures]
+    return [(end, _MINUTE_S * steps / seconds) for end, seconds, steps, _ in pictures]
 
 
-def _minutes(pictures: Sequence[Sequence[float | None]]) -> list[dict[str, Any]]:
-    groups: list[list[Sequence[float | None]]] = [[]]
-    last = _number(pictures[-1][0])
+def _minutes(pictures: Sequence[Picture]) -> list[dict[str, Any]]:
+    groups: list[list[Picture]] = [[]]
+    last = pictures[-1][0]
     for picture in pictures:
-        begins = _number(picture[0]) - _number(picture[1])
+        begins = picture[0] - picture[1]
         # Together with what remains, where that is too short for a row of its own.
         if groups[-1] and begins >= len(groups) * _MINUTE_S and last - len(groups) * _MINUTE_S >= _MINUTE_S / 2:
             groups.append([])
@@ -78,17 +81,13 @@ def _minutes(pictures: Sequence[Sequence[float | None]]) -> list[dict[str, Any]]
     return [_minute(group) for group in groups]
 
 
-def _minute(group: Sequence[Sequence[float | None]]) -> dict[str, Any]:
-    seconds = sum(_number(one[1]) for one in group)
+def _minute(group: Sequence[Picture]) -> dict[str, Any]:
+    seconds = sum(one[1] for one in group)
     joules = [one[3] for one in group if one[3] is not None]
     return {
-        "from": _number(group[0][0]) - _number(group[0][1]),
-        "to": _number(group[-1][0]),
+        "from": group[0][0] - group[0][1],
+        "to": group[-1][0],
         "pictures": len(group),
-        "pace": _MINUTE_S * sum(_number(one[2]) for one in group) / seconds,
+        "pace": _MINUTE_S * sum(one[2] for one in group) / seconds,
         "joules": sum(joules) / len(group) if len(joules) == len(group) else None,
     }
-
-
-def _number(value: float | None) -> float:
-    return 0.0 if value is None else value

@@ -57,14 +57,7 @@ def between(options: Options, prompts: tuple[str, ...]) -> Between:
         share = _HALF if share is None else share
     return {
         "variation_seed": None if strength is None else seed("variation_seed", other),
-        "variation_strength": None if strength is None else _from_0_to_1("variation_strength", strength),
+        "variation_strength": None if strength is None else checks.from_0_to_1("variation_strength", strength),
         "to_prompts": texts,
-        "blend": None if share is None else _from_0_to_1("blend", share),
+        "blend": None if share is None else checks.from_0_to_1("blend", share),
     }
-
-
-def _from_0_to_1(name: str, value: float) -> float:
-    found = checks.number(name, value)
-    if not 0 <= found <= 1:
-        raise SettingError(name, got=value, expected="a number from 0 to 1")
-    return found

@@ -127,9 +127,7 @@ def reuse(value: Reuse) -> Reuse:
 
 def rescale(value: float, *, guided: bool) -> float:
     """The mix of the rescaled result, 0 to 1; 0 without guidance."""
-    share = number("guidance_rescale", value)
-    if not 0 <= share <= 1:
-        raise SettingError("guidance_rescale", got=value, expected="a number from 0 to 1")
+    share = from_0_to_1("guidance_rescale", value)
     if share and not guided:
         raise SettingError("guidance_rescale", got=value, expected="0, because this run has no guidance")
     return share
@@ -327,6 +325,14 @@ def number(name: str, value: float | None) -> float:
     found = as_finite(value)
     if found is None:
         raise SettingError(name, got=value, expected="a finite number")
+    return found
+
+
+def from_0_to_1(name: str, value: float | None) -> float:
+    """A number from 0 to 1, both among them."""
+    found = number(name, value)
+    if not 0 <= found <= 1:
+        raise SettingError(name, got=value, expected="a number from 0 to 1")
     return found
 
 
