@@ -27,24 +27,34 @@ def scaled_files(ctx: click.Context, param: click.Parameter, values: tuple[str, 
     return found
 
 
+def lora_option(what: str) -> click.Option:
+    """``--lora``, with what is done with the files."""
+    return click.Option(
+        ["--lora", "loras"],
+        multiple=True,
+        metavar="FILE[=SCALE]",
+        callback=scaled_files,
+        shell_complete=completion.files,
+        help=f"{what}, in the strength SCALE (1 where it is left out); repeatable.",
+    )
+
+
+def embedding_option(what: str) -> click.Option:
+    """``--embedding``, likewise."""
+    return click.Option(
+        ["--embedding", "embeddings"],
+        multiple=True,
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help=f"{what}; repeatable.",
+    )
+
+
 ADAPTERS = Section(
     "What changes the model",
     (
-        click.Option(
-            ["--lora", "loras"],
-            multiple=True,
-            metavar="FILE[=SCALE]",
-            callback=scaled_files,
-            shell_complete=completion.files,
-            help="Draw with a LoRA, in the strength SCALE (1 where it is left out); repeatable.",
-        ),
-        click.Option(
-            ["--embedding", "embeddings"],
-            multiple=True,
-            metavar="FILE",
-            type=click.Path(path_type=Path),
-            help="Know a word of textual inversion: what the file calls it, or the file's name; repeatable.",
-        ),
+        lora_option("Draw with a LoRA"),
+        embedding_option("Know a word of textual inversion: what the file calls it, or the file's name"),
     ),
 )
 

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from edgediff.cli import completion
-from edgediff.cli.adapter_options import scaled_files
+from edgediff.cli.adapter_options import embedding_option, lora_option
 from edgediff.cli.by_component import by_component, components
 from edgediff.cli.command import Command, Section
 from edgediff.cli.sizes import size
@@ -55,21 +55,8 @@ BUNDLE = Section(
             callback=components,
             help="Take a component, such as vae, from elsewhere: a directory, hub id or .safetensors file. Repeatable.",
         ),
-        click.Option(
-            ["--lora", "loras"],
-            multiple=True,
-            metavar="FILE[=SCALE]",
-            callback=scaled_files,
-            shell_complete=completion.files,
-            help="Fuse a LoRA into the weights, in the strength SCALE (1 where it is left out); repeatable.",
-        ),
-        click.Option(
-            ["--embedding", "embeddings"],
-            multiple=True,
-            metavar="FILE",
-            shell_complete=completion.files,
-            help="Add a word of textual inversion to the tokenizer; repeatable.",
-        ),
+        lora_option("Fuse a LoRA into the weights"),
+        embedding_option("Add a word of textual inversion to the tokenizer"),
         click.Option(
             ["--ip-adapter"],
             metavar="FILE",
