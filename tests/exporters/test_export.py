@@ -119,7 +119,7 @@ def draws_from_a_picture_as_diffusers(source, bundle):
     assert np.abs(result.latents - latents).max() <= 1e-3 * np.abs(latents).max()
 
 
-@pytest.mark.parametrize("kind", ["sd2", "lcm"])
+@pytest.mark.parametrize("kind", ["lcm", pytest.param("sd2", marks=(pytest.mark.slow, pytest.mark.nightly))])
 def test_other_kinds_of_the_family(pipelines, exported, kind):
     made = exported(kind)
     manifest = made.manifest

@@ -63,4 +63,4 @@ def test_configs_of_sources(sd1, tmp_path, fuzz, mutated):
         finally:
             path.write_bytes(files[path])
 
-    fuzz(8, 150, case)
+    fuzz(8, 50, case)

@@ -95,6 +95,8 @@ def test_it_is_drawn_with_by_default(int8):
     assert np.asarray(result.images[0]).shape == (16, 16, 3)
 
 
+@pytest.mark.slow
+@pytest.mark.nightly  # by day the same search runs in ONNX, see test_mixed.py
 @pytest.mark.usefixtures("counted_time")
 def test_mixed_lifts_layers_until_the_asked_psnr_holds(int8, make):
     report = make({"unet": "mixed"}, min_psnr=ASKED, search_minutes=2)

@@ -196,6 +196,8 @@ def test_places_of_the_published_networks():
     assert t2i_adapter.feature_places(sdxl) == (3, 5, 8, None)
 
 
+@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_network_of_three_blocks_is_opened_where_diffusers_adds(source, tmp_path):
     """As XL's, against the module itself: residuals of a ControlNet, features of an adapter, and both."""
     torch.manual_seed(6)

@@ -24,7 +24,7 @@ BOUNDS = {"onnxruntime": (1e-3, 2), "openvino": (5e-3, 4)}  # of latents, of pic
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers", "ignore::FutureWarning")
 
 # A case is an export, about a minute of a core. Every run has those that differ most; the night has all others.
-OFTEN = ("ddpm", "dit", "flux-dev", "flux-schnell", "stable-diffusion-xl", "z-image")
+OFTEN = ("ddpm", "dit", "flux-dev", "stable-diffusion-xl", "z-image")
 BY_NIGHT = (pytest.mark.slow, pytest.mark.nightly)
 # Every model with every plan, from all that it can start from.
 ASKED = [
