@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, final
+from typing import TYPE_CHECKING, Any, TypedDict
 
+from edgediff.verification import Verification
 from edgediff_runtimes.adapters import EmbeddingFiles, Loras
 from edgediff_runtimes.bundle import Bundle, ProvedReuse, QualityReport
+from edgediff_runtimes.components import Computed
 from edgediff_runtimes.engines import Engine, get_engine
 from edgediff_runtimes.enlarger import Enlarger
 from edgediff_runtimes.errors import BundleNotFoundError, HubError, NotInstalledError, SettingError
@@ -258,31 +259,6 @@ def add(
     return report
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What ``verify`` found.
-
-    Attributes:
-        files: Files whose hashes were compared.
-        graphs: Graphs that an engine loaded.
-        errors: With ``against``: max |graph - module| / max |module| of each component.
-        tolerances: With ``against``: what the precision of a component allows it; none where its weights or arithmetic
-            are rounded by how well the pictures come out.
-        not_compared: With ``against``: components that were not, and why.
-        figures: Every figure of quality that the manifest claims, as it was measured again.
-        not_measured: Why there are no figures; None where there are.
-    """
-
-    files: int
-    graphs: int
-    errors: dict[str, float] = field(default_factory=dict)
-    tolerances: dict[str, float] = field(default_factory=dict)
-    not_compared: dict[str, str] = field(default_factory=dict)
-    figures: tuple[Figure, ...] = ()
-    not_measured: str | None = None
-
-
 def verify(
     bundle: str | Path,
     *,
@@ -332,8 +308,7 @@ def verify(
         runner.load(role).close()
     how = {"config": config, "components": components, "placement": placement}
     compared = {} if against is None else _exporter("compare")(opened, against, **how)
-    asked = None if (engine, device) == (None, None) else runner
-    figures, not_measured = ((), "not asked for") if quick else _figures(opened, asked, on_progress)
+    figures, not_measured, computed = _figures(opened, runner if engine or device else None, on_progress, quick=quick)
     return Verification(
         files=sum(entry.sha256 is not None for entry in opened.files()),
         graphs=len(roles),
@@ -342,21 +317,28 @@ def verify(
         not_compared={} if against is None else dict.fromkeys(roles.keys() - compared.keys(), _NOT_OF_THE_MODEL),
         figures=figures,
         not_measured=not_measured,
+        computed=computed,
     )
 
 
-def _figures(bundle: Bundle, asked: Runner | None, on_progress: OnProgress) -> tuple[tuple[Figure, ...], str | None]:
-    """What a bundle claims of its quality and of reuse, measured again; or why there is nothing to measure."""
+def _figures(
+    bundle: Bundle, asked: Runner | None, on_progress: OnProgress, *, quick: bool
+) -> tuple[tuple[Figure, ...], str | None, dict[str, Computed]]:
+    """What a bundle claims of its quality and of reuse, measured again, or why there is nothing; and who computed."""
+    if quick:
+        return (), "not asked for", {}
     claimed, reference = bundle.manifest.quality, Reference.of(bundle)
     figures: list[Figure] = []
+    computed: dict[str, Computed] = {}
     if claimed is not None and reference is not None:
         check_record(claimed, reference)
         runner = asked or _as_measured(bundle, claimed)
-        measured = measure(runner, reference, record=claimed.reference, on_progress=on_progress)
+        record = claimed.reference
+        measured = measure(runner, reference, record=record, computed=computed, on_progress=on_progress)
         figures += check_claims(claimed, measured)
     for proof in bundle.manifest.reuse:
         figures += check_reuse(asked or _as_measured(bundle, proof), proof, on_progress=on_progress)
-    return tuple(figures), None if figures else "the manifest claims nothing of the bundle's quality"
+    return tuple(figures), None if figures else "the manifest claims nothing of the bundle's quality", computed
 
 
 def _as_measured(bundle: Bundle, claimed: QualityReport | ProvedReuse) -> Runner:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from statistics import median
 from typing import TYPE_CHECKING, Any, final
 
@@ -125,6 +126,9 @@ def _timings(result: Result, log: CallLog, calls_until: list[int], networks: set
         "network_s": network,
         "overhead_step_s": median(around),
         "rescued": {role: how.rescued for role, how in result.computed.items()},
+        "shares": {
+            role: {name: asdict(share) for name, share in how.shares.items()} for role, how in result.computed.items()
+        },
         "feeds": log.feeds,
         "work": {
             "width": settings.width,
@@ -155,6 +159,7 @@ def component(job: dict[str, Any], phases: Phases) -> dict[str, Any]:
         session = engine.load(graph, device=device, options=options)
     with phases.phase("first call"):
         session.run(feeds)
+    session.shares()  # who computed what is measured until it is asked for, which has its price
     times: list[float] = []
     with phases.phase("calls"):
         ends = time.perf_counter() + _CALLS_S

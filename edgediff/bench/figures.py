@@ -8,6 +8,8 @@ from edgediff.bench.charts import label
 from edgediff.bench.reporting import Report
 from edgediff.bench.sustaining import rows_by_minute
 from edgediff.bench.trust import is_beyond_peak
+from edgediff.shares import shares_text
+from edgediff_runtimes.engines import Share
 
 Row: TypeAlias = tuple[str, ...]
 
@@ -33,6 +35,7 @@ METRIC_COLUMNS = ("figure", "median", "p90", "min", "max", "n")
 COMPONENT_COLUMNS = (
     "graph",
     "computed in",
+    "by (share of the time)",
     "calls",
     "one call",
     "cold load",
@@ -64,7 +67,7 @@ def metric_rows(work: dict[str, Any]) -> list[Row]:
 
 
 def component_rows(case: dict[str, Any], work: dict[str, Any]) -> list[Row]:
-    """One row per graph of a case's work."""
+    """One row per graph of a case's work; a report before 1.4 does not say who computed it."""
     rows = []
     for role, part in work["components"].items():
         error = case["export_error"].get(role)
@@ -73,6 +76,7 @@ def component_rows(case: dict[str, Any], work: dict[str, Any]) -> list[Row]:
             (
                 role,
                 part["execution"],
+                shares_text({name: Share(**share) for name, share in part.get("shares", {}).items()}),
                 str(part["calls_per_picture"]),
                 *(_median(f"{name}_s", part[f"{name}_s"]) for name in ("call", "cold_load", "warm_load")),
                 *(_median("_bytes", part[f"{name}_rss_bytes"]) for name in ("load_peak", "peak", "steady")),

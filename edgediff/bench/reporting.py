@@ -12,7 +12,7 @@ from edgediff.targets import write_whole
 
 Report: TypeAlias = dict[str, Any]
 FORMAT = "edgediff-bench"
-FORMAT_VERSION = "1.3"
+FORMAT_VERSION = "1.4"
 # Figures of one round whose ratios between cases are given.
 COMPARED = ("cold_start_s", "text_s", "step_s", "decode_s", "total_s", "cpu_s", "peak_rss_bytes")
 
@@ -77,6 +77,7 @@ def _component(
     phases = {name: [part["phases"][name] for part in alone] for name in alone[0]["phases"]}
     return {
         "execution": alone[0]["execution"],
+        "shares": rounds[-1]["shares"].get(role, {}),
         "calls_per_picture": len(rounds[0]["engine_s"][role]),
         "call_s": call,
         "call_alone_s": summarise([seconds for part in alone for seconds in part["calls_s"]]),

@@ -184,7 +184,7 @@ def _case(
     placement = Placement(engine=named_engines(engine), device=device, execution=execution, threads=request.threads)
     graphs = {role: bundle.graph(role) for role in bundle.manifest.components}
     engines = {role: placement.engine_of(graph) for role, graph in graphs.items()}
-    devices = {role: _device(engines[role], placement.device_of(role)) for role in graphs}
+    devices = {role: resolved_device(engines[role], placement.device_of(role)) for role in graphs}
     executions = {
         role: engines[role].execution(graph, device=devices[role].name, options=placement.options_of(role))
         for role, graph in graphs.items()
@@ -192,12 +192,21 @@ def _case(
     return Case(bundle.path.name, bundle, engines, devices, execution, executions, prompt, works)
 
 
-def _device(engine: Engine, name: str) -> Device:
+def resolved_device(engine: Engine, name: str) -> Device:
+    """The device that a name stands for: ``gpu`` for the first of its kind; the number behind a dot is kept.
+
+    Raises:
+        DeviceError: The engine reaches none of that name.
+    """
     devices = engine.devices()
-    found = devices[0] if name == "auto" else next((known for known in devices if known.name == name), None)
-    if found is None:
-        raise DeviceError(name, available=[known.name for known in devices])
-    return found
+    base, dot, index = name.partition(".")
+    exact = next((known for known in devices if name in ("auto", known.name)), None)
+    for known in filter(None, (exact, *devices)):
+        if known is exact or name in known.names:
+            return known
+        if base in known.names and index.isdecimal():
+            return dataclasses.replace(known, name=f"{known.name}{dot}{index}")
+    raise DeviceError(name, available=[known.name for known in devices])
 
 
 def _joined(names: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from typing import final
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines import Device, Engine, EngineOptions, Graph, Session
+from edgediff_runtimes.engines.wrapping import WrappedSession
 from edgediff_runtimes.tensors import Array
 
 
@@ -65,24 +66,21 @@ class TimedEngine:
 
 
 @final
-class _TimedSession(Session):
+class _TimedSession(WrappedSession):
     def __init__(self, role: str, session: Session, log: CallLog) -> None:
-        self.inputs = session.inputs
-        self.outputs = session.outputs
-        self.execution = session.execution
+        super().__init__(session)
         self._role = role
-        self._session = session
         self._log = log
 
     def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
         if self._role not in self._log.feeds:
             self._log.feeds[self._role] = {name: (str(a.dtype), a.shape) for name, a in feeds.items()}
         began = time.perf_counter()
-        outputs = self._session.run(feeds, cancel=cancel)
+        outputs = super().run(feeds, cancel=cancel)
         self._log.calls.append((self._role, time.perf_counter() - began))
         return outputs
 
     def close(self) -> None:
         self._log.on_end("use", self._role)
-        self._session.close()
+        super().close()
         self._log.on_end("free", self._role)

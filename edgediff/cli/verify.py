@@ -14,6 +14,7 @@ from edgediff.cli.by_component import components as components_
 from edgediff.cli.command import Command
 
 if TYPE_CHECKING:
+    from edgediff_runtimes.components import Computed
     from edgediff_runtimes.quality.claims import Figure
 
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     examples=(
         "edgediff verify my-bundle",
         "edgediff verify my-bundle --quick",
+        "edgediff verify my-bundle --device gpu",
         "edgediff verify my-bundle --against SOURCE",
     ),
 )
@@ -99,6 +101,7 @@ def command(
         click.echo(f"{role}: not compared, because {reason}")
     if report.figures:
         _print_figures(report.figures)
+        _print_computed(report.computed)
     elif not quick:
         click.echo(f"nothing measured: {report.not_measured}")
 
@@ -113,3 +116,17 @@ def _print_figures(figures: tuple[Figure, ...]) -> None:
         ("figure", "claimed", "measured", "at least"),
         [(one.name, *map(one.text, (one.claimed, one.measured, one.least))) for one in whole],
     )
+
+
+def _print_computed(computed: dict[str, Computed]) -> None:
+    """Who computed each component; nothing where none was measured."""
+    from edgediff.cli.tables import print_table
+    from edgediff.shares import shares_text
+
+    if computed:
+        print_table(
+            "computed by",
+            ("component", "engine", "in", "by (share of the time)"),
+            [(role, how.engine, how.execution, shares_text(how.shares)) for role, how in computed.items()],
+            apart=True,
+        )

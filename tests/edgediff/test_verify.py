@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import edgediff
+from edgediff_runtimes.engines import Share
 from edgediff_runtimes.engines.onnxruntime import OnnxRuntimeEngine
+from edgediff_runtimes.engines.onnxruntime_session import OnnxRuntimeSession
 from edgediff_runtimes.errors import ComponentFileError, EngineError, ManifestError, SettingError, VerificationError
 
 
@@ -157,6 +159,18 @@ def test_the_command_says_in_one_sentence_what_does_not_hold(command, edit):
     error, hint = outcome.err.splitlines()
     assert error.startswith("error: the manifest claims 60.00 dB as mean PSNR: measured ")
     assert hint.startswith("hint: ")
+
+
+def test_who_computed_is_told_beside_the_distance(command, measured, monkeypatch):
+    found = edgediff.verify(measured)
+    assert list(found.computed) == ["text_encoder", "unet", "vae_decoder", "vae_encoder"]
+    assert {(how.engine, *how.shares) for how in found.computed.values()} == {("onnxruntime", "cpu")}
+    told = {"cpu": Share(2, 0.1, ("Sin",)), "webgpu": Share(9, 0.9, ("Conv",))}
+    monkeypatch.setattr(OnnxRuntimeSession, "shares", lambda _: told)
+    outcome = command("verify", measured, "--device", "cpu")
+    rows = [line.split(maxsplit=3) for line in outcome.out.splitlines()]
+    assert ["unet", "onnxruntime", "f32", "webgpu 90.0 % (9 of 11 nodes), cpu 10.0 % (2 of 11 nodes)"] in rows
+    assert edgediff.verify(measured, quick=True).computed == {}
 
 
 def test_a_bundle_that_claims_nothing_says_that_nothing_was_measured(command, golden):

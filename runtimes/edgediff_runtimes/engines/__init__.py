@@ -6,7 +6,7 @@ import contextlib
 import importlib
 from collections.abc import Iterator
 
-from edgediff_runtimes.engines.base import Device, Engine, EngineOptions, Graph, Session
+from edgediff_runtimes.engines.base import Device, Engine, EngineOptions, Graph, Session, Share
 from edgediff_runtimes.engines.fake import FakeEngine
 from edgediff_runtimes.errors import DeviceError, NotInstalledError, SettingError
 
@@ -18,6 +18,7 @@ __all__ = [
     "FakeEngine",
     "Graph",
     "Session",
+    "Share",
     "engine_for",
     "get_engine",
     "other_engines",

@@ -7,6 +7,7 @@ from typing import TypeAlias, final
 
 from edgediff_runtimes.cancellation import CancelToken
 from edgediff_runtimes.engines.base import Device, Engine, EngineOptions, Graph, Session
+from edgediff_runtimes.engines.wrapping import WrappedSession
 from edgediff_runtimes.tensors import Array
 
 OnCall: TypeAlias = Callable[[str, Mapping[str, Array], Mapping[str, Array]], None]
@@ -45,20 +46,13 @@ class TappingEngine:
 
 
 @final
-class _TappedSession(Session):
+class _TappedSession(WrappedSession):
     def __init__(self, role: str, session: Session, on_call: OnCall) -> None:
-        self.inputs = session.inputs
-        self.outputs = session.outputs
-        self.execution = session.execution
-        self.threads = session.threads
+        super().__init__(session)
         self._role = role
-        self._session = session
         self._on_call = on_call
 
     def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
-        outputs = self._session.run(feeds, cancel=cancel)
+        outputs = super().run(feeds, cancel=cancel)
         self._on_call(self._role, feeds, outputs)
         return outputs
-
-    def close(self) -> None:
-        self._session.close()

@@ -18,7 +18,7 @@ from edgediff_runtimes.bundle import (
     QualityReport,
     Spread,
 )
-from edgediff_runtimes.components import Loaded
+from edgediff_runtimes.components import Computed, Loaded
 from edgediff_runtimes.errors import BundleError
 from edgediff_runtimes.quality.making import OnProgress, ignore, pixels_of
 from edgediff_runtimes.quality.measures import energies, energies_db, psnr_db, ssim
@@ -36,7 +36,12 @@ _DB_DIGITS, _SSIM_DIGITS = 3, 5
 
 
 def measure(
-    candidate: Runner, reference: Reference, *, record: FileEntry, on_progress: OnProgress = ignore
+    candidate: Runner,
+    reference: Reference,
+    *,
+    record: FileEntry,
+    computed: dict[str, Computed] | None = None,
+    on_progress: OnProgress = ignore,
 ) -> QualityReport:
     """Measure how far a bundle is from what fp32 drew and computed; what each component costs alone is left open.
 
@@ -44,6 +49,7 @@ def measure(
         candidate: The bundle.
         reference: What fp32 drew and computed.
         record: The file that ``reference`` is in.
+        computed: Is told how each component of the record was computed.
         on_progress: Told ``(what, done, in all)``.
 
     Raises:
@@ -51,7 +57,7 @@ def measure(
         NonFiniteError: A component returned NaN or infinity.
         EngineError: A component cannot be loaded or computed.
     """
-    components = measure_components(candidate, reference, on_progress=on_progress)
+    components = measure_components(candidate, reference, computed=computed, on_progress=on_progress)
     results = list(_results(candidate, reference, replaced=None, on_progress=on_progress))
     pictures = _compared(reference, [pixels_of(result) for result in results])
     network = candidate.bundle.manifest.recipe.network.role
@@ -74,7 +80,12 @@ def measure(
 
 
 def measure_components(
-    candidate: Runner, reference: Reference, *, roles: Collection[str] | None = None, on_progress: OnProgress = ignore
+    candidate: Runner,
+    reference: Reference,
+    *,
+    roles: Collection[str] | None = None,
+    computed: dict[str, Computed] | None = None,
+    on_progress: OnProgress = ignore,
 ) -> dict[str, ComponentQuality]:
     """The error of each component on the inputs that it has along the fp32 trajectories; no picture is drawn.
 
@@ -82,6 +93,7 @@ def measure_components(
         candidate: The bundle.
         reference: Has the inputs and what fp32 gives for them.
         roles: The components to measure; None takes all that the record has.
+        computed: Is told how each of them was computed.
         on_progress: Told ``(what, probes done, probes in all)``.
 
     Raises:
@@ -94,7 +106,7 @@ def measure_components(
     done, total = 0, sum(map(len, by_role.values()))
     measured = {}
     for role, probes in by_role.items():
-        with candidate.use(role) as (component, computed):
+        with candidate.use(role) as (component, how):
             sums: dict[float | None, Array] = {}
             for probe in probes:
                 on_progress("components", done, total)
@@ -102,11 +114,13 @@ def measure_components(
                 done += 1
         levels = sorted((level for level in sums if level is not None), reverse=True)
         measured[role] = ComponentQuality(
-            execution=computed.execution,
-            rescued=computed.rescued,
+            execution=how.execution,
+            rescued=how.rescued,
             snr_db=_decibel(sum(sums.values(), np.zeros(2))),
             levels=tuple(LevelQuality(level, _decibel(sums[level])) for level in levels),
         )
+        if computed is not None:
+            computed[role] = how
     on_progress("components", total, total)
     return measured
 

@@ -38,6 +38,12 @@ def _round(factor):
         "engine_s": {"unet": [0.15 * factor, 0.25 * factor]},
         "overhead_step_s": 0.05 * factor,
         "loads_s": {"unet": 0.4},
+        "shares": {
+            "unet": {
+                "cpu": {"nodes": 2, "time": 0.009, "operators": []},
+                "webgpu": {"nodes": 484, "time": 0.991, "operators": ["Conv"]},
+            }
+        },
         "cold_start_s": 2 * factor,
         "peak_rss_bytes": 1000,
         "lifetime_peak_bytes": 1000,

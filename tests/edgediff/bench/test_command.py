@@ -77,6 +77,10 @@ def test_what_was_computed_in_is_told(measured):
     assert set(case["execution"].values()) == {"f32"}
     assert {part["execution"] for part in case["works"][0]["components"].values()} == {"f32"}
     assert set(case["works"][0]["rounds"][0]["rescued"].values()) == {0}
+    shares = case["works"][0]["components"]["unet"]["shares"]
+    assert shares == case["works"][0]["rounds"][0]["shares"]["unet"]
+    assert [(name, one["time"]) for name, one in shares.items()] == [("cpu", 1.0)]
+    assert shares["cpu"]["nodes"] > 1
     assert "computed in" in (measured / "out").read_text("utf-8")
 
 
@@ -103,7 +107,7 @@ def test_every_field_of_a_report_is_documented(measured):
 # Keys that are names: of roles, operations, inputs, packages, precisions, phases.
 _NAMED = {"feeds", "by_op", "uncounted", "packages", "matmul_peak_gflops", "precision", "export_error", "loads_s"}
 _NAMED |= {"engines", "devices", "execution", "rescued", "exported", "computed", "fused"}
-_OF_ROLES = {"flops", "operators", "components", "engine_s", "phases"}
+_OF_ROLES = {"flops", "operators", "components", "engine_s", "phases", "shares"}
 
 
 def _fields(value, parent=""):

@@ -12,7 +12,7 @@ import pytest
 
 from edgediff.bench.charts import charts, numbers
 from edgediff.bench.comparing import compare, differing_conditions
-from edgediff.bench.figures import metric_rows
+from edgediff.bench.figures import component_rows, metric_rows
 from edgediff.bench.page import page, write_plot
 from edgediff.bench.reading import read_report
 from edgediff.bench.reporting import write_json
@@ -34,6 +34,17 @@ def test_operations_are_held_against_the_faster_product(make_report):
     assert part["gflops"] == pytest.approx(1 / 0.2)
     assert part["share_of_matmul_peak"] == pytest.approx(1 / 0.2 / 20)
     assert part["peak_rss_bytes"]["median"] == 300
+
+
+def test_who_computed_a_graph_is_told(make_report):
+    report = make_report({"a": [1.0]})
+    work = report["cases"][0]["works"][0]
+    assert work["components"]["unet"]["shares"]["webgpu"] == {"nodes": 484, "time": 0.991, "operators": ["Conv"]}
+    told = "webgpu 99.1 % (484 of 486 nodes), cpu 0.9 % (2 of 486 nodes)"
+    assert told in component_rows(report["cases"][0], work)[0]
+    assert told in page(report)
+    del work["components"]["unet"]["shares"]  # a report before 1.4
+    assert "not told by the engine" in component_rows(report["cases"][0], work)[0]
 
 
 def test_ratios_are_of_pairs(make_report):
