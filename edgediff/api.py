@@ -33,7 +33,7 @@ _MODELS = Path(__file__).parent / "models"
 # Of a bundle on the hub; weights in other formats may lie beside them.
 _BUNDLE_FILES = (
     *("*.json", "*.md", "*.txt", "LICENSE*", "*.npz"),
-    *("*.onnx", "*.onnx_data", "*openvino_*.xml", "*openvino_*.bin"),
+    *("*.onnx", "*.onnx_data", "*openvino_*.xml", "*openvino_*.bin", "*.ncnn.param", "*.ncnn.bin"),
 )
 
 

@@ -14,6 +14,7 @@ from importlinter.api import read_configuration
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("edgediff", "exporters/edgediff_exporters", "runtimes/edgediff_runtimes")
 CONTRACTS = read_configuration(str(ROOT / "pyproject.toml"))["contracts_options"]
+OF_EXTRAS = "OpenVINO and ncnn are extras: only their engines import them"
 FORBIDDEN, EXTRA = (contract["forbidden_modules"] for contract in CONTRACTS if contract["type"] == "forbidden")
 
 
@@ -44,8 +45,9 @@ def _lint_imports(folder):
         ("edgediff_runtimes/engines/base.py", "import onnx", "The runtime never imports torch or what imports torch"),
         ("edgediff_runtimes/text/clip.py", "import edgediff_exporters", "Layers: command > api > exporter > runtime"),
         ("edgediff_exporters/tracing.py", "import edgediff.api", "Layers: command > api > exporter > runtime"),
-        ("edgediff_runtimes/components.py", "import openvino", "OpenVINO is an extra: only its engine imports it"),
-        ("edgediff/api.py", "import openvino", "OpenVINO is an extra: only its engine imports it"),
+        ("edgediff_runtimes/components.py", "import openvino", OF_EXTRAS),
+        ("edgediff/api.py", "import openvino", OF_EXTRAS),
+        ("edgediff_runtimes/engines/ncnn/session.py", "import ncnn", OF_EXTRAS),
     ],
 )
 def test_the_contracts_catch_a_planted_import(copy, module, planted, broken):
@@ -74,7 +76,7 @@ def test_ruff_lets_the_exporter_have_torch():
 
 
 def test_importing_every_module_loads_none_of_it(loaded_after, import_all):
-    loaded = loaded_after(import_all("edgediff_runtimes", "edgediff"))
+    loaded = loaded_after(import_all("edgediff_runtimes", "edgediff", without=("ncnn",)))
     assert {"edgediff_runtimes", "onnxruntime", "numpy"} <= loaded
     assert not loaded & set(FORBIDDEN)
 

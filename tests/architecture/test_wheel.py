@@ -21,7 +21,7 @@ PACKAGES = {
     "edgediff_runtimes": "runtimes/edgediff_runtimes",
 }
 # Where imports beyond the base install may stand; which module of the runtime has them is the import contract's matter.
-EXTRAS = {"edgediff_exporters": "export", "edgediff_runtimes": "openvino"}
+EXTRAS = {"edgediff_exporters": ("export",), "edgediff_runtimes": ("openvino", "ncnn")}
 BASE = {"numpy", "onnxruntime", "tokenizers", "pillow", "click", "rich"}
 LARGEST_BYTES = 16_000_000
 
@@ -53,7 +53,7 @@ def test_everything_else_belongs_to_an_extra(requirements):
     assert {"torch", "diffusers", "transformers"} <= {canonicalize_name(item.name) for item in rest}
     for item in rest:
         assert not item.marker.evaluate({"extra": ""}), item
-        assert any(item.marker.evaluate({"extra": extra}) for extra in ("export", "openvino", "dev")), item
+        assert any(item.marker.evaluate({"extra": extra}) for extra in ("export", "openvino", "ncnn", "dev")), item
 
 
 def _imported(node):
@@ -70,11 +70,15 @@ def _imported(node):
 @pytest.mark.parametrize("package", PACKAGES)
 def test_what_is_imported_is_asked_for(root, requirements, package):
     """Not only brought along by something else that is."""
-    extra = EXTRAS.get(package, "")
-    asked = {canonicalize_name(r.name) for r in requirements if r.marker is None or r.marker.evaluate({"extra": extra})}
+    extras = EXTRAS.get(package, ())
+    asked = {
+        canonicalize_name(item.name)
+        for item in requirements
+        if item.marker is None or any(item.marker.evaluate({"extra": extra}) for extra in extras)
+    }
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (root / PACKAGES[package]).rglob("*.py")]
     roots = {name.partition(".")[0] for tree in trees for name in _imported(tree)} - {""}
-    homes = packages_distributions()
+    homes = {"ncnn": ["ncnn"], **packages_distributions()}  # which the environment of the tests has not
     third_party = roots - sys.stdlib_module_names - set(PACKAGES)
     unasked = {name for name in third_party if not asked & {canonicalize_name(home) for home in homes.get(name, ())}}
     assert third_party

@@ -14,7 +14,7 @@ import pytest
 from edgediff_runtimes.bundle import Bundle, Manifest
 from edgediff_runtimes.engines import FakeEngine
 
-sys.path.insert(0, str(Path(__file__).parent))  # grown_bundles
+sys.path.insert(0, str(Path(__file__).parent))  # grown_bundles, fake_ncnn
 FREQUENCIES = np.linspace(0.01, 0.3, 8, dtype=np.float32)
 
 

@@ -26,7 +26,7 @@ from edgediff_runtimes.untrusted.documents import parse_json
 MANIFEST_NAME = "edgediff.json"
 FORMAT_MAJOR = 1
 FORMAT_VERSION = f"{FORMAT_MAJOR}.0"
-FORMATS = ("onnx", "openvino")
+FORMATS = ("onnx", "openvino", "ncnn")
 
 
 @final
@@ -73,7 +73,7 @@ class Component:
     """One graph of the model.
 
     Attributes:
-        format: ``onnx`` or ``openvino``.
+        format: ``onnx``, ``openvino`` or ``ncnn``.
         precision: What its weights and arithmetic are, as it was asked of the export (``fp32``, ``fp16`` ...).
         files: Its files; the first is the graph, the others hold its weights.
         inputs: What it takes; empty where the manifest was derived.

@@ -28,9 +28,10 @@ __all__ = [
 ENGINES: dict[str, tuple[str, str, str | None]] = {
     "onnxruntime": ("edgediff_runtimes.engines.onnxruntime", "OnnxRuntimeEngine", None),
     "openvino": ("edgediff_runtimes.engines.openvino", "OpenVinoEngine", "openvino"),
+    "ncnn": ("edgediff_runtimes.engines.ncnn", "NcnnEngine", "ncnn"),
 }
 # format -> engines that read it, the default first
-_ENGINES_OF_FORMAT = {"onnx": ("onnxruntime", "openvino"), "openvino": ("openvino",)}
+_ENGINES_OF_FORMAT = {"onnx": ("onnxruntime", "openvino"), "openvino": ("openvino",), "ncnn": ("ncnn",)}
 # What an engine that is not installed would reach, where the machine has it.
 _WOULD_REACH = {"openvino": ("gpu", "npu", "auto-plugin")}
 

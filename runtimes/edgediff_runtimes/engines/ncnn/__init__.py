@@ -1,0 +1,5 @@
+"""ncnn as an engine: GPUs of phones and small boards through Vulkan, and the processor."""
+
+from edgediff_runtimes.engines.ncnn.engine import NcnnEngine
+
+__all__ = ["NcnnEngine"]
