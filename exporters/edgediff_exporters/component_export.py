@@ -61,7 +61,7 @@ def export_component(
     files = write_graph(traced.model, part, on_bytes=on_bytes)
     del traced
     give_memory_back()
-    (part / "config.json").write_text(json.dumps(_public(config), indent=2) + "\n", encoding="utf-8")
+    (part / "config.json").write_text(json.dumps(public(config), indent=2) + "\n", encoding="utf-8")
     tolerance = plan.tolerances[precision]
     checks, inputs, outputs = verify(
         plan,
@@ -92,6 +92,6 @@ def give_memory_back() -> None:
             trim(0)
 
 
-def _public(config: Config) -> Config:
+def public(config: Config) -> Config:
     """A config without the place that its module was once loaded from: a path of someone's machine."""
     return {name: value for name, value in config.items() if name != "_name_or_path"}

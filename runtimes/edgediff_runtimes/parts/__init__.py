@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgediff_runtimes.parts import arrays, control, graph, noisy, options, patches, pictures, positions, tokens
+from edgediff_runtimes.parts import arrays, control, graph, noisy, options, patches, pictures, positions, times, tokens
 from edgediff_runtimes.parts.fitting import fitting
 from edgediff_runtimes.parts.values import Context, Value
 from edgediff_runtimes.recipe import declarations as declared
@@ -20,6 +20,7 @@ WORK: dict[type[Part], Callable[[Any, Context], dict[str, Value]]] = {
     declared.Sizes: options.sizes,
     declared.Choice: options.choice,
     declared.Sinusoid: options.sinusoid,
+    declared.TimeSinusoid: times.time_sinusoid,
     declared.GridIds: positions.grid_ids,
     declared.TextIds: positions.text_ids,
     declared.Picture: pictures.picture,

@@ -27,6 +27,7 @@ from edgediff_runtimes.recipe.declarations.graphs import Graph
 from edgediff_runtimes.recipe.declarations.noisy import Noisy
 from edgediff_runtimes.recipe.declarations.pictures import Mask, Noised, Picture, Pictures
 from edgediff_runtimes.recipe.declarations.positions import GridIds, TextIds
+from edgediff_runtimes.recipe.declarations.times import TimeSinusoid
 from edgediff_runtimes.recipe.part import Part
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "Sizes",
     "Sum",
     "TextIds",
+    "TimeSinusoid",
     "Tokens",
     "Unpatches",
 ]
@@ -67,6 +69,7 @@ KINDS: dict[str, type[Part]] = {
     "sizes": Sizes,
     "choice": Choice,
     "sinusoid": Sinusoid,
+    "time_sinusoid": TimeSinusoid,
     "grid_ids": GridIds,
     "text_ids": TextIds,
     "picture": Picture,
