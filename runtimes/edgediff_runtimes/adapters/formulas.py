@@ -25,6 +25,7 @@ import numpy as np
 from edgediff_runtimes.errors import AdapterError, shown
 from edgediff_runtimes.tensors import Floats
 
+Rows: TypeAlias = tuple[slice, ...]
 _Product: TypeAlias = tuple[Callable[[], Floats], int | None]  # what makes a difference, and its rank
 _MATRIX, _CONVOLUTION = 2, 4  # axes
 # What each kind of layer must have, of what `names.SLOTS` has.
@@ -45,12 +46,16 @@ class Layer:
         pieces: Its tensors, by the slots of ``names``.
         alpha: What the rank is compared with; None: the rank itself.
         by_root: Divide alpha by the root of the rank.
+        rows: Those outputs of it that are a weight's, in the weight's order; empty: all.
+        whole: How many outputs it has; None: as many as the weight.
     """
 
     name: str
     pieces: Mapping[str, Floats]
     alpha: float | None = None
     by_root: bool = False
+    rows: Rows = ()
+    whole: int | None = None
 
     def difference(self, weight: Floats, scale: float) -> Floats:
         """What is added to a weight.
@@ -62,7 +67,7 @@ class Layer:
         Raises:
             AdapterError: The layer does not fit the weight.
         """
-        make, rank = self._product(weight.shape)
+        make, rank = self._product(self._whole(weight.shape))
         made, factor = make(), scale
         if rank is not None and self.alpha is not None:
             factor *= self.alpha / (math.sqrt(rank) if self.by_root else rank)
@@ -76,9 +81,18 @@ class Layer:
         Raises:
             AdapterError: It does not fit.
         """
-        self._product(shape)
+        self._product(self._whole(shape))
         if (magnitude := self.pieces.get("magnitude")) is not None:
-            self._axes(magnitude, shape)
+            self._magnitude(magnitude, shape)
+
+    def _whole(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a weight that has all the outputs."""
+        return shape if self.whole is None else (self.whole, *shape[1:])
+
+    def _cut(self, values: Floats) -> Floats:
+        """The rows that are the weight's."""
+        parts = [values[one] for one in self.rows]
+        return values if not parts else np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _product(self, shape: tuple[int, ...]) -> _Product:
         for kind, needed in _NEEDED:
@@ -94,7 +108,7 @@ class Layer:
     def _diff(self, shape: tuple[int, ...]) -> _Product:
         diff = self.pieces["diff"]
         self._check_size(diff.shape, shape)
-        return lambda: diff, None
+        return lambda: self._cut(diff), None
 
     def _lora(self, shape: tuple[int, ...]) -> _Product:
         down, up = self.pieces["down"], self.pieces["up"]
@@ -103,15 +117,15 @@ class Layer:
         middle = self.pieces.get("mid")
         if middle is None:
             self._check_size((up.shape[0], *down.shape[1:]), shape)
-            return lambda: outputs @ inputs, rank
+            return lambda: self._cut(outputs) @ inputs, rank
         self._check_middle(middle, rank)
         self._check_size((up.shape[0], down.shape[1], *middle.shape[2:]), shape)
-        return lambda: _tucker(middle, outputs, inputs), rank
+        return lambda: _tucker(middle, self._cut(outputs), inputs), rank
 
     def _loha(self, shape: tuple[int, ...]) -> _Product:
         first, rank = self._pair("hada_w1", "hada_t1", shape)
         second, _ = self._pair("hada_w2", "hada_t2", shape)
-        return lambda: first().reshape(shape) * second().reshape(shape), rank
+        return lambda: self._cut(first().reshape(shape) * second().reshape(shape)), rank
 
     def _pair(self, name: str, middle_name: str, shape: tuple[int, ...] | None) -> _Product:
         """Two matrices, with a middle between them or not; ``shape``: what they must make, where that is known."""
@@ -139,7 +153,7 @@ class Layer:
         def product() -> Floats:
             right = second().reshape(other)
             left = first().reshape(one[0], -1, *[1] * (right.ndim - _MATRIX))
-            return np.kron(left, right)
+            return self._cut(np.kron(left, right))
 
         return product, rank if second_rank is None else second_rank
 
@@ -162,19 +176,20 @@ class Layer:
 
     def _with_magnitude(self, magnitude: Floats, weight: Floats, made: Floats) -> Floats:
         changed = weight + made
-        axes, shape = self._axes(magnitude, weight.shape)
+        axes, beside = self._magnitude(magnitude, weight.shape)
         norm = np.sqrt(np.square(changed).sum(axes, keepdims=True))
-        scaled: Floats = changed * (magnitude.reshape(shape) / np.maximum(norm, np.finfo(np.float32).tiny))
+        scaled: Floats = changed * (beside / np.maximum(norm, np.finfo(np.float32).tiny))
         return scaled - weight
 
-    def _axes(self, magnitude: Floats, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The axes that the norm goes over, and the shape of a magnitude beside the weight."""
-        ones = [1] * (len(shape) - 1)
-        if magnitude.size == shape[0] and (magnitude.ndim < _MATRIX or magnitude.shape[0] == magnitude.size):
-            return tuple(range(1, len(shape))), (-1, *ones)
-        if len(shape) > 1 and magnitude.size == shape[1]:
-            return (0, *range(2, len(shape))), (1, -1, *ones[1:])
-        raise self._misfit(f"a magnitude of {list(magnitude.shape)}", f"a number for each of {shape[0]} outputs")
+    def _magnitude(self, magnitude: Floats, shape: tuple[int, ...]) -> tuple[tuple[int, ...], Floats]:
+        """The axes that the norm goes over, and the magnitude shaped as it stands beside the weight."""
+        ones, outputs = [1] * (len(shape) - 1), self._whole(shape)[0]
+        if magnitude.size == outputs and (magnitude.ndim < _MATRIX or magnitude.shape[0] == magnitude.size):
+            return tuple(range(1, len(shape))), self._cut(magnitude.reshape(-1, *ones))
+        # The norm of an input is that of all outputs, of which a part is not enough.
+        if len(shape) > 1 and magnitude.size == shape[1] and self.whole is None:
+            return (0, *range(2, len(shape))), magnitude.reshape(1, -1, *ones[1:])
+        raise self._misfit(f"a magnitude of {list(magnitude.shape)}", f"a number for each of {outputs} outputs")
 
     def _rank(self, inner: Floats, outer: Floats, axis: int) -> int:
         """The inner length of a product, which both must have."""

@@ -12,7 +12,8 @@ import numpy as np
 
 from edgediff_runtimes.adapters.file import AdapterFile, fingerprint_of
 from edgediff_runtimes.adapters.formulas import Layer
-from edgediff_runtimes.adapters.names import component_of, names_of, split_key
+from edgediff_runtimes.adapters.names import component_of, split_key
+from edgediff_runtimes.adapters.places import Place, Places
 from edgediff_runtimes.errors import AdapterError, SettingError, shown
 from edgediff_runtimes.fields import is_finite
 from edgediff_runtimes.tensors import Array, Floats
@@ -27,6 +28,7 @@ _TEXT_WIDTHS = {768: "Stable Diffusion 1", 1024: "Stable Diffusion 2", 2048: "St
 _MARKS = (
     ("single_transformer_blocks", "FLUX"),
     ("double_blocks", "FLUX"),
+    ("single_blocks", "FLUX"),
     ("joint_blocks", "Stable Diffusion 3"),
     ("joint_transformer_blocks", "AuraFlow"),
     ("blocks_0_cross_attn", "Wan"),
@@ -102,11 +104,12 @@ class LoraFile:
                 return _TEXT_WIDTHS.get(shape[1]) if len(shape) > 1 else None
         return None
 
-    def layer(self, name: str, *, read: bool = True) -> Layer:
+    def layer(self, name: str, place: Place, *, read: bool = True) -> Layer:
         """One of its layers.
 
         Args:
             name: As ``layers`` has it.
+            place: What it changes.
             read: With its numbers; else with zeros in their place, for its shapes.
         """
         slots = self.layers[name]
@@ -117,7 +120,8 @@ class LoraFile:
         }
         config = self.file.stated("lora_adapter_metadata")
         config = config if isinstance(config, dict) else {}
-        return Layer(name, pieces, self._alpha(name, slots, config), by_root=_stated(config, "use_rslora") is True)
+        by_root = _stated(config, "use_rslora") is True
+        return Layer(name, pieces, self._alpha(name, slots, config), by_root, place.rows, place.whole)
 
     def _alpha(self, name: str, slots: Mapping[str, str], config: Mapping[str, Any]) -> float | None:
         if "alpha" in slots:
@@ -145,17 +149,17 @@ class LoraChange:
     """What LoRAs do to one component; see ``weights.WeightChange``.
 
     Attributes:
-        layers: By parameter: the LoRAs that change it, the name of the layer in each, and the scale.
+        layers: By parameter: the LoRAs that change it, the name of the layer in each, its place, and the scale.
         fingerprint: Of all of it.
     """
 
-    layers: dict[str, list[tuple[LoraFile, str, float]]] = field(default_factory=dict)
+    layers: dict[str, list[tuple[LoraFile, str, Place, float]]] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
         """See ``WeightChange.fingerprint``."""
         facts = [
-            (name, [(one.file.sha256, layer, by) for one, layer, by in all_]) for name, all_ in self.layers.items()
+            (name, [(one.file.sha256, layer, by) for one, layer, _, by in all_]) for name, all_ in self.layers.items()
         ]
         return fingerprint_of(*facts)
 
@@ -168,8 +172,8 @@ class LoraChange:
     def adapted(self, parameter: str, weight: Floats) -> Floats:
         """A parameter with all LoRAs; each reckons from the base."""
         total = weight.copy()
-        for lora, layer, scale in self.layers.get(parameter, ()):
-            total += lora.layer(layer).difference(weight, scale)
+        for lora, layer, place, scale in self.layers.get(parameter, ()):
+            total += lora.layer(layer, place).difference(weight, scale)
         return total
 
 
@@ -210,24 +214,27 @@ def bind(
     Raises:
         AdapterError: A LoRA has no layer of these, or a layer that does not fit.
     """
-    names = {role: names_of(known) for role, known in shapes.items()}
+    components = {role: Places.of(known) for role, known in shapes.items()}
     changes: dict[str, LoraChange] = {}
     applied = []
     for lora, scale in loras:
         counts: dict[str, int] = {}
         for layer in lora.layers:
-            role, plain = component_of(layer, shapes)
+            role, name = component_of(layer, shapes)
             role = role or network
-            parameter = names.get(role, {}).get(plain)
-            if parameter is None:
+            places = components[role].find(name) if role in components else ()
+            if not places:
                 continue
-            try:
-                lora.layer(layer, read=False).check(shapes[role][parameter])
-            except AdapterError as error:
-                raise AdapterError(f"`{lora.file.name}` does not fit: {error.sentence}", hint=_hint(lora)) from error
             counts[role] = counts.get(role, 0) + 1
-            if scale:
-                changes.setdefault(role, LoraChange()).layers.setdefault(parameter, []).append((lora, layer, scale))
+            for place in places:
+                try:
+                    lora.layer(layer, place, read=False).check(shapes[role][place.parameter])
+                except AdapterError as error:
+                    message = f"`{lora.file.name}` does not fit: {error.sentence}"
+                    raise AdapterError(message, hint=_hint(lora)) from error
+                if scale:
+                    change = changes.setdefault(role, LoraChange())
+                    change.layers.setdefault(place.parameter, []).append((lora, layer, place, scale))
         if not counts:
             example = next(iter(lora.layers))
             raise AdapterError(

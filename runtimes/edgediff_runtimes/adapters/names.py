@@ -16,6 +16,8 @@ _LEAVES: Final = (
     (r"\.lora_[AB]\.(?:default\.|default_\d+\.)?bias", ""),
     (r"\.lora_A\.(?:default\.|default_\d+\.)?weight", "down"),
     (r"\.lora_B\.(?:default\.|default_\d+\.)?weight", "up"),
+    (r"(?<=_lora[12])\.down\.weight", "down"),  # the number is part of the layer's name
+    (r"(?<=_lora[12])\.up\.weight", "up"),
     (r"[._]lora(?:_linear_layer)?[._]down\.weight", "down"),
     (r"[._]lora(?:_linear_layer)?[._]up\.weight", "up"),
     (r"\.lora_layer\.down\.weight", "down"),
@@ -33,7 +35,6 @@ _PATTERNS: Final = tuple((re.compile(f"(.+?){leaf}"), slot) for leaf, slot in _L
 _PREFIXES: Final = (
     ("lora_te1_", "text_encoder"),
     ("lora_te2_", "text_encoder_2"),
-    ("lora_te3_", "text_encoder_3"),
     ("lora_te_", "text_encoder"),
     ("lora_unet_", ""),
     ("lora_transformer_", ""),
@@ -45,6 +46,7 @@ _PREFIXES: Final = (
     ("unet.", ""),
     ("transformer.", ""),
 )
+_T5: Final = ("lora_te3_", "text_encoders.t5xxl.transformer.")
 _WRAPPERS: Final = ("base_model.model.",)
 NETWORK: Final = ""
 
@@ -70,23 +72,31 @@ def component_of(layer: str, roles: Collection[str]) -> tuple[str, str]:
     """
     for wrapper in _WRAPPERS:
         layer = layer.removeprefix(wrapper)
+    # Trainers call T5 the third text encoder, also where there are two.
+    for prefix in _T5:
+        if layer.startswith(prefix):
+            role = "text_encoder_3" if "text_encoder_3" in roles else "text_encoder_2"
+            return role, plain(layer.removeprefix(prefix))
     for role in sorted(roles, key=len, reverse=True):
         if layer.startswith(f"{role}."):
-            return role, _plain(layer.removeprefix(f"{role}."))
+            return role, plain(layer.removeprefix(f"{role}."))
     for prefix, role in _PREFIXES:
         if layer.startswith(prefix):
-            return role, _plain(layer.removeprefix(prefix))
+            return role, plain(layer.removeprefix(prefix))
     for role in ("text_encoder_3", "text_encoder_2", "text_encoder"):
         if layer.startswith(f"{role}."):
-            return role, _plain(layer.removeprefix(f"{role}."))
-    return NETWORK, _plain(layer)
+            return role, plain(layer.removeprefix(f"{role}."))
+    return NETWORK, plain(layer)
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A layer's name as those of all traditions are compared: with underscores in place of dots."""
     name = name.replace(".", "_")
     # Attention processors of diffusers before 0.22: `attn1.processor.to_out_lora` is the layer `attn1.to_out.0`.
     name = name.replace("_processor_", "_")
-    return re.sub(r"_to_out$", "_to_out_0", name.removeprefix("text_model_"))
+    name = name.removeprefix("text_model_")  # CLIP's
+    name = name.removeprefix("encoder_") if name.startswith("encoder_block_") else name  # T5's
+    return re.sub(r"_to_out$", "_to_out_0", name)
 
 
 def names_of(parameters: Iterable[str]) -> dict[str, str]:
@@ -100,7 +110,7 @@ def names_of(parameters: Iterable[str]) -> dict[str, str]:
     for name in parameters:
         layer, _, leaf = name.rpartition(".")
         if leaf == "weight":
-            found[_plain(layer)] = name
+            found[plain(layer)] = name
     return found
 
 
@@ -115,19 +125,19 @@ def _original_names(parameters: Collection[str]) -> Iterator[tuple[str, str]]:
     blocks["mid_block.resnets.1"] = "middle_block.2"
     for side, word, scaler in (("down", "input", "downsamplers"), ("up", "output", "upsamplers")):
         number = 1 if side == "down" else 0
-        for block in range(_count(weights, f"{side}_blocks")):
+        for block in range(count_blocks(weights, f"{side}_blocks")):
             at = f"{side}_blocks.{block}"
-            for place in range(_count(weights, f"{at}.resnets")):
+            for place in range(count_blocks(weights, f"{at}.resnets")):
                 blocks[f"{at}.resnets.{place}"] = f"{word}_blocks.{number}.0"
                 blocks[f"{at}.attentions.{place}"] = f"{word}_blocks.{number}.1"
                 number += 1
-            if not _count(weights, f"{at}.{scaler}"):
+            if not count_blocks(weights, f"{at}.{scaler}"):
                 continue
             if side == "down":
                 blocks[f"{at}.{scaler}.0.conv"] = f"{word}_blocks.{number}.0.op"
                 number += 1
             else:
-                behind = 2 if _count(weights, f"{at}.attentions") else 1
+                behind = 2 if count_blocks(weights, f"{at}.attentions") else 1
                 blocks[f"{at}.{scaler}.0.conv"] = f"{word}_blocks.{number - 1}.{behind}.conv"
     for name in weights:
         layer = name.removesuffix(".weight")
@@ -137,7 +147,7 @@ def _original_names(parameters: Collection[str]) -> Iterator[tuple[str, str]]:
             rest = layer.removeprefix(holder)
             original = blocks[holder] + (_IN_A_RESNET.get(rest, rest) if ".resnets." in holder else rest)
         if original is not None:
-            yield _plain(original), name
+            yield plain(original), name
 
 
 _IN_A_RESNET: Final[Mapping[str, str]] = {
@@ -159,7 +169,7 @@ _ORIGINAL_ENDS: Final[Mapping[str, str]] = {
 }
 
 
-def _count(names: Iterable[str], at: str) -> int:
-    """How many blocks there are of a name with numbers."""
+def count_blocks(names: Iterable[str], at: str) -> int:
+    """How many blocks there are of a name with numbers, such as ``down_blocks``."""
     numbers = (name.removeprefix(f"{at}.").partition(".")[0] for name in names if name.startswith(f"{at}."))
     return 1 + max((int(number) for number in numbers if number.isdigit()), default=-1)

@@ -128,3 +128,28 @@ def test_magnitude_of_inputs():
 def test_what_does_not_fit_is_refused_without_being_computed(pieces, words):
     with pytest.raises(AdapterError, match=words):
         Layer("x", pieces).check((6, 5))
+
+
+CUT = {
+    "lora": {"down": some(RANK, 4), "up": some(6, RANK), "magnitude": np.abs(some(6)) + 1},
+    "diff": {"diff": some(6, 4)},
+    "loha": {"hada_w1_a": some(6, RANK), "hada_w1_b": some(RANK, 4), "hada_w2_a": some(6, 2), "hada_w2_b": some(2, 4)},
+    "lokr": {"lokr_w1": some(3, 2), "lokr_w2": some(2, 2)},
+}
+
+
+@pytest.mark.parametrize("kind", CUT)
+@pytest.mark.parametrize("rows", [(slice(2, 5),), (slice(3, None), slice(3))], ids=["part", "halves"])
+def test_a_part_of_the_outputs(kind, rows):
+    """As if the whole had been computed, and its rows taken."""
+    weight, order = some(6, 4), np.concatenate([np.arange(6)[one] for one in rows])
+    expected = Layer("x", CUT[kind]).difference(weight, 0.5)[order]
+    part = Layer("x", CUT[kind], rows=rows, whole=6)
+    part.check((len(order), 4))
+    near(part.difference(weight[order], 0.5), expected)
+
+
+def test_a_magnitude_of_inputs_needs_all_outputs():
+    layer = Layer("x", {"down": some(2, 4), "up": some(6, 2), "magnitude": some(1, 4)}, rows=(slice(3),), whole=6)
+    with pytest.raises(AdapterError, match=r"a magnitude of \[1, 4\]: expected a number for each of 6 outputs"):
+        layer.check((3, 4))

@@ -58,6 +58,31 @@ def test_every_tradition(key, role, parameter, slot):
     assert (component or "unet") == role
 
 
+T5 = "block.0.layer.0.SelfAttention.q.weight"
+
+
+@pytest.mark.parametrize(
+    ("key", "roles", "role"),
+    [
+        ("lora_te3_encoder_block_0_layer_0_SelfAttention_q.lora_up.weight", ("text_encoder_3",), "text_encoder_3"),
+        ("lora_te3_encoder_block_0_layer_0_SelfAttention_q.lora_up.weight", ("text_encoder_2",), "text_encoder_2"),
+        (
+            "text_encoders.t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q.lora_up.weight",
+            ("text_encoder_2",),
+            "text_encoder_2",
+        ),
+        ("text_encoder_2.encoder.block.0.layer.0.SelfAttention.q.lora_A.weight", (), "text_encoder_2"),
+    ],
+)
+def test_t5_is_the_third_text_encoder_or_the_second(key, roles, role):
+    """A bundle has its layers without `encoder.`, a source with it."""
+    layer, _ = split_key(key)
+    component, plain = component_of(layer, roles)
+    assert component == role
+    assert names_of([T5])[plain] == T5
+    assert names_of([f"encoder.{T5}"])[plain] == f"encoder.{T5}"
+
+
 @pytest.mark.parametrize("key", ["conv_in.weight", "emb_params", "x", "lora_unet_conv_in.lora_down", "a.alpha.weight"])
 def test_what_is_no_piece_of_an_adapter(key):
     assert split_key(key) is None

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias, final
 
 import torch
 
+from edgediff_runtimes.weights.original_names import OriginalNames
+
 Tensors: TypeAlias = Mapping[str, torch.Tensor]
 Config: TypeAlias = Mapping[str, Any]
 
@@ -91,46 +93,26 @@ def unchanged(tensors: Tensors, _config: Config) -> Tensors:
     return tensors
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Names:
-    """Names of layers: patterns of the whole original name without ``.weight``, ``.bias`` or ``.scale``.
+def convert(names: OriginalNames, tensors: Tensors, *, sizes: Callable[[int], list[int]]) -> dict[str, torch.Tensor]:
+    """The tensors by their new names, views but for the swapped ones; what has no new name keeps its own.
 
-    Attributes:
-        plain: New name by pattern.
-        split: Layers that are several here, by pattern.
-        swapped: As ``plain``; the second half of such a layer stands first here.
+    Args:
+        names: The new names.
+        tensors: By their original names.
+        sizes: Rows of each part of a split layer, from how many parts there are.
     """
-
-    plain: Mapping[str, str]
-    split: Mapping[str, tuple[str, ...]]
-    swapped: Mapping[str, str]
-
-    def convert(self, tensors: Tensors, *, sizes: Callable[[int], list[int]]) -> dict[str, torch.Tensor]:
-        """The tensors by their new names, views but for the swapped ones; what has no new name keeps its own.
-
-        Args:
-            tensors: By their original names.
-            sizes: Rows of each part of a split layer, from how many parts there are.
-        """
-        converted: dict[str, torch.Tensor] = {}
-        for name, tensor in tensors.items():
-            stem, dot, leaf = name.rpartition(".")
-            stem, end = (stem, f".{'weight' if leaf == 'scale' else leaf}") if dot else (name, "")
-            if (names := _find(self.split, stem)) is not None:
-                for new, part in zip(names, torch.split(tensor, sizes(len(names))), strict=True):
-                    converted[new + end] = part
-            elif (names := _find({old: (new,) for old, new in self.swapped.items()}, stem)) is not None:
-                converted[names[0] + end] = torch.cat(tensor.chunk(2)[::-1])
-            elif (names := _find({old: (new,) for old, new in self.plain.items()}, stem)) is not None:
-                converted[names[0] + end] = tensor
-            else:
-                converted[name] = tensor
-        return converted
-
-
-def _find(table: Mapping[str, tuple[str, ...]], stem: str) -> tuple[str, ...] | None:
-    for pattern, names in table.items():
-        if (match := re.fullmatch(pattern, stem)) is not None:
-            return tuple(match.expand(name) for name in names)
-    return None
+    converted: dict[str, torch.Tensor] = {}
+    for name, tensor in tensors.items():
+        layer, dot, leaf = name.rpartition(".")
+        layer, end = (layer, f".{'weight' if leaf == 'scale' else leaf}") if dot else (name, "")
+        found = names.find(layer)
+        if found is None:
+            converted[name] = tensor
+        elif found.swapped:
+            converted[found.names[0] + end] = torch.cat(tensor.chunk(2)[::-1])
+        elif len(found.names) == 1:
+            converted[found.names[0] + end] = tensor
+        else:
+            for new, part in zip(found.names, torch.split(tensor, sizes(len(found.names))), strict=True):
+                converted[new + end] = part
+    return converted

@@ -6,53 +6,23 @@ splits; here all are views of the mapped file, but for the last layers' modulati
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from edgediff_exporters.sources.originals.base import UNET, Config, Form, Layout, Names, Original, Tensors, unchanged
-from edgediff_exporters.sources.originals.latent_diffusion import LDM_VAE, clip, with_projection
-
-_BLOCK = r"joint_blocks\.(\d+)\."
-_NAMES = Names(
-    plain={
-        "pos_embed": "pos_embed.pos_embed",
-        r"x_embedder\.proj": "pos_embed.proj",
-        r"t_embedder\.mlp\.0": "time_text_embed.timestep_embedder.linear_1",
-        r"t_embedder\.mlp\.2": "time_text_embed.timestep_embedder.linear_2",
-        r"y_embedder\.mlp\.0": "time_text_embed.text_embedder.linear_1",
-        r"y_embedder\.mlp\.2": "time_text_embed.text_embedder.linear_2",
-        r"final_layer\.linear": "proj_out",
-        **{
-            _BLOCK + old: rf"transformer_blocks.\1.{new}"
-            for old, new in {
-                r"x_block\.adaLN_modulation\.1": "norm1.linear",
-                r"context_block\.adaLN_modulation\.1": "norm1_context.linear",
-                r"x_block\.(attn2?)\.ln_([qk])": r"\2.norm_\3",
-                r"context_block\.attn\.ln_([qk])": r"attn.norm_added_\2",
-                r"x_block\.(attn2?)\.proj": r"\2.to_out.0",
-                r"context_block\.attn\.proj": "attn.to_add_out",
-                r"x_block\.mlp\.fc1": "ff.net.0.proj",
-                r"x_block\.mlp\.fc2": "ff.net.2",
-                r"context_block\.mlp\.fc1": "ff_context.net.0.proj",
-                r"context_block\.mlp\.fc2": "ff_context.net.2",
-            }.items()
-        },
-    },
-    split={
-        rf"{_BLOCK}x_block\.(attn2?)\.qkv": tuple(rf"transformer_blocks.\1.\2.to_{one}" for one in "qkv"),
-        rf"{_BLOCK}context_block\.attn\.qkv": tuple(rf"transformer_blocks.\1.attn.add_{one}_proj" for one in "qkv"),
-    },
-    swapped={r"final_layer\.adaLN_modulation\.1": "norm_out.linear"},
+from edgediff_exporters.sources.originals.base import (
+    UNET,
+    Config,
+    Form,
+    Layout,
+    Original,
+    Tensors,
+    convert,
+    unchanged,
 )
+from edgediff_exporters.sources.originals.latent_diffusion import LDM_VAE, clip, with_projection
+from edgediff_runtimes.weights.original_names import stable_diffusion_3
 
 
 def _convert(tensors: Tensors, config: Config) -> Tensors:
-    width, last = config["num_attention_heads"] * config["attention_head_dim"], config["num_layers"] - 1
-    # The last block only reads the text: its modulation is that of an output.
-    swapped = {
-        **_NAMES.swapped,
-        rf"joint_blocks\.{last}\.context_block\.adaLN_modulation\.1": f"transformer_blocks.{last}.norm1_context.linear",
-    }
-    return replace(_NAMES, swapped=swapped).convert(tensors, sizes=lambda parts: [width] * parts)
+    width = config["num_attention_heads"] * config["attention_head_dim"]
+    return convert(stable_diffusion_3(config["num_layers"]), tensors, sizes=lambda parts: [width] * parts)
 
 
 FORM = Form(
