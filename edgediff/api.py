@@ -135,9 +135,14 @@ def load(
     placement = Placement(*by_component, low_memory=low_memory, residency=residency, strict=strict, static=static)
     opened = open_bundle(bundle)
     with_graph = None if enlarger is None else Enlarger(enlarger, threads=threads if isinstance(threads, int) else None)
-    return Pipeline(
-        opened, placement, split_guidance=split_guidance, enlarger=with_graph, loras=loras, embeddings=embeddings
-    )
+    try:
+        return Pipeline(
+            opened, placement, split_guidance=split_guidance, enlarger=with_graph, loras=loras, embeddings=embeddings
+        )
+    except BaseException:
+        if with_graph is not None:
+            with_graph.close()
+        raise
 
 
 class TrialKeywords(TypedDict, total=False):

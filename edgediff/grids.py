@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Over: TypeAlias = Mapping[str | tuple[str, ...], Sequence[Any]]
 PLACE = "{}"  # of the words that are varied, in a prompt
 _MOST_AXES = 2
+_OF_ONE_CELL = ("settings", "computed", "reuse")  # of a picture's metadata
 _SEEDS = ("seed", "variation_seed")  # options that are drawn at random where nobody gives them
 
 
@@ -76,10 +77,11 @@ class Grid:
         return labelled_sheet(pictures, columns=self.columns, rows=self.rows, title=self.title)
 
     def metadata(self) -> dict[str, Any]:
-        """What goes into the sheet's file: labels, the settings that draw each picture alone, and their bundle."""
-        first = self.results[0][0]
+        """What goes into the sheet's file: labels, the settings that draw each picture alone, and with what."""
+        first = self.results[0][0].metadata(0)
         cells = [[result.metadata(0)["settings"] for result in row] for row in self.results]
-        return {"grid": {"columns": [*self.columns], "rows": [*self.rows], "cells": cells}, **first.provenance}
+        shared = {name: value for name, value in first.items() if name not in _OF_ONE_CELL}
+        return {"grid": {"columns": [*self.columns], "rows": [*self.rows], "cells": cells}, **shared}
 
     def save(self, path: str | Path) -> None:
         """Write the sheet, over a file that is there; PNG, JPEG and WebP carry the settings of every picture.
@@ -267,4 +269,6 @@ def _text(value: object) -> str:
         return " ".join(f"{name}={_text(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):
         return ",".join(map(_text, value))
+    if value is None:
+        return "none"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -79,4 +79,4 @@ def each(given: dict[str, Any]) -> dict[str, Any]:
         if name == "control_image":
             entries = [None if entry is None else Path(entry) for entry in entries]
         found[name] = entries[0] if len(entries) == 1 else entries
-    return {name: value for name, value in found.items() if value is not None}
+    return found

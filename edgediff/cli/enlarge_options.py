@@ -33,7 +33,7 @@ ENLARGING = Section(
 
 
 def check_enlarger(enlarger: Path | None, options: Options, repeat: Path | None) -> None:
-    """Refuse an enlarger that has no effect, and a repetition without the one that a picture was drawn with.
+    """Refuse an enlarger that has no effect, and a repetition with another than the one a picture was drawn with.
 
     Args:
         enlarger: What ``--enlarger`` says.
@@ -42,10 +42,15 @@ def check_enlarger(enlarger: Path | None, options: Options, repeat: Path | None)
     """
     if enlarger is not None and options.get("enlarge") is None:
         raise click.UsageError("--enlarger has no effect without --enlarge: expected both")
-    if repeat is not None and enlarger is None:
-        from edgediff_runtimes.errors import shown
-        from edgediff_runtimes.picture_files import read_metadata
+    if repeat is None:
+        return
+    from edgediff_runtimes.bundle.bundle import sha256_of
+    from edgediff_runtimes.errors import shown
+    from edgediff_runtimes.picture_files import read_metadata
 
-        name = read_metadata(repeat).get("enlarger")
-        if name is not None:
-            raise click.UsageError(f"{repeat} was drawn with an enlarger ({shown(name)}): expected it as --enlarger")
+    name = read_metadata(repeat).get("enlarger")
+    if name is None:
+        if enlarger is not None:
+            raise click.UsageError(f"{repeat} was drawn without --enlarger: expected none beside --repeat")
+    elif enlarger is None or (enlarger.is_file() and sha256_of(enlarger)[:16] != str(name).rpartition(" ")[2]):
+        raise click.UsageError(f"{repeat} was drawn with an enlarger ({shown(name)}): expected it as --enlarger")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from edgediff.cli.run_options import COMPUTING, FILES, SECTIONS, asked
+from edgediff.cli.run_options import COMPUTING, FILES, LOADED, SECTIONS, asked
 
 Axes = dict[str | tuple[str, ...], list[tuple[Any, ...]]]
 _PROMPT = "prompt"
@@ -22,7 +22,10 @@ VARIED = tuple(
     if option.name != _ONE_PICTURE
 )
 _BY_NAME = {
-    name.lstrip("-").replace("-", "_"): option for option in VARIED for name in (*option.opts, str(option.name))
+    name.lstrip("-").replace("-", "_"): option
+    for option in VARIED
+    if option.name not in LOADED
+    for name in (*option.opts, str(option.name))
 }
 
 

@@ -28,8 +28,7 @@ def print_picture(path: Path, *, as_json: bool) -> None:
         return
     settings = metadata.get("settings")
     facts: dict[str, Any] = dict(settings) if isinstance(settings, dict) else {}
-    facts["bundle"] = _bundle(metadata)
-    facts |= {name: metadata.get(name) for name in ("loras", "embeddings", "computed")}
+    facts |= {**_drawn_with(metadata), "computed": metadata.get("computed")}
     click.echo(f"{path.name}: drawn by edgediff; `edgediff run --repeat {path.name} -m BUNDLE` draws it again")
     _print_facts(facts)
 
@@ -37,7 +36,7 @@ def print_picture(path: Path, *, as_json: bool) -> None:
 def _print_grid(path: Path, metadata: dict[str, Any]) -> None:
     grid = metadata["grid"]
     click.echo(f"{path.name}: a sheet drawn by `edgediff grid`; --json has the settings of every picture")
-    _print_facts({"columns": grid.get("columns"), "rows": grid.get("rows"), "bundle": _bundle(metadata)})
+    _print_facts({"columns": grid.get("columns"), "rows": grid.get("rows"), **_drawn_with(metadata)})
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
@@ -48,8 +47,9 @@ def _print_facts(facts: dict[str, Any]) -> None:
             click.echo(f"{name.replace('_', ' ') + ':':18} {shown(_text(value), most=_LONGEST_FACT)}")
 
 
-def _bundle(metadata: dict[str, Any]) -> str:
-    return " ".join(str(metadata[name]) for name in ("bundle", "fingerprint") if name in metadata)
+def _drawn_with(metadata: dict[str, Any]) -> dict[str, Any]:
+    bundle = " ".join(str(metadata[name]) for name in ("bundle", "fingerprint") if name in metadata)
+    return {"bundle": bundle, **{name: metadata.get(name) for name in ("loras", "embeddings", "enlarger")}}
 
 
 def _text(value: object) -> str:

@@ -279,6 +279,10 @@ _PAIRS = {
 }
 
 
+# Options of a picture that `edgediff.load` takes, beside those of ``COMPUTING``.
+LOADED = ("enlarger", "loras", "embeddings")
+
+
 def placed(given: dict[str, Any]) -> dict[str, Any]:
     """What ``edgediff.load`` is to take of the options of ``COMPUTING`` and ``ADAPTERS``, taken out of those given."""
     low_memory = given.pop("low_memory")
@@ -290,7 +294,7 @@ def placed(given: dict[str, Any]) -> dict[str, Any]:
         "residency": given.pop("residency") or ("sequential" if low_memory else None),
         "low_memory": low_memory,
         "split_guidance": low_memory,
-        **{name: given.pop(name) for name in ("strict", "threads", "static", "enlarger", "loras", "embeddings")},
+        **{name: given.pop(name) for name in ("strict", "threads", "static", *LOADED)},
     }
 
 

@@ -92,10 +92,17 @@ class Canvas:
     @property
     def given(self) -> dict[str, Image.Image]:
         """Picture and mask, as a run takes them, by option."""
-        pair = {"image": self.image, "mask": self.mask}
+        return {"image": self.shown(self.image), "mask": self.shown(self.mask)}
+
+    def shown(self, picture: Image.Image) -> Image.Image:
+        """What a run is given of a picture that lies over all of this one.
+
+        Args:
+            picture: Of any size.
+        """
         if self.box is None or self.size is None:
-            return pair
-        return {name: _fitted(picture.crop(self.box), self.size) for name, picture in pair.items()}
+            return picture
+        return _fitted(picture.resize(self.image.size, _LANCZOS).crop(self.box), self.size)
 
     def finished(self, drawn: Image.Image) -> Image.Image:
         """The result, from what a run has drawn."""
@@ -198,6 +205,7 @@ def _fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     width, height = size
     wide = image.width * height > width * image.height
     inner = (width, image.height * width // image.width) if wide else (image.width * height // image.height, height)
+    inner = max(inner[0], 1), max(inner[1], 1)
     resized = image.resize(inner, _LANCZOS)
     if inner == size:
         return resized

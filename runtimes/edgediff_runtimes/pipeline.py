@@ -17,10 +17,10 @@ from edgediff_runtimes.enlarger import Enlarger
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.memory import available_bytes, choose_residency, needed_by_role
 from edgediff_runtimes.placement import Placement, Residency
-from edgediff_runtimes.recipe import Stage
+from edgediff_runtimes.recipe import Recipe, Stage
 from edgediff_runtimes.results import Result, Step
 from edgediff_runtimes.running.awaiting import in_thread
-from edgediff_runtimes.running.beside import pictures_beside, sized
+from edgediff_runtimes.running.beside import over, pictures_beside, sized
 from edgediff_runtimes.running.embeds import Embeddings, fingerprints, of_prompt, split_embeds
 from edgediff_runtimes.running.given import GivenPictures
 from edgediff_runtimes.running.preparing import Preparation
@@ -208,7 +208,8 @@ class Pipeline:
         """
         self._components.check_open()
         manifest, asked = self.bundle.manifest, Options(syntax=syntax, clip_skip=clip_skip, seed=0)
-        settings = resolve_settings(manifest.recipe, manifest.defaults, prompt, asked, image_size=None)
+        first = replace(manifest.recipe.first, tasks={"encode": ()})  # a text is what it is, whatever it is drawn from
+        settings = resolve_settings(Recipe((first,)), manifest.defaults, prompt, asked, image_size=None)
         return self._preparation.encode(settings, negative_prompt)
 
     def _run(self, prompt: str | Sequence[str] | None, options: Options, between: Between | None) -> Run:
@@ -247,7 +248,7 @@ class Pipeline:
             between = None if reuse is None else reuse.between
         drawn = []
         for place, (each, run_of) in enumerate(zip(asked, samplers, strict=True)):
-            pictures = {**(given.pictures if canvas is None else canvas.given), **beside}
+            pictures = {**(given.pictures if canvas is None else canvas.given), **over(beside, canvas)}
             own = of_prompt(embeds, (place - 1) // settings.images_per_prompt) if place else embeds
             stages = preparation.stages(prepared, run_of, each, pictures, own)
             stages[0].between = None if place else between

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import edgediff
+from edgediff_runtimes.enlarger import Enlarger
+from edgediff_runtimes.errors import AdapterError
 from edgediff_runtimes.picture_files import read_metadata
 
 DRAW = ["--seed", "7", "--steps", "2"]
@@ -28,6 +32,9 @@ def test_a_drawing_is_enlarged_and_drawn_again(command, bundle, tmp_path, tile):
     assert _pixels(path).shape == (128, 128, 3)
     assert command("run", "--repeat", path, "-m", bundle, "-o", again).code == 0
     np.testing.assert_array_equal(_pixels(again), _pixels(path))
+    outcome = command("run", "--repeat", path, "-m", bundle, "-o", again, "--enlarger", tmp_path / "x.onnx")
+    assert outcome.code == 2
+    assert "was drawn without --enlarger" in outcome.err
     with Image.open(path) as image:
         assert "Denoising strength: 0.5, Hires upscale: 2" in image.info["parameters"]
 
@@ -40,8 +47,26 @@ def test_a_picture_is_enlarged_by_a_graph_and_drawn_again(command, bundle, golde
     outcome = command("run", "--repeat", path, "-m", bundle, "-o", again, "--image", picture)
     assert outcome.code == 2
     assert "was drawn with an enlarger (twice.onnx " in outcome.err
+    other = shutil.copy(enlarger, tmp_path / "other.onnx")
+    with other.open("ab") as file:
+        file.write(b"\x72\x00")  # an empty field of metadata
+    outcome = command("run", "--repeat", path, "-m", bundle, "-o", again, "--image", picture, "--enlarger", other)
+    assert outcome.code == 2
+    assert "was drawn with an enlarger (twice.onnx " in outcome.err
     assert command("run", "--repeat", path, "-m", bundle, "-o", again, *given).code == 0
     np.testing.assert_array_equal(_pixels(again), _pixels(path))
+
+
+def test_a_graph_is_let_go_of_where_no_pipeline_comes_of_it(bundle, golden, monkeypatch, tmp_path):
+    closed = []
+
+    def close(self):
+        closed.append(self)
+
+    monkeypatch.setattr(Enlarger, "close", close)
+    with pytest.raises(AdapterError):
+        edgediff.load(bundle, enlarger=golden / "engines" / "twice.onnx", loras=[tmp_path / "none.safetensors"])
+    assert len(closed) == 1
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,7 @@ def test_a_file_is_replaced_by_overwrite_only(command, bundle, tmp_path, monkeyp
         ('prompt=a fox,"a frog, green"', {("prompt",): [("a fox",), ("a frog, green",)]}),
         ("negative=,dull", {("negative_prompt",): [("",), ("dull",)]}),
         ('crop="0,64"', {("crop_left", "crop_top"): [(0, 64)]}),
+        ("control-preprocessor=none,canny", {("control_preprocessor",): [(None,), ("canny",)]}),
     ],
 )
 def test_values_are_parsed_as_run_parses_them(text, expected):
@@ -187,6 +188,7 @@ def test_values_are_parsed_as_run_parses_them(text, expected):
         (["stepps=4"], "'stepps' cannot be varied: expected an option of a picture such as steps"),
         (["threads=4"], "'threads' cannot be varied"),
         (["images=4"], "'images' cannot be varied"),
+        (["lora=a.safetensors,b.safetensors"], "'lora' cannot be varied"),
         (["steps=4,x"], "'x' is not a valid integer"),
         (["size=64"], "'64' is not a size"),
         (["steps=4", "steps=8"], "'steps' is there twice"),

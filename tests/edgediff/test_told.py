@@ -7,7 +7,7 @@ from typing import get_type_hints
 import click
 import pytest
 
-from edgediff.cli.run_options import _PAIRS, COMPUTING, FILES, SECTIONS, asked
+from edgediff.cli.run_options import _PAIRS, COMPUTING, FILES, LOADED, SECTIONS, asked
 from edgediff.cli.sizes import number_or_word
 from edgediff_runtimes.settings import Options
 from edgediff_runtimes.settings.prompting import EMBEDS
@@ -17,7 +17,7 @@ def test_every_option_of_a_call_is_offered():
     sections = [section for section in SECTIONS if section not in (FILES, COMPUTING)]
     offered = {option.name for section in sections for option in section.options}
     pairs = {name for names in _PAIRS.values() for name in names}
-    others = {"size", "enlarger", "loras", "embeddings"}  # two numbers at once; what is loaded beside the bundle
+    others = {"size", *LOADED}  # two numbers at once; what is loaded beside the bundle
     assert (offered - _PAIRS.keys() - others) | pairs == get_type_hints(Options).keys() - {*EMBEDS}
 
 

@@ -7,10 +7,12 @@ import json
 
 import numpy as np
 import pytest
+from grown_bundles import grown
 from PIL import Image
 
 from edgediff_runtimes.bundle.derived import derive_manifest
 from edgediff_runtimes.errors import SamplerError, SettingError
+from edgediff_runtimes.families.control import given_residuals
 from edgediff_runtimes.pipeline import Pipeline
 from edgediff_runtimes.placement import Placement
 from edgediff_runtimes.quality.pictures import with_pictures
@@ -187,6 +189,41 @@ def test_a_cut_is_drawn_at_full_size_and_pasted_back(pipeline, calls):
     smaller = pipeline("a", image=photo, mask=spot, crop_mask=8, width=64, height=40, **ASKED)
     assert (smaller.settings.width, smaller.settings.height) == (64, 40)
     assert smaller.images[0].size == (300, 200)
+
+
+@pytest.mark.parametrize("size", [(700, 1), (1, 700)])
+def test_what_is_cut_of_a_thin_picture_has_a_size(pipeline, size):
+    whole = Image.new("L", size, "white")
+    assert pipeline("a", image=Image.new("RGB", size), mask=whole, crop_mask=0, **ASKED).images[0].size == size
+
+
+def test_a_picture_that_steers_is_cut_like_the_one_that_is_drawn_into(bundle, fake_engine, answers):
+    seen = {}
+    for role in ("controlnet", "vae_encoder"):
+        answers[role] = _kept(seen, role, answers.get(role, lambda _: dict.fromkeys(given_residuals(2), _NOTHING)))
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8))
+    spot = Image.new("L", (300, 200), "black")
+    spot.paste("white", (100, 60, 130, 80))
+    with Pipeline(grown(bundle(), 1, skips=2), Placement(engine=fake_engine)) as pipeline:
+        asked = {"image": photo, "mask": spot, "crop_mask": 8, "width": 64, "height": 40}
+        pipeline("a", control_image=photo, **asked, **ASKED)
+    np.testing.assert_allclose(seen["controlnet"]["controlnet_cond"] * 2 - 1, seen["vae_encoder"]["sample"], atol=1e-6)
+
+
+_NOTHING = np.zeros((1, 1, 1, 1), np.float32)
+
+
+def _kept(seen, role, answer):
+    """``answer``, which also keeps what it was fed last."""
+    return lambda feeds: seen.update({role: feeds}) or answer(feeds)
+
+
+def test_a_text_is_encoded_for_a_model_that_draws_into_pictures_alone(bundle, fake_engine, answers, image, mask):
+    answers["unet"] = lambda feeds: {"out_sample": feeds["sample"][:, :4] + feeds["encoder_hidden_states"].mean()}
+    with Pipeline(bundle(9), Placement(engine=fake_engine)) as pipeline:
+        asked = {"image": image, "mask": mask, **ASKED}
+        drawn = pipeline(**pipeline.encode("a", "b").options, **asked)
+        np.testing.assert_array_equal(drawn.latents, pipeline("a", negative_prompt="b", **asked).latents)
 
 
 def test_what_is_new_of_a_large_picture_is_drawn_at_any_size(pipeline):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from edgediff_runtimes import components
 from edgediff_runtimes.bundle import Bundle
-from edgediff_runtimes.errors import BundleError, EngineError, RecipeError, SamplerError, SettingError
+from edgediff_runtimes.errors import BundleError, EngineError, ImageError, RecipeError, SamplerError, SettingError
 from edgediff_runtimes.picture_files import read_metadata
 from edgediff_runtimes.pipeline import Pipeline
 from edgediff_runtimes.placement import Placement
@@ -283,6 +283,16 @@ def test_pictures_are_saved_with_the_settings_that_draw_them_again(pipeline, tmp
         prompt, options = options_of(metadata["settings"])
         again = pipeline(prompt, **options)
         assert np.abs(np.asarray(again.images[0], int) - np.asarray(result.images[index], int)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "others", [{"mask": "x.png"}, {"choices": {"image": "x.png"}}, {"choices": {"control_image": "x.png"}}], ids=str
+)
+def test_a_picture_s_settings_name_no_other_files(pipeline, others):
+    settings = pipeline("a", seed=1, steps=1).settings.of_image(0)
+    assert options_of(settings)[0] == "a"
+    with pytest.raises(ImageError, match="are not those of this edgediff"):
+        options_of({**settings, **others})
 
 
 def test_the_warning_of_a_long_prompt_points_at_the_caller(pipeline):

@@ -309,6 +309,10 @@ def _zeros(*shape, dtype=np.float32):
             "`pooled_prompt_embeds` is 'an array': expected nothing, because the network takes none",
         ),
         (
+            {"prompt_embeds": _zeros(1, 12, 8), "guidance": 1, "negative_pooled_prompt_embeds": _zeros(1, 8)},
+            "`negative_prompt_embeds` is None: expected an array, because there is `negative_pooled_prompt_embeds`",
+        ),
+        (
             {"prompt_embeds": _zeros(1, 12, 8), "syntax": "a1111"},
             "`syntax` is 'a1111': expected nothing beside `prompt_embeds`",
         ),

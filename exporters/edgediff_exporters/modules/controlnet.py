@@ -20,9 +20,6 @@ from edgediff_runtimes.families.control import CONTROLNET, given_residuals, take
 CLASS = ControlNetModel.__name__
 _FP32 = torch.float32
 _TRAIN_TIMESTEPS, _PIXELS = 1000, 1024
-# Odd sizes, as the U-Net's own.
-_TRACED = {"batch": 2, "height": 9, "width": 15, "sequence": 7}
-_CHECKED = {"batch": 3, "height": 16, "width": 12, "sequence": 5}
 # Of both configs: without these being equal neither their arrays nor what they are told fit together.
 _COMMON = (
     *("block_out_channels", "layers_per_block", "cross_attention_dim"),

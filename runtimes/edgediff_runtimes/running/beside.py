@@ -7,6 +7,7 @@ from typing import cast
 
 from PIL import Image
 
+from edgediff_runtimes.canvas import Canvas
 from edgediff_runtimes.images import read_image
 from edgediff_runtimes.recipe import Recipe, Space
 from edgediff_runtimes.settings import Options
@@ -23,6 +24,19 @@ def pictures_beside(recipe: Recipe, options: Options) -> dict[str, Image.Image]:
     """
     given = control_pictures(recipe, options) | prompt_pictures(recipe, options)
     return {name: read_image(source) for name, source in given.items()}
+
+
+def over(pictures: Mapping[str, Image.Image], canvas: Canvas | None) -> dict[str, Image.Image]:
+    """The pictures as a run is given them: those that steer are cut like the picture that is drawn into.
+
+    Args:
+        pictures: As ``pictures_beside`` reads them.
+        canvas: What is drawn into; None: nothing of a picture is kept.
+    """
+    return {
+        name: canvas.shown(picture) if canvas is not None and name.startswith(f"{PICTURE}.") else picture
+        for name, picture in pictures.items()
+    }
 
 
 def sized(options: Options, pictures: Mapping[str, Image.Image], space: Space) -> Options:

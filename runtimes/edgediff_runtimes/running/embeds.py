@@ -90,7 +90,7 @@ def split_embeds(options: Options) -> tuple[dict[str, Array], Options]:
     """The arrays among the options, and the options without them, which say how many prompts they stand for.
 
     Raises:
-        SettingError: One is no array, or there are some without ``prompt_embeds``.
+        SettingError: One is no array, or there are some without those that they go with.
     """
     arrays = {name: cast("Mapping[str, Any]", options).get(name) for name in EMBEDS}
     given = {name: array for name, array in arrays.items() if array is not None}
@@ -101,8 +101,9 @@ def split_embeds(options: Options) -> tuple[dict[str, Array], Options]:
             raise SettingError(name, got=array, expected=f"a NumPy array of floats, {_AXES[_value_of(name)]}")
         if not np.isfinite(array).all():
             raise SettingError(name, got="an array with NaN or infinity", expected="finite numbers")
-    if EMBEDS[0] not in given:
-        raise SettingError(EMBEDS[0], got=None, expected=f"an array, because there is `{next(iter(given))}`")
+    for name, beside in ((EMBEDS[0], next(iter(given))), (EMBEDS[1], EMBEDS[3])):
+        if name not in given and beside in given:
+            raise SettingError(name, got=None, expected=f"an array, because there is `{beside}`")
     for name in ("syntax", "clip_skip", "negative_prompt", "to_prompt"):
         if (other := cast("Mapping[str, Any]", options).get(name)) is not None:
             raise SettingError(name, got=other, expected="nothing beside `prompt_embeds`", hint="`encode` takes it")

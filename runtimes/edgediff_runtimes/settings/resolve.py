@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from edgediff_runtimes.bundle import Defaults
 from edgediff_runtimes.errors import ImageError, SettingError
+from edgediff_runtimes.masks import ALPHA
 from edgediff_runtimes.noise import NOISE_KINDS
 from edgediff_runtimes.other_names import OTHER_NAMES
 from edgediff_runtimes.parts.tiling import LEAST
@@ -24,6 +25,7 @@ from edgediff_runtimes.settings.tasks import default_strength, pictures_asked, p
 from edgediff_runtimes.untrusted.bounds import IMAGES
 
 _WITH_A_PICTURE = ("strength", "encode")
+_FILES = {*PICTURES, CONTROLS[0], PROMPT_PICTURES[0]}  # options that hold pictures
 # Of options that some models take: what those lack that do not.
 _WHY = {
     "class_label": "has no classes",
@@ -48,6 +50,8 @@ def options_of(values: object) -> tuple[str | None, Options]:
     problem = ImageError("the picture's settings are not those of this edgediff: expected " + ", ".join(sorted(names)))
     if not isinstance(values, dict) or values.keys() != names or not isinstance(values["choices"], dict):
         raise problem
+    if values["mask"] not in (None, ALPHA) or values["choices"].keys() & _FILES:
+        raise problem  # a file must not say which other files of this machine are opened
     if values["embeds"]:
         raise ImageError("the picture was drawn from embeddings, which its file does not have: expected a prompt in it")
     prompts, negatives = checks.texts(values["prompts"]), checks.texts(values["negative_prompts"])
