@@ -83,6 +83,9 @@ def repeated_adapters(repeat: Path, given: dict[str, Any]) -> dict[str, Any]:
             raise click.UsageError(f"{repeat} was drawn without --{name[:-1]}: expected none beside --repeat")
         wanted = [one for one in recorded if isinstance(one, dict)] if isinstance(recorded, list) else []
         files = [_found(one, [*places, *_beside(one, repeat)]) for one in wanted]
+        other = next((place for place in places if place not in files), None)
+        if other is not None:
+            raise click.UsageError(f"{repeat} was drawn with another --{name[:-1]} than {other}")
         found[name] = files if name == "embeddings" else list(zip(files, map(_scale, wanted), strict=True))
     return found
 

@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import re
 import reprlib
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from edgediff_runtimes.installing import install_line
@@ -65,9 +66,18 @@ def shown(text: object, *, most: int = _LONGEST_QUOTE) -> str:
 def quoted(value: object) -> str:
     """The ``repr`` of a value for a sentence, whatever the value is: see ``shown``."""
     try:
-        return shown(_REPR.repr(value))
+        return shown(_REPR.repr(_with_texts(value)))
     except Exception:  # noqa: BLE001 - a value of a caller may have any __repr__; the sentence is about something else
         return f"<{type(value).__name__}>"
+
+
+def _with_texts(value: object) -> object:
+    """Paths, in lists too, as texts: their own ``repr`` has the name of a class of Python's."""
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, list):
+        return [_with_texts(one) for one in value]
+    return tuple(_with_texts(one) for one in value) if type(value) is tuple else value
 
 
 class EdgediffError(Exception):

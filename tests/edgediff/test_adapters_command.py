@@ -68,6 +68,9 @@ def test_repeat_finds_the_files_by_their_hashes(command, lora, embedding, tmp_pa
     assert command("run", "--repeat", first, "-m", "emoji-lcm", "-o", again, "--lora", lora).code == 0
     assert (pixels(first) == pixels(again)).all()
     assert read_metadata(first) == read_metadata(again)
+    outcome = command("run", "--repeat", first, "-m", "emoji-lcm", "--lora", lora, "--lora", embedding)
+    assert outcome.code == 2
+    assert f"was drawn with another --lora than {embedding}" in outcome.err
     monkeypatch.chdir(tmp_path / "loras")
     outcome = command("run", "--repeat", first, "-m", "emoji-lcm", "-o", again, "--overwrite")
     assert (outcome.code, outcome.err) == (0, "")

@@ -189,6 +189,7 @@ def test_values_are_parsed_as_run_parses_them(text, expected):
         (["threads=4"], "'threads' cannot be varied"),
         (["images=4"], "'images' cannot be varied"),
         (["lora=a.safetensors,b.safetensors"], "'lora' cannot be varied"),
+        (["enlarger=a.onnx"], "'enlarger' cannot be varied"),
         (["steps=4,x"], "'x' is not a valid integer"),
         (["size=64"], "'64' is not a size"),
         (["steps=4", "steps=8"], "'steps' is there twice"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import pickle
 import re
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +122,7 @@ def test_a_quoted_value_is_short_and_nothing_that_a_terminal_obeys(value):
 
 def test_a_short_value_is_quoted_as_it_is():
     assert errors.quoted(["it's", 1.5, None, {"é": "猫"}]) == """["it's", 1.5, None, {'é': '猫'}]"""
+    assert errors.quoted([(Path("a.png"), 1.5)]) == "[('a.png', 1.5)]"
     assert errors.shown("C:\\models\\été 🍎") == "C:\\models\\été 🍎"
 
 
