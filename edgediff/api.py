@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -114,8 +115,8 @@ def load(
         split_guidance: Make the two calls of guidance one after the other: less memory.
         strict: A component that returns NaN or infinity in less than f32 is an error; else it is computed again in f32.
             With ``reuse``, all network calls are made from a jump of the prediction error on.
-        static: Width and height of all pictures, in pixels: OpenVINO compiles graphs for this size alone, and other
-            sizes are refused. So is ``static`` where ONNX Runtime computes all, which gains nothing by it. None: any.
+        static: Width and height of all pictures, in pixels: OpenVINO compiles for this size alone and refuses others;
+            ONNX Runtime, which gains nothing by it, refuses ``static``. None: any.
         enlarger: An ONNX file that enlarges pictures, such as ESRGAN's: what ``enlarge`` draws anew is enlarged by it,
             in tiles, and then resized to the size that is asked for; None: by Lanczos.
         loras: LoRA files and their scales, such as ``{"style.safetensors": 0.8}``; see ``Pipeline.set_loras``.
@@ -131,17 +132,23 @@ def load(
         NotInstalledError: The engine's package is missing.
         AdapterError: A LoRA or an embedding cannot be read, or does not fit the model.
     """
-    by_component = named_engines(engine), device, execution, threads
-    placement = Placement(*by_component, low_memory=low_memory, residency=residency, strict=strict, static=static)
+    where = named_engines(engine), device, execution, threads
+    placement = Placement(*where, low_memory=low_memory, residency=residency, strict=strict, static=static)
     opened = open_bundle(bundle)
     with_graph = None if enlarger is None else Enlarger(enlarger, threads=threads if isinstance(threads, int) else None)
-    try:
+    with _closed_on_failure(with_graph):
         return Pipeline(
             opened, placement, split_guidance=split_guidance, enlarger=with_graph, loras=loras, embeddings=embeddings
         )
+
+
+@contextlib.contextmanager
+def _closed_on_failure(enlarger: Enlarger | None) -> Iterator[None]:
+    try:
+        yield
     except BaseException:
-        if with_graph is not None:
-            with_graph.close()
+        if enlarger is not None:
+            enlarger.close()
         raise
 
 
