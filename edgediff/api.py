@@ -247,12 +247,12 @@ def add(
     components: Mapping[str, str | Path] | None = None,
     on_progress: Callable[[ExportProgress], None] = lambda _: None,
 ) -> ExportReport:
-    """Add a ControlNet, T2I-Adapter or IP-Adapter to a bundle of Stable Diffusion or XL. Needs the ``export`` extra.
+    """Add a ControlNet, T2I-Adapter or IP-Adapter to a bundle. Needs the ``export`` extra.
 
     Nothing else is exported again. Without a picture for what is new the bundle draws what it drew before.
 
     Args:
-        source: A directory or a hub id of a ``ControlNetModel`` or a ``T2IAdapter``; or an IP-Adapter's file.
+        source: A directory or a hub id of a ControlNet or a ``T2IAdapter`` of diffusers'; or an IP-Adapter's file.
         bundle: The bundle's directory; it stays as it is until the grown one is complete.
         precision: Of what is new; None: the network's, or ``w8`` where that was calibrated.
         components: ``image_encoder``: the directory of an IP-Adapter's; None: the one beside its file.

@@ -1,7 +1,7 @@
 """``add``: a bundle grows by a ControlNet, a T2I-Adapter or an IP-Adapter, and nothing of it is exported again.
 
-What is new is written like any other component. The U-Net's graph gets inputs for what that gives; its weights and all
-other files stay as they are. The grown bundle takes the old one's place when it is complete.
+What is new is written like any other component. The network's graph gets inputs for what that gives; its weights and
+all other files stay as they are. The grown bundle takes the old one's place when it is complete.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from edgediff_exporters.exporting import ExportReport
 from edgediff_exporters.growing.base import FAMILIES, Growth, precision_beside
 from edgediff_exporters.growing.ip_adapters import ip_adapter
-from edgediff_exporters.growing.steering import steering
+from edgediff_exporters.growing.steering import STEERED, steering
 from edgediff_exporters.progress import OnProgress, ignore
 from edgediff_exporters.staging import link, staged
 from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle, Provenance
@@ -32,10 +32,14 @@ def add(
     components: Mapping[str, str | Path] | None = None,
     on_progress: OnProgress = ignore,
 ) -> ExportReport:
-    """Add a ControlNet, a T2I-Adapter or an IP-Adapter to a bundle of Stable Diffusion or Stable Diffusion XL.
+    """Add a ControlNet, a T2I-Adapter or an IP-Adapter to a bundle.
+
+    Bundles of Stable Diffusion and Stable Diffusion XL take all three, those of Stable Diffusion 3 and FLUX.1 dev and
+    schnell ControlNets.
 
     Args:
-        source: A directory with a ``ControlNetModel`` or a ``T2IAdapter`` that diffusers' ``save_pretrained`` wrote, or
+        source: A directory with a ``ControlNetModel``, ``SD3ControlNetModel``, ``FluxControlNetModel`` or
+            ``T2IAdapter`` that diffusers' ``save_pretrained`` wrote, or
             a hub name of one; or the ``.safetensors`` file of an IP-Adapter.
         bundle: The bundle's directory. It stays as it is until the grown one is complete.
         precision: Of what is new; None: as the bundle's network has it, or ``w8`` where that was calibrated.
@@ -77,16 +81,17 @@ def look_at(
 ) -> Growth:
     """What a bundle would grow by: all that can be known to fail is known then."""
     manifest = bundle.manifest
-    if manifest.family not in FAMILIES:
+    path = Path(source).expanduser()
+    is_file = path.suffix == ".safetensors" and path.is_file()  # an IP-Adapter's
+    if manifest.family not in (families := FAMILIES if is_file else STEERED):
         raise SourceError(
             f"the bundle `{bundle.path.name}` is of the family `{manifest.family}`: expected one of "
-            f"{', '.join(FAMILIES)}, whose U-Net takes what is added to it"
+            f"{', '.join(families)}, whose network takes what is added to it"
         )
     chosen = precision_beside(precision, manifest.components[manifest.recipe.network.role])
     if unknown := sorted(components.keys() - {IMAGE_ENCODER}):
         raise SettingError("components", got=unknown[0], expected=f"`{IMAGE_ENCODER}`, of an IP-Adapter, alone")
-    path = Path(source).expanduser()
-    if path.suffix == ".safetensors" and path.is_file():
+    if is_file:
         encoder = components.get(IMAGE_ENCODER, path.parent / IMAGE_ENCODER)
         return ip_adapter(path, encoder, bundle, precision=chosen, work=work)
     if components:

@@ -23,6 +23,7 @@ import edgediff
 from edgediff.cli import group
 from edgediff_exporters import TrialOptions, adding
 from edgediff_exporters.modules.controlnet import openings
+from edgediff_exporters.openings import Skips
 from edgediff_exporters.quantization import quantiser_for
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.errors import BundleNotFoundError, SettingError, SourceError, TargetError
@@ -205,7 +206,7 @@ def test_the_network_keeps_its_weights_and_its_answers(exported, tmp_path, forma
     assert [place.name for place in places] == [*names]
     shutil.copytree(graph.parent, tmp_path / "unet")
     half = precision == "fp16"
-    written = quantiser_for(format_).open_graph(graph, tmp_path / "unet", places, skips=SKIPS, half=half)
+    written = quantiser_for(format_).open_graph(graph, tmp_path / "unet", places, places=Skips(SKIPS), half=half)
     assert [file.bytes for file in written] == [(tmp_path / "unet" / file.name).stat().st_size for file in written]
     rng = np.random.default_rng(0)
     feeds = {
@@ -350,8 +351,8 @@ def test_what_is_no_controlnet_for_the_bundle_is_refused(bundle, controlnets, sd
 
 def test_another_family_is_refused_in_one_sentence(bundle, controlnets):
     manifest = bundle / "edgediff.json"
-    manifest.write_text(manifest.read_text("utf-8").replace('"family": "stable-diffusion"', '"family": "flux"'))
-    refused(bundle, controlnets[0], SourceError, "is of the family `flux`: expected one of stable-diffusion")
+    manifest.write_text(manifest.read_text("utf-8").replace('"family": "stable-diffusion"', '"family": "sana"'))
+    refused(bundle, controlnets[0], SourceError, "is of the family `sana`: expected one of stable-diffusion")
 
 
 def test_what_is_no_bundle_of_ours_is_refused(bundle, controlnets, tmp_path):

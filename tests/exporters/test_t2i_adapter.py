@@ -32,6 +32,7 @@ from edgediff_exporters.component_export import export_component
 from edgediff_exporters.families.stable_diffusion import plans
 from edgediff_exporters.modules import controlnet, t2i_adapter
 from edgediff_exporters.opening import open_model
+from edgediff_exporters.openings import Skips
 from edgediff_exporters.passes.open_graph import open_graph
 from edgediff_runtimes.errors import SourceError
 
@@ -223,7 +224,7 @@ def test_a_network_of_three_blocks_is_opened_where_diffusers_adds(source, tmp_pa
     features = t2i_adapter.openings({"channels": [4, 8, 8, 8]}, config)
     graph = tmp_path / "unet" / "model.onnx"
     for places in (residuals, features):  # one after the other, as bundles grow
-        open_graph(graph, tmp_path / "unet", places, skips=skips, half=False)
+        open_graph(graph, tmp_path / "unet", places, places=Skips(skips), half=False)
     module = diffusers.UNet2DConditionModel.from_pretrained(tmp_path / "source" / "unet")
     check_against_module(graph, module, residuals, features)
 

@@ -12,6 +12,7 @@ from edgediff_exporters.candidate import quantised
 from edgediff_exporters.component_export import export_component
 from edgediff_exporters.families import ComponentPlan
 from edgediff_exporters.graph_file import WrittenFile
+from edgediff_exporters.openings import Opening, Places
 from edgediff_exporters.precision import check_precisions
 from edgediff_exporters.progress import ExportProgress, OnProgress
 from edgediff_exporters.quantization import quantiser_for
@@ -19,11 +20,12 @@ from edgediff_exporters.sources.base import Part, Source
 from edgediff_exporters.weights import Weights
 from edgediff_runtimes.bundle import Bundle, Component, FileEntry, Manifest, Origin
 from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.families.control import CONTROLNET, controlnets
 from edgediff_runtimes.precisions import precision_of
 from edgediff_runtimes.recipe import Recipe
 from edgediff_runtimes.tensors import TensorSpec
 
-# Whose U-Net takes what is added to it.
+# Those with a U-Net, which takes T2I-Adapters and IP-Adapters too.
 FAMILIES = ("stable-diffusion", "stable-diffusion-xl")
 _WITHOUT_CALLS = "w8"  # for bundles whose network was calibrated
 _WORK = ".work"
@@ -102,6 +104,34 @@ class Growth:
             entries[path] = FileEntry(path, file.bytes, file.sha256)
         work.rmdir()
         return replace(network, files=tuple(entries.values()), inputs=(*network.inputs, *self.inputs))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """A component that fits a network.
+
+    Attributes:
+        plan: Of its graph.
+        places: Where the network's arrays can be added to.
+        openings: At which of them what it gives is added.
+        grown: The recipe with it.
+    """
+
+    plan: ComponentPlan
+    places: Places
+    openings: tuple[Opening, ...]
+    grown: Callable[[Recipe], Recipe]
+
+
+def numbered(role: str, before: int) -> str:
+    """The role of one more of its kind: ``controlnet``, ``controlnet_2`` ..."""
+    return role if not before else f"{role}_{before + 1}"
+
+
+def next_role(recipe: Recipe) -> str:
+    """The role of one more ControlNet."""
+    return numbered(CONTROLNET, len(controlnets(recipe)))
 
 
 def nothing_of(name: str, folder: Path, parts: Mapping[str, Part]) -> Source:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import final
+from typing import TypeAlias
 
 from edgediff_exporters.completeness import check_tensors
 from edgediff_exporters.component_export import give_memory_back
-from edgediff_exporters.families import ComponentPlan
 from edgediff_exporters.families.base import Config
-from edgediff_exporters.growing.base import Growth, nothing_of
-from edgediff_exporters.modules import controlnet, t2i_adapter
-from edgediff_exporters.openings import Opening
+from edgediff_exporters.growing.base import FAMILIES, Fitting, Growth, next_role, nothing_of, numbered
+from edgediff_exporters.growing.transformers import flux_controlnet, sd3_controlnet
+from edgediff_exporters.modules import controlnet, t2i_adapter, transformer_controlnet
+from edgediff_exporters.openings import Skips
 from edgediff_exporters.provenance import files_hash
 from edgediff_exporters.quantization import quantiser_for
 from edgediff_exporters.sources import with_components
@@ -24,13 +23,11 @@ from edgediff_runtimes.errors import SourceError
 from edgediff_runtimes.families.control import (
     CONTROLNET,
     T2I_ADAPTER,
-    controlnets,
     t2i_adapters,
     with_controlnet,
     with_t2i_adapter,
 )
 from edgediff_runtimes.precisions import precision_of
-from edgediff_runtimes.recipe import Recipe
 
 
 def steering(source: str | Path, bundle: Bundle, *, precision: str) -> Growth:
@@ -38,7 +35,7 @@ def steering(source: str | Path, bundle: Bundle, *, precision: str) -> Growth:
 
     Args:
         source: As of ``add``.
-        bundle: Of one of ``FAMILIES``.
+        bundle: Of one of ``STEERED``.
         precision: Of the new component.
 
     Raises:
@@ -49,11 +46,13 @@ def steering(source: str | Path, bundle: Bundle, *, precision: str) -> Growth:
     network, unet = manifest.components[role], read_json(bundle.path, f"{role}/config.json")
     part = with_components(nothing_of("", bundle.path, {}), {CONTROLNET: source}).replaced[CONTROLNET]
     kind = read_json(part.root, f"{part.inner}/config.json").get("_class_name")
-    if kind not in _KINDS:
+    kinds = _KINDS[manifest.family]
+    if kind not in kinds:
         raise SourceError(
-            f"`{part.name}` is of the class `{kind}`: expected {' or '.join(f'`{one}`' for one in _KINDS)}"
+            f"`{part.name}` is of the class `{kind}`: expected {' or '.join(f'`{one}`' for one in kinds)} for a bundle "
+            f"of {manifest.family}"
         )
-    origin, fitting = _KINDS[kind]
+    origin, fitting = kinds[kind]
     model = nothing_of(part.name, bundle.path, {origin: part})
     with refusing_oddities(f"the config of `{part.name}`"):
         found = fitting(manifest, model.config(origin), unet, part.name)
@@ -68,47 +67,38 @@ def steering(source: str | Path, bundle: Bundle, *, precision: str) -> Growth:
         plans=(found.plan,),
         inputs=tuple(opening.spec for opening in openings),
         open_network=lambda graph, folder: quantiser_for(network.format).open_graph(
-            graph, folder, openings, skips=controlnet.skips_of(unet), half=precision_of(network.precision).half
+            graph, folder, openings, places=found.places, half=precision_of(network.precision).half
         ),
         grown=found.grown,
         origins={found.plan.role: Origin(part.name, files_hash(part.files, part.root))},
     )
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class _Fitting:
-    """A component that fits a network: its plan, where the network takes what it gives, the recipe with it."""
-
-    plan: ComponentPlan
-    openings: tuple[Opening, ...]
-    grown: Callable[[Recipe], Recipe]
-
-
-def _controlnet(manifest: Manifest, config: Config, unet: Config, name: str) -> _Fitting:
+def _controlnet(manifest: Manifest, config: Config, unet: Config, name: str) -> Fitting:
     space, network = manifest.recipe.first.space, manifest.components[manifest.recipe.network.role]
     controlnet.check_controlnet(config, unet, name=name, channels=space.channels, factor=space.factor)
-    role = _numbered(CONTROLNET, len(controlnets(manifest.recipe)))
+    role = next_role(manifest.recipe)
     plan = controlnet.controlnet(role, config, network, factor=space.factor)
     grown = partial(with_controlnet, role=role, skips=controlnet.skips_of(unet))
-    return _Fitting(plan, controlnet.openings(unet), grown)
+    return Fitting(plan, Skips(controlnet.skips_of(unet)), controlnet.openings(unet), grown)
 
 
-def _t2i_adapter(manifest: Manifest, config: Config, unet: Config, name: str) -> _Fitting:
+def _t2i_adapter(manifest: Manifest, config: Config, unet: Config, name: str) -> Fitting:
     t2i_adapter.check_adapter(config, unet, name=name, factor=manifest.recipe.first.space.factor)
-    role = _numbered(T2I_ADAPTER, len(t2i_adapters(manifest.recipe)))
+    role = numbered(T2I_ADAPTER, len(t2i_adapters(manifest.recipe)))
     plan, openings = t2i_adapter.t2i_adapter(role, config), t2i_adapter.openings(config, unet)
     grown = partial(with_t2i_adapter, role=role, features=len(openings), multiple=config.get("downscale_factor", 8))
-    return _Fitting(plan, openings, grown)
+    return Fitting(plan, Skips(controlnet.skips_of(unet)), openings, grown)
 
 
-# By the class that a config names: the directory of such a component, and what looks whether it fits. Arguments are the
-# bundle's manifest, the config, the U-Net's, and what to call the component.
-_KINDS: dict[str, tuple[str, Callable[[Manifest, Config, Config, str], _Fitting]]] = {
-    controlnet.CLASS: (CONTROLNET, _controlnet),
-    t2i_adapter.CLASS: (T2I_ADAPTER, _t2i_adapter),
+Kinds: TypeAlias = dict[str, tuple[str, Callable[[Manifest, Config, Config, str], Fitting]]]
+_OF_UNETS: Kinds = {controlnet.CLASS: (CONTROLNET, _controlnet), t2i_adapter.CLASS: (T2I_ADAPTER, _t2i_adapter)}
+# By the bundle's family and the class that a config names: the directory of such a component, and what looks whether it
+# fits. Arguments are the bundle's manifest, the config, the network's, and what to call the component.
+_KINDS: dict[str, Kinds] = {
+    **dict.fromkeys(FAMILIES, _OF_UNETS),
+    "stable-diffusion-3": {transformer_controlnet.SD3_CLASS: (CONTROLNET, sd3_controlnet)},
+    "flux": {transformer_controlnet.FLUX_CLASS: (CONTROLNET, flux_controlnet)},
 }
-
-
-def _numbered(role: str, before: int) -> str:
-    return role if not before else f"{role}_{before + 1}"
+# Families whose network takes what is added to it.
+STEERED = tuple(_KINDS)

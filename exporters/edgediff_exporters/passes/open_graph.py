@@ -1,4 +1,4 @@
-"""Let a U-Net's graph that was exported take what is added to its arrays, see ``openings``.
+"""Let a network's graph that was exported take what is added to its arrays, see ``openings``.
 
 The graph gets inputs and sums, and nothing else changes: no initialiser and no name, whatever its weights are stored
 in. Where one entry that is 0 is fed, it computes what it computed before.
@@ -14,38 +14,61 @@ import onnx
 from onnx import TensorProto, helper
 
 from edgediff_exporters.graph_file import GRAPH_NAME, WrittenFile
-from edgediff_exporters.openings import CHANNEL_AXES, PAIR, Opening, check_joins
+from edgediff_exporters.openings import CHANNEL_AXES, PAIR, Blocks, Made, Opening, Places, check_joins, ends_of_blocks
 
 
-def open_graph(graph: Path, folder: Path, openings: Sequence[Opening], *, skips: int, half: bool) -> WrittenFile:
+def open_graph(graph: Path, folder: Path, openings: Sequence[Opening], *, places: Places, half: bool) -> WrittenFile:
     """Write the graph with more inputs.
 
     Args:
         graph: The ``.onnx`` file. Weights beside it are not read.
         folder: Where to; what its weights lie in must be there too.
         openings: The inputs, and what they are added to.
-        skips: How many skips the U-Net has.
+        places: Which places the network has.
         half: Whether the graph computes in float16.
 
     Raises:
         ExportError: It has others.
     """
     model = onnx.load(graph, load_external_data=False)
-    joins = [node for node in model.graph.node if _joins(node)]
-    check_joins(joins, skips)
+    if isinstance(places, Blocks):
+        _open_blocks(model.graph, openings, places, half=half)
+    else:
+        _open_skips(model.graph, openings, places.count, half=half)
     for opening in openings:
-        join, place = (joins[0], 0) if opening.skip is None else (joins[skips - 1 - opening.skip], 1)
-        value = _before_sums(model.graph, join.input[place]) if opening.everywhere else join.input[place]
-        total = _add(model.graph, opening, value, half=half)
-        if opening.everywhere:
-            _replace(model.graph, value, total, but=opening.added)
-        else:
-            join.input[place] = total
         shape = [*opening.spec.shape]
         model.graph.input.append(helper.make_tensor_value_info(opening.name, TensorProto.FLOAT, shape))
     written = model.SerializeToString(deterministic=True)
     (folder / GRAPH_NAME).write_bytes(written)
     return WrittenFile(GRAPH_NAME, len(written), hashlib.sha256(written).hexdigest())
+
+
+def _open_blocks(graph: onnx.GraphProto, openings: Sequence[Opening], blocks: Blocks, *, half: bool) -> None:
+    makers = {name: node for node in graph.node for name in node.output}
+    sums = _sums(graph)
+
+    def made(value: str) -> Made[str] | None:
+        node = makers.get(value)
+        return None if node is None else Made(node.op_type, node.input, node.name in sums)
+
+    ends = ends_of_blocks(graph.output[0].name, made, blocks)
+    for opening in openings:
+        if opening.place is not None:
+            value = ends[opening.place]
+            _replace(graph, value, _add(graph, opening, value, half=half), but=opening.added)
+
+
+def _open_skips(graph: onnx.GraphProto, openings: Sequence[Opening], skips: int, *, half: bool) -> None:
+    joins = [node for node in graph.node if _joins(node)]
+    check_joins(joins, skips)
+    for opening in openings:
+        join, place = (joins[0], 0) if opening.place is None else (joins[skips - 1 - opening.place], 1)
+        value = _before_sums(graph, join.input[place]) if opening.everywhere else join.input[place]
+        total = _add(graph, opening, value, half=half)
+        if opening.everywhere:
+            _replace(graph, value, total, but=opening.added)
+        else:
+            join.input[place] = total
 
 
 def _joins(node: onnx.NodeProto) -> bool:
@@ -56,10 +79,15 @@ def _joins(node: onnx.NodeProto) -> bool:
 def _before_sums(graph: onnx.GraphProto, value: str) -> str:
     """What a value was before anything from outside was added to it."""
     makers = {name: node for node in graph.node for name in node.output}
-    sums = {Opening(one.name, None).added for one in graph.input}
+    sums = _sums(graph)
     while (maker := makers.get(value)) is not None and maker.name in sums:
         value = maker.input[0]
     return value
+
+
+def _sums(graph: onnx.GraphProto) -> set[str]:
+    """What the sums are called that stand there for the graph's inputs."""
+    return {Opening(one.name, None).added for one in graph.input}
 
 
 def _add(graph: onnx.GraphProto, opening: Opening, value: str, *, half: bool) -> str:

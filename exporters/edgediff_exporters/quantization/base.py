@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias, final
 
 from edgediff_exporters.graph_file import WrittenFile
-from edgediff_exporters.openings import Opening
+from edgediff_exporters.openings import Opening, Places
 from edgediff_runtimes.bundle import OperatorCount
 from edgediff_runtimes.tensors import Array, TensorSpec
 
@@ -95,9 +95,9 @@ class Quantiser(Protocol):
         """
 
     def open_graph(
-        self, graph: Path, folder: Path, openings: Sequence[Opening], *, skips: int, half: bool
+        self, graph: Path, folder: Path, openings: Sequence[Opening], *, places: Places, half: bool
     ) -> tuple[WrittenFile, ...]:
-        """Write a U-Net's graph of this format, whatever its precision, with more inputs.
+        """Write a network's graph of this format, whatever its precision, with more inputs.
 
         See ``passes.open_graph``; a file of weights that need not change is not written.
         """

@@ -10,7 +10,7 @@ import onnx
 
 from edgediff_exporters.counting import count_operators
 from edgediff_exporters.graph_file import WrittenFile
-from edgediff_exporters.openings import Opening
+from edgediff_exporters.openings import Opening, Places
 from edgediff_exporters.passes.open_graph import open_graph
 from edgediff_exporters.quantization.activations import Activation
 from edgediff_exporters.quantization.base import Calibration, Layer
@@ -58,7 +58,7 @@ class OnnxQuantiser:
         return quantise_int8(graph, folder, self._seen[2], keep)
 
     def open_graph(
-        self, graph: Path, folder: Path, openings: Sequence[Opening], *, skips: int, half: bool
+        self, graph: Path, folder: Path, openings: Sequence[Opening], *, places: Places, half: bool
     ) -> tuple[WrittenFile, ...]:
         """See ``Quantiser.open_graph``."""
-        return (open_graph(graph, folder, openings, skips=skips, half=half),)
+        return (open_graph(graph, folder, openings, places=places, half=half),)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import final
 
 from edgediff_exporters.graph_file import WrittenFile
-from edgediff_exporters.openings import Opening
+from edgediff_exporters.openings import Opening, Places
 from edgediff_exporters.quantization.base import Calibration, Layer
 from edgediff_exporters.quantization.openvino_counting import count_operators
 from edgediff_exporters.quantization.openvino_int8 import quantise_layers
@@ -71,11 +71,11 @@ class OpenVinoQuantiser:
         return write_model(model, folder, precision=precision)
 
     def open_graph(
-        self, graph: Path, folder: Path, openings: Sequence[Opening], *, skips: int, half: bool
+        self, graph: Path, folder: Path, openings: Sequence[Opening], *, places: Places, half: bool
     ) -> tuple[WrittenFile, ...]:
         """See ``Quantiser.open_graph``; what its arrays are is looked up in the graph."""
         del half
-        return open_graph(graph, folder, openings, skips=skips)
+        return open_graph(graph, folder, openings, places=places)
 
     def _in_int8(self, graph: Path, feeds: Calibration, keep: Collection[str]) -> ov.Model:
         if self._int8 is None or self._int8[0] != graph or self._int8[1] is not feeds:

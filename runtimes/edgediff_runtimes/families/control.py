@@ -2,7 +2,8 @@
 
 ``ControlNet``: Zhang et al. 2023, "Adding Conditional Control to Text-to-Image Diffusion Models": a copy of the
 network's encoder, asked before the network at every call; what it gives is added to what the network's own encoder
-hands to its decoder. With several the sums are added, in their order, as in diffusers' MultiControlNetModel.
+hands to its decoder, or to what the blocks of a transformer leave. With several the sums are added, in their order, as
+in diffusers' MultiControlNetModel.
 
 ``T2IAdapter``: Mou et al. 2023, "T2I-Adapter": asked once; its features are added inside the network's encoder.
 """
@@ -10,6 +11,7 @@ hands to its decoder. With several the sums are added, in their order, as in dif
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from edgediff_runtimes.recipe.declarations import Control, ControlScale, Graph, Sum
@@ -18,8 +20,8 @@ from edgediff_runtimes.recipe.recipe import Recipe, Stage
 
 CONTROLNET = "controlnet"
 T2I_ADAPTER = "t2i_adapter"
-_ALL = "residuals"  # of all ControlNets together
 _FEATURES = "features"  # of all T2I-Adapters together
+CONDITION, WEIGHT = "controlnet_cond", "conditioning_scale"  # a ControlNet's inputs for the picture
 # What a U-Net is told beside the sample, by its inputs: a ControlNet is told the same.
 _SHARED = ("timestep", "encoder_hidden_states", "text_embeds", "time_ids")
 
@@ -47,29 +49,45 @@ def with_controlnet(recipe: Recipe, role: str, *, skips: int) -> Recipe:
         role: Of the new component.
         skips: How many arrays go past the middle of the network.
     """
+    network = network_of(recipe.first)
+    feeds = {"sample": "x", **{name: network.feeds[name] for name in _SHARED if name in network.feeds}}
+    taken = dict(zip(taken_residuals(skips), given_residuals(skips), strict=True))
+    return with_control(recipe, role, feeds=feeds, taken=taken)
+
+
+def with_control(
+    recipe: Recipe, role: str, *, feeds: Mapping[str, str], taken: Mapping[str, str], encoding: tuple[Part, ...] = ()
+) -> Recipe:
+    """The recipe with one more component that is asked before the network at every call, behind those that it has.
+
+    Args:
+        recipe: The recipe.
+        role: Of the new component.
+        feeds: The value that each of its inputs is fed, but for those of the picture and its weight.
+        taken: For each input of the network that takes what it gives: which of its outputs.
+        encoding: What makes ``ROLE.condition`` of ``ROLE.picture``, once; empty: it is the picture itself.
+    """
     first, *others = recipe.stages
     place = first.network.index(network_of(first))
     before, network, after = first.network[:place], network_of(first), first.network[place + 1 :]
     picture, scale = f"{role}.picture", f"{role}.scale"
-    feeds = {"sample": "x", **{name: network.feeds[name] for name in _SHARED if name in network.feeds}}
-    feeds |= {"controlnet_cond": picture, "conditioning_scale": scale}
-    gives = given_residuals(skips)
+    feeds = {**feeds, CONDITION: f"{role}.condition" if encoding else picture, WEIGHT: scale}
     index = sum(isinstance(part, Control) for part in first.given)
-    roles = (*controlnets(recipe), role)
-    added: tuple[Part, ...] = (
-        ControlScale(index, scale),
-        Graph(role, feeds, {name: f"{role}.{name}" for name in gives}, when=scale),
-    )
-    sums: tuple[Part, ...] = ()
-    if len(roles) > 1:
-        sums = tuple(Sum(tuple(f"{one}.{name}" for one in roles), f"{_ALL}.{name}") for name in gives)
-    source = role if len(roles) == 1 else _ALL
-    taken = dict(zip(taken_residuals(skips), (f"{source}.{name}" for name in gives), strict=True))
-    before = tuple(part for part in before if not (isinstance(part, Sum) and part.to.startswith(f"{_ALL}.")))
+    given, sums = dict(network.feeds), dict[tuple[str, str], Sum]()
+    for name, output in taken.items():
+        own = f"{role}.{output}"
+        if name in given:  # of the components before
+            pair = given[name], own
+            sums.setdefault(pair, Sum(pair, f"{own}.sum.{len(sums)}"))
+            own = sums[pair].to
+        given[name] = own
+    outputs = {name: f"{role}.{name}" for name in dict.fromkeys(taken.values())}
+    added = (ControlScale(index, scale), Graph(role, feeds, outputs, when=scale))
     stage = replace(
         first,
-        given=(*first.given, Control(index, picture)),
-        network=(*before, *added, *sums, replace(network, feeds={**network.feeds, **taken}), *after),
+        given=(*first.given, Control(index, picture, signed=bool(encoding))),
+        tasks={task: (*encoding, *parts) for task, parts in first.tasks.items()} if encoding else first.tasks,
+        network=(*before, *added, *sums.values(), replace(network, feeds=given), *after),
     )
     return Recipe((stage, *others))
 
@@ -137,4 +155,4 @@ def network_of(stage: Stage) -> Graph:
 def controlnets(recipe: Recipe) -> tuple[str, ...]:
     """The ControlNets that a recipe has."""
     parts = recipe.first.network
-    return tuple(part.role for part in parts if isinstance(part, Graph) and "controlnet_cond" in part.feeds)
+    return tuple(part.role for part in parts if isinstance(part, Graph) and CONDITION in part.feeds)

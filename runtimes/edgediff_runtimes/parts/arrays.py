@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgediff_runtimes.parts.values import Context, Value, nothing, rows_of
+from edgediff_runtimes.parts.values import Context, Value, is_nothing, nothing, rows_of
 from edgediff_runtimes.recipe.declarations import Affine, Cut, Gaussian, Join, Noise, Pad, Pick, Repeat, Sum
 from edgediff_runtimes.recipe.declarations.arrays import Numbers
 from edgediff_runtimes.tensors import Floats
@@ -23,7 +23,9 @@ def noise(part: Noise, context: Context) -> dict[str, Value]:
 
 
 def gaussian(part: Gaussian, context: Context) -> dict[str, Value]:
-    """A draw for every picture, or the mean where the caller wants the mode."""
+    """A draw for every picture, or the mean where the caller wants the mode; of nothing there is none."""
+    if is_nothing(context.values[part.moments]):
+        return {part.to: nothing()}
     mean, logvar = np.split(context.array(part.moments), 2, axis=1)
     batch = context.settings.batch
     draws = np.repeat(mean, batch, axis=0) if len(mean) == 1 else mean
@@ -78,8 +80,10 @@ def pad(part: Pad, context: Context) -> dict[str, Value]:
 
 
 def cut(part: Cut, context: Context) -> dict[str, Value]:
-    """The first entries along an axis."""
+    """The first entries along an axis; of nothing, nothing."""
     value = context.values[part.name]
+    if is_nothing(value):
+        return {part.to: nothing()}
     entries = context.array(part.like).shape[part.axis] if part.like is not None else part.entries
     places = np.arange(value.array.shape[part.axis] if entries is None else entries)
     return {part.to: Value(value.array.take(places, axis=part.axis), value.rows)}

@@ -24,6 +24,8 @@ def control(part: Control, context: Context) -> dict[str, Value]:
     if preprocessor is not None:
         image = PREPROCESSORS[preprocessor](image)
     pixels = np.asarray(image, np.float32) / 255
+    if part.signed:
+        pixels = 2 * pixels - 1
     return {part.to: Value(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))}
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from edgediff_runtimes.parts.values import Context, Value
+from edgediff_runtimes.parts.values import Context, Value, is_nothing, nothing
 from edgediff_runtimes.recipe.declarations import Patches, Unpatches
 
 
 def patches(part: Patches, context: Context) -> dict[str, Value]:
-    """Squares of ``patch`` by ``patch`` entries become tokens."""
+    """Squares of ``patch`` by ``patch`` entries become tokens; of nothing, nothing."""
     value, side = context.values[part.name], part.patch
+    if is_nothing(value):
+        return {part.to: nothing()}
     rows, channels, height, width = value.array.shape
     squares = value.array.reshape(rows, channels, height // side, side, width // side, side)
     tokens = squares.transpose(0, 2, 4, 1, 3, 5).reshape(rows, -1, channels * side * side)

@@ -9,7 +9,7 @@ from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.plain import as_finite
 from edgediff_runtimes.preprocessors import PREPROCESSORS
 from edgediff_runtimes.recipe import Recipe
-from edgediff_runtimes.recipe.declarations import Control, Graph
+from edgediff_runtimes.recipe.declarations import Control, ControlScale, Graph
 from edgediff_runtimes.recipe.declarations.control import CONTROLS
 
 PICTURE, *_ABOUT = CONTROLS
@@ -23,9 +23,11 @@ def picture_name(index: int) -> str:
 def controlled(recipe: Recipe) -> tuple[str, ...]:
     """The components that are steered by a picture, in the order of the pictures."""
     stage = recipe.first
-    pictures = {part.to: part.index for part in stage.given if isinstance(part, Control)}
-    graphs = [part for part in (*stage.given, *stage.network) if isinstance(part, Graph)]
-    fed = {pictures[value]: part.role for part in graphs for value in part.feeds.values() if value in pictures}
+    parts = (*stage.given, *stage.network)
+    about = {part.to: part.index for part in parts if isinstance(part, Control | ControlScale)}
+    graphs = [part for part in parts if isinstance(part, Graph)]
+    # A graph that is fed the weight comes behind one that only encodes the picture.
+    fed = {about[value]: part.role for part in graphs for value in part.feeds.values() if value in about}
     return tuple(fed[index] for index in sorted(fed))
 
 

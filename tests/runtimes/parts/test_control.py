@@ -8,7 +8,7 @@ from PIL import Image
 
 from edgediff_runtimes.parts import Value, run_part
 from edgediff_runtimes.preprocessors import canny
-from edgediff_runtimes.recipe.declarations import Control, ControlScale, Graph, Sum
+from edgediff_runtimes.recipe.declarations import Control, ControlScale, Cut, Gaussian, Graph, Patches, Sum
 
 ABOUT = {
     "control_scale": [None, 0.7],
@@ -34,6 +34,20 @@ def test_a_picture_is_resized_and_not_made_negative(context, drawn):
     np.testing.assert_array_equal(made.array("picture"), expected.transpose(2, 0, 1)[None])
     assert (made.array("picture").dtype, made.values["picture"].rows) == (np.float32, None)
     assert made.array("other").tolist() == [0]
+    run_part(Control(1, "signed", signed=True), made)
+    np.testing.assert_allclose(made.array("signed"), 2 * made.array("picture") - 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [Gaussian("none", "to"), Cut("none", "to", axis=1, entries=4), Patches("none", "to", 2)],
+    ids=["gaussian", "cut", "patches"],
+)
+def test_of_a_picture_that_is_not_given_nothing_is_made_and_nothing_drawn(context, part):
+    made, untouched = (context(values={"none": np.zeros(1, np.float32)}) for _ in range(2))
+    run_part(part, made)
+    assert made.array("to").tolist() == [0]
+    np.testing.assert_array_equal(made.rng.standard_normal((1, 2)), untouched.rng.standard_normal((1, 2)))
 
 
 def test_edges_are_found_in_the_size_of_the_run(context, drawn):

@@ -17,18 +17,20 @@ PROMPT_PICTURES = ("prompt_image", "prompt_image_scale")
 @final
 @dataclass(frozen=True, slots=True)
 class Control(Part):
-    """A picture that steers the network, in the size of the run: ``(1, 3, height, width)``, float32 in [0, 1].
+    """A picture that steers the network, in the size of the run: ``(1, 3, height, width)``, float32.
 
     Where the caller gives none it is one entry that is 0.
 
     Attributes:
         index: Which of the caller's pictures, from 0.
         to: The value.
+        signed: In [-1, 1], as a VAE's encoder takes pictures, and not in [0, 1].
     """
 
     ALWAYS: ClassVar = (*CONTROLS, "width", "height")
     index: int
     to: str = field(metadata=WRITE)
+    signed: bool = False
 
 
 @final
