@@ -321,6 +321,7 @@ def test_verify(command, bundle):
         "errors": {},
         "tolerances": {},
         "figures": [],
+        "computed": {},
         "not_compared": {},
         "not_measured": NOTHING_MEASURED.partition(": ")[2],
     }
