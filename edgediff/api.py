@@ -182,8 +182,10 @@ def export(
     source: str | Path,
     bundle: str | Path,
     *,
-    format: str = "onnx",  # noqa: A002 - the field's word for it
-    precision: str | Mapping[str, str] = "fp32",
+    format: str | None = None,  # noqa: A002 - the field's word for it
+    precision: str | Mapping[str, str] | None = None,
+    target: str | None = None,
+    sizes: Sequence[tuple[int, int]] | None = None,
     config: str | Path | None = None,
     components: Mapping[str, str | Path] | None = None,
     defaults: Mapping[str, float] | None = None,
@@ -196,17 +198,17 @@ def export(
 ) -> ExportReport:
     """Turn a trained model into a bundle. Needs the ``export`` extra.
 
-    Anything but fp32 in ONNX is measured against it: both draw the same pictures, and what they differ by is written
-    into the manifest, see ``docs/quality.md``. ``docs/export.md`` tells the precisions.
+    Anything but fp32 in ONNX is measured against it, see ``docs/quality.md``. ``docs/export.md`` tells the precisions.
 
     Args:
         source: A diffusers directory, a single ``.safetensors`` checkpoint, or the id of a model on the hub.
         bundle: The directory to write; it appears whole or not at all.
-        format: ``onnx`` or ``openvino``.
+        format: ``onnx`` or ``openvino``; None: the target's, else ``onnx``.
         precision: ``fp32``, ``fp16``, ``bf16``, ``w16``, ``w8``, ``w4``, ``int8`` or ``mixed`` for all components, or
-            by component; ``*`` stands for all others.
-        config: For a single-file checkpoint whose tensors do not tell which model it is: a diffusers directory whose
-            configs and tokenizer describe it, or a known model's name, such as ``sd2-v``.
+            by component; ``*`` stands for all others. None: the target's, else ``fp32``.
+        target: A kind of processor that takes graphs of fixed shapes alone: ``openvino-npu``; see ``docs/export.md``.
+        sizes: Width and height of the pictures that its graphs draw, the first by default; None: the model's own.
+        config: For a checkpoint that does not tell its model: a diffusers directory that does, or ``sd2-v`` or so.
         components: Components that come from elsewhere, by their name in the source, such as ``{"vae": folder}``: a
             directory with config and weights, a model (directory or hub id) that has it, or a ``.safetensors`` file.
         defaults: ``steps``, ``guidance``, ``width``, ``height`` that the bundle recommends; else the family's.
@@ -229,13 +231,12 @@ def export(
         ToleranceError: A graph does not do what its module does.
         QualityError: The bundle draws worse than was asked for.
     """
-    asked = _exporter("TrialOptions")(**trials)
-    made = {"format": format, "precision": precision, "defaults": defaults, "trials": asked, "overwrite": overwrite}
+    made: dict[str, Any] = {"format": format, "precision": precision, "target": target, "sizes": sizes}
+    made |= {"defaults": defaults, "trials": _exporter("TrialOptions")(**trials), "overwrite": overwrite}
     _exporter("check_request")(source, bundle, **made)
     given = {"config": config, "components": components, "loras": loras, "embeddings": embeddings}
-    report: ExportReport = _exporter("export")(
-        source, bundle, **made, **given, ip_adapter=ip_adapter, on_progress=on_progress
-    )
+    made |= {**given, "ip_adapter": ip_adapter, "on_progress": on_progress}
+    report: ExportReport = _exporter("export")(source, bundle, **made)
     return report
 
 
@@ -317,7 +318,7 @@ def verify(
     opened.check_hashes()
     runner = Runner(opened, placement)
     for role in roles:
-        runner.load(role).close()
+        runner.check_loads(role)
     how = {"config": config, "components": components, "placement": placement}
     compared = {} if against is None else _exporter("compare")(opened, against, **how)
     figures, not_measured, computed = _figures(opened, runner if engine or device else None, on_progress, quick=quick)

@@ -97,6 +97,8 @@ def check_drawable(manifest: Manifest, page: Page) -> tuple[str, ...]:
         BundleError: A part, the scheduler, a tokenizer or a graph is none that it knows, or one is too large.
     """
     recipe = manifest.recipe
+    if manifest.sizes:
+        raise _undrawable("the bundle's graphs are of fixed shapes", "graphs that take any size")
     if len(recipe.stages) > 1:
         names = ", ".join(stage.name for stage in recipe.stages)
         raise _undrawable(f"the bundle has {len(recipe.stages)} stages ({names})", "one")

@@ -13,6 +13,7 @@ from edgediff.cli.adapter_options import embedding_option, lora_option
 from edgediff.cli.by_component import by_component, components
 from edgediff.cli.command import Command, Section
 from edgediff.cli.sizes import size
+from edgediff.cli.target_options import TARGET
 
 if TYPE_CHECKING:
     from edgediff_exporters import ExportProgress
@@ -23,10 +24,8 @@ BUNDLE = Section(
     (
         click.Option(
             ["--format", "format_"],
-            default="onnx",
-            show_default=True,
             shell_complete=completion.one_of("onnx", "openvino"),
-            help="Format of the graphs: onnx or openvino.",
+            help="Format of the graphs: onnx or openvino.  [default: the target's, else onnx]",
         ),
         click.Option(
             ["--precision", "precisions"],
@@ -121,11 +120,12 @@ TRIALS = Section(
 @click.command(
     "export",
     cls=Command,
-    sections=(BUNDLE, QUALITY, TRIALS),
+    sections=(BUNDLE, TARGET, QUALITY, TRIALS),
     examples=(
         "edgediff export ./stable-diffusion-v1-5 sd15",
         "edgediff export ./stable-diffusion-v1-5 sd15-int8 --precision int8 --min-psnr 35",
         "edgediff export ./stable-diffusion-v1-5 sd15-ir --format openvino --precision w8 --precision vae_decoder=fp16",
+        "edgediff export ./stable-diffusion-v1-5 sd15-npu --target openvino-npu --size 512x512 --size 768x512",
         "edgediff export ./control_v11p_sd15_canny sd15 --add",
         "edgediff export model.safetensors mine --config ./stable-diffusion-v1-5 --default steps=30",
     ),
@@ -137,7 +137,7 @@ def command(
     *,
     source: str,
     bundle: str,
-    format_: str,
+    format_: str | None,
     precisions: tuple[str, ...],
     defaults: tuple[str, ...],
     added: bool,
@@ -172,7 +172,7 @@ def command(
                 source,
                 bundle,
                 format=format_,
-                precision=by_component("--precision", precisions, default="fp32") or "fp32",
+                precision=by_component("--precision", precisions, default=None if options["target"] else "fp32"),
                 defaults=dict(map(_default, defaults)),
                 on_progress=tell,
                 **options,

@@ -57,6 +57,8 @@ def add(
     opened = Bundle.open(target)
     if opened.derived:
         raise TargetError(f"`{target.name}` was not exported by edgediff: expected a bundle with `{MANIFEST_NAME}`")
+    if opened.manifest.sizes:
+        raise TargetError(f"`{target.name}` has graphs of fixed shapes: expected a bundle that draws any size")
     with tempfile.TemporaryDirectory() as work:
         growth = look_at(source, opened, Path(work), precision=precision, components=components or {})
         return _grow(growth, opened, target, on_progress)

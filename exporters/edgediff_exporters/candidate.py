@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from edgediff_exporters.quantization.calibration import record_calibration
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.staging import link
 from edgediff_exporters.trials import Trials
-from edgediff_runtimes.bundle import Bundle, Component, FileEntry, Search
+from edgediff_runtimes.bundle import Bundle, Component, FileEntry, Manifest, Search
 from edgediff_runtimes.precisions import precision_of
 from edgediff_runtimes.quality import Runner
 
@@ -34,6 +34,7 @@ class Order:
         format: The graphs' format.
         precisions: By component.
         trials: What to calibrate with.
+        fix: Makes what is written one for fixed shapes, given its directory and manifest; None: any shape is taken.
     """
 
     source: Source
@@ -41,6 +42,11 @@ class Order:
     format: str
     precisions: Mapping[str, str]
     trials: Trials
+    fix: Callable[[Path, Manifest], Manifest] | None = None
+
+    def fixed(self, folder: Path, manifest: Manifest) -> Manifest:
+        """The manifest of what is in ``folder`` once its graphs are what the target wants."""
+        return manifest if self.fix is None else self.fix(folder, manifest)
 
 
 def make_candidate(

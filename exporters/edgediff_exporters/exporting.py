@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -29,6 +30,9 @@ from edgediff_exporters.progress import ExportProgress, OnProgress, ignore
 from edgediff_exporters.provenance import provenance
 from edgediff_exporters.sources.base import MODEL_INDEX, Source
 from edgediff_exporters.staging import staged
+from edgediff_exporters.targets.fixing import with_fixed_shapes
+from edgediff_exporters.targets.request import Wanted, wanted
+from edgediff_exporters.targets.sizes import drawn_at
 from edgediff_exporters.tokenizers import write_tokenizer
 from edgediff_exporters.trials import TrialOptions, Trials, check_trials, plan_trials
 from edgediff_runtimes.adapters import EmbeddingFiles, Loras
@@ -56,8 +60,10 @@ def export(
     source: str | Path,
     bundle: str | Path,
     *,
-    format: str = "onnx",  # noqa: A002 - the word users know; the builtin is not needed here
-    precision: str | Mapping[str, str] = "fp32",
+    format: str | None = None,  # noqa: A002 - the word users know; the builtin is not needed here
+    precision: str | Mapping[str, str] | None = None,
+    target: str | None = None,
+    sizes: Sequence[tuple[int, int]] | None = None,
     config: str | Path | None = None,
     components: Mapping[str, str | Path] | None = None,
     defaults: Mapping[str, float] | None = None,
@@ -73,8 +79,10 @@ def export(
     Args:
         source: A diffusers directory, a ``.safetensors`` checkpoint as it was trained, or a model's name on the hub.
         bundle: The directory to make. It appears complete or not at all.
-        format: The graphs' format: ``onnx`` or ``openvino``.
-        precision: See ``edgediff_exporters.precision``, for all components or by component (``*``: all others).
+        format: The graphs' format, ``onnx`` or ``openvino``; None: the target's, else ``onnx``.
+        precision: See ``precision_by_role``; None: the target's, else ``fp32``.
+        target: A kind of processor that takes graphs of fixed shapes alone, one of ``targets.TARGETS``.
+        sizes: Width and height of its pictures; the first is what the bundle recommends. None: the model's own.
         config: For a checkpoint that does not tell which model it is: a directory, hub name or shipped layout.
         components: Components that come from elsewhere, by their name in the source; see ``with_components``.
         defaults: ``steps``, ``guidance``, ``width`` and ``height`` that the bundle recommends; else the family's.
@@ -86,45 +94,77 @@ def export(
         on_progress: Told every step.
 
     Raises:
-        SettingError: The format, a precision, a default or an option of the trials cannot be applied.
+        SettingError: An option cannot be applied.
         SourceError: The source is no model that can be exported.
         AdapterError: A LoRA or an embedding cannot be read, or does not fit.
         TargetError: The bundle cannot be written there.
         ToleranceError: A graph strays too far from its module.
         QualityError: The bundle draws worse than was asked for.
-        NotInstalledError: A package that writes the format is missing.
+        NotInstalledError: A package that writes the format, or the target's files, is missing.
     """
+    graphs = wanted(format=format, precision=precision, target=target, sizes=sizes, defaults=defaults, trials=trials)
     opened = open_model(source, config=config, components=components)
-    precisions = precision_by_role(precision, opened.recipe.duties, format_=format)
-    planned = _planned(trials, {*precisions.values()}, opened.recipe, format_=format)
-    recommended = opened.recommended(defaults or {})
     fused = fuse(opened, loras, embeddings)
-    _check_drawable(planned, opened, recommended)
-    advise(opened, precisions)
-    target = _apart(Path(bundle).absolute(), opened.source)
-    words = [*_options(format, precision, config, opened, defaults, ip_adapter), *fused.words(), *trials.words()]
-    with staged(target, overwrite=overwrite) as folder:
-        told = provenance(opened.source, target, folder, words, tools=tools(format, precisions.values()))
-        origin = replace(told, loras=fused.fusions())
-        described = _described(opened, folder, fused, origin, format_=format, defaults=recommended)
-        order = Order(fused.source(opened.source, folder / _ADAPTED), opened.plans, format, precisions, planned)
+    plan = _planned(opened, graphs, defaults or {}, trials, grown=ip_adapter is not None)
+    place = _apart(Path(bundle).absolute(), opened.source)
+    words = [*_options(plan.graphs, config, opened, defaults, ip_adapter), *fused.words(), *trials.words()]
+    with staged(place, overwrite=overwrite) as folder:
+        told = provenance(opened.source, place, folder, words, tools=plan.tools())
+        described = _described(opened, folder, fused, told, plan)
+        order = plan.order(opened, fused.source(opened.source, folder / _ADAPTED), on_progress)
         made = _with_components(order, folder, described, on_progress)
         manifest = grow_beside(made, folder, opened.source, ip_adapter, on_progress)
         (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
-    return ExportReport(target, manifest)
+    return ExportReport(place, manifest)
 
 
-def _planned(trials: TrialOptions, used: set[str], recipe: Recipe, *, format_: str) -> Trials:
-    measured = format_ != "onnx" or used != {"fp32"}
-    ours = Subjects.of(recipe)
-    return plan_trials(trials, calibrated=calibrated(used), measured=measured, searched=searched(used), ours=ours)
+@final
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a model is exported as.
+
+    Attributes:
+        graphs: Format, target and sizes.
+        precisions: By component.
+        trials: What is drawn to calibrate and to measure.
+        recommended: What the bundle recommends.
+    """
+
+    graphs: Wanted
+    precisions: Mapping[str, str]
+    trials: Trials
+    recommended: Defaults
+
+    def tools(self) -> tuple[str, ...]:
+        """Packages that make such graphs."""
+        return tools(self.graphs.format, self.precisions.values())
+
+    def order(self, opened: OpenedModel, weights: Source, on_progress: OnProgress) -> Order:
+        """The components of the model, with weights from ``weights``."""
+        fix = None if self.graphs.target is None else partial(with_fixed_shapes, self.graphs, on_progress)
+        return Order(weights, opened.plans, self.graphs.format, self.precisions, self.trials, fix)
+
+
+def _planned(
+    opened: OpenedModel, graphs: Wanted, defaults: Mapping[str, float], trials: TrialOptions, *, grown: bool
+) -> _Plan:
+    """What is asked for as what is done, or refused; ``grown``: whether a component is added afterwards."""
+    precisions = precision_by_role(graphs.precision, opened.recipe.duties, format_=graphs.format)
+    used = {*precisions.values()}
+    measured = graphs.format != "onnx" or used != {"fp32"}
+    ours = Subjects.of(opened.recipe)
+    planned = plan_trials(trials, calibrated=calibrated(used), measured=measured, searched=searched(used), ours=ours)
+    recommended, sized = drawn_at(graphs, opened, defaults, trials, grown=grown)
+    _check_drawable(planned, opened, recommended)
+    advise(opened, precisions)
+    return _Plan(sized, precisions, planned, recommended)
 
 
 def _with_components(order: Order, folder: Path, described: Manifest, on_progress: OnProgress) -> Manifest:
     if order.trials.evaluation or not straight(order.format, order.precisions.values()):
         manifest = _beside_fp32(order, folder, described, on_progress)
     else:
-        manifest = _straight(order, folder, described, on_progress)
+        manifest = order.fixed(folder, _straight(order, folder, described, on_progress))
     shutil.rmtree(folder / _ADAPTED, ignore_errors=True)
     return manifest
 
@@ -149,17 +189,9 @@ def _apart(target: Path, source: Source) -> Path:
     return target
 
 
-def _described(
-    opened: OpenedModel,
-    folder: Path,
-    fused: Fused,
-    origin: Provenance,
-    *,
-    format_: str,
-    defaults: Defaults,
-) -> Manifest:
+def _described(opened: OpenedModel, folder: Path, fused: Fused, origin: Provenance, plan: _Plan) -> Manifest:
     """The manifest without components; what stands beside them is written into ``folder``."""
-    scheduler = opened.scheduler(steps=defaults.steps)
+    scheduler, format_ = opened.scheduler(steps=plan.recommended.steps), plan.graphs.format
     _write_configs(opened.source, scheduler, folder)
     return Manifest(
         family=opened.family.name,
@@ -167,8 +199,8 @@ def _described(
         components={},
         scheduler=scheduler,
         tokenizers=tuple(_tokenizer(opened, name, folder, fused, format_=format_) for name in opened.recipe.tokenizers),
-        defaults=defaults,
-        provenance=origin,
+        defaults=plan.recommended,
+        provenance=replace(origin, loras=fused.fusions()),
     )
 
 
@@ -191,7 +223,7 @@ def _beside_fp32(order: Order, folder: Path, described: Manifest, on_progress: O
     exact = replace(order, format="onnx", precisions=dict.fromkeys(order.precisions, "fp32"))
     fp32 = Bundle(original, _straight(exact, original, described, on_progress))
     components, search = make_candidate(order, fp32, folder, work, on_progress)
-    manifest = replace(fp32.manifest, components=components)
+    manifest = order.fixed(folder, replace(fp32.manifest, components=components))
     if order.trials.evaluation:
         quality = measure_candidate(fp32, Bundle(folder, manifest), folder, order.trials, on_progress)
         manifest = replace(manifest, quality=replace(quality, search=search))
@@ -232,8 +264,7 @@ def _with_preview(manifest: Manifest, folder: Path, on_progress: OnProgress) -> 
 
 
 def _options(
-    format_: str,
-    precision: str | Mapping[str, str],
+    graphs: Wanted,
     config: str | Path | None,
     opened: OpenedModel,
     defaults: Mapping[str, float] | None,
@@ -244,10 +275,11 @@ def _options(
     parts = [word for role, part in opened.source.replaced.items() for word in ("--component", f"{role}={part.name}")]
     configs = [] if config is None else ["--config", Path(config).name]
     words = [
-        *precision_options(precision),
+        *graphs.words(),
+        *precision_options(graphs.precision),
         *configs,
         *parts,
         *chosen,
-        *adapter_words(ip_adapter, opened.family.name, format_),
+        *adapter_words(ip_adapter, opened.family.name, graphs.format),
     ]
-    return words if format_ == "onnx" else ["--format", format_, *words]
+    return words if graphs.format == "onnx" else ["--format", graphs.format, *words]

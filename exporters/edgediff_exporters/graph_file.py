@@ -31,20 +31,23 @@ class WrittenFile:
     sha256: str
 
 
-def write_graph(model: ir.Model, folder: Path, *, on_bytes: Callable[[int, int], None]) -> tuple[WrittenFile, ...]:
+def write_graph(
+    model: ir.Model, folder: Path, *, on_bytes: Callable[[int, int], None], inline_bytes: int = INLINE_BYTES
+) -> tuple[WrittenFile, ...]:
     """Write a graph; each tensor is in memory only while it is written.
 
     Args:
         model: The graph. Its large initialisers refer to the data file afterwards.
         folder: Where to.
         on_bytes: Told the weight bytes done and in all.
+        inline_bytes: Up to this much the weights go into the graph's own file.
 
     Returns:
         The graph's file, then its data file if there is one.
     """
     total = sum(_bytes(value) for value in model.graph.initializers.values())
     files: list[WrittenFile] = []
-    if total > INLINE_BYTES:
+    if total > inline_bytes:
         with (folder / DATA_NAME).open("wb") as file:
             stream = _HashedStream(file)
             for value in model.graph.initializers.values():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
-Stage: TypeAlias = Literal["trace", "write", "check", "preview", "calibrate", "quantise", "search", "measure"]
+Stage: TypeAlias = Literal["trace", "write", "check", "preview", "calibrate", "quantise", "fix", "search", "measure"]
 
 
 @final

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from edgediff_exporters.precision import EVERY, calibrated, check_precisions, searched
 from edgediff_exporters.staging import check_target
+from edgediff_exporters.targets.request import wanted
 from edgediff_exporters.trials import TrialOptions, plan_trials
 from edgediff_runtimes.bundle import Defaults
 from edgediff_runtimes.errors import ManifestError, SettingError, SourceError
@@ -22,11 +23,13 @@ def check_request(
     source: str | Path,
     bundle: str | Path,
     *,
-    format: str,  # noqa: A002 - the word users know; the builtin is not needed here
-    precision: str | Mapping[str, str],
+    format: str | None,  # noqa: A002 - the word users know; the builtin is not needed here
+    precision: str | Mapping[str, str] | None,
     defaults: Mapping[str, float] | None,
     trials: TrialOptions,
     overwrite: bool,
+    target: str | None = None,
+    sizes: Sequence[tuple[int, int]] | None = None,
 ) -> None:
     """Refuse what no model could be exported with; ``export`` looks again, at the model as well.
 
@@ -38,17 +41,21 @@ def check_request(
         defaults: As in ``export``.
         trials: As in ``export``.
         overwrite: As in ``export``.
+        target: As in ``export``.
+        sizes: As in ``export``.
 
     Raises:
         SettingError: The format, a precision, a default or an option of the trials cannot be applied.
+        NotInstalledError: What writes the target's graphs is not installed.
         SourceError: There is no such source.
         TargetError: The bundle cannot be written there.
     """
-    precisions = {EVERY: precision} if isinstance(precision, str) else dict(precision)
-    check_precisions(precisions, format_=format)
+    graphs = wanted(format=format, precision=precision, target=target, sizes=sizes, defaults=defaults, trials=trials)
+    precisions = {EVERY: graphs.precision} if isinstance(graphs.precision, str) else dict(graphs.precision)
+    check_precisions(precisions, format_=graphs.format)
     # Components that are not named are in the common precision, or in one that suits them and asks for less.
     used = {precisions.get(EVERY, "fp32"), *precisions.values()}
-    measured = format != "onnx" or used != {"fp32"}
+    measured = graphs.format != "onnx" or used != {"fp32"}
     plan_trials(trials, calibrated=calibrated(used) or searched(used), measured=measured, searched=searched(used))
     check_defaults(defaults or {})
     check_source(source)

@@ -25,6 +25,7 @@ from edgediff_runtimes.engines.base import Share
 from edgediff_runtimes.engines.forking import HomeProcess
 from edgediff_runtimes.errors import EngineError, NonFiniteError, SettingError
 from edgediff_runtimes.families.other_outputs import OTHER_OUTPUTS
+from edgediff_runtimes.fixed_graphs import load_graph
 from edgediff_runtimes.installing import install_line
 from edgediff_runtimes.memory import available_bytes, spare_bytes
 from edgediff_runtimes.placement import Placement, Residency
@@ -262,7 +263,7 @@ class Components:
             self.check_open()
             engine = self._engine_of(graph)
             if key not in self._sessions:
-                self._sessions[key] = engine.load(graph, device=device, options=options)
+                self._sessions[key] = load_graph(engine, graph, device=device, options=options)
                 self._home = HomeProcess()
             self._users[key] += 1
             session = self._sessions[key]
@@ -361,11 +362,11 @@ class Components:
         options = dataclasses.replace(self._options_of(graph.role), execution="f32")
         engine = self._engine_of(graph)
         try:
-            return engine.load(graph, device=self._placement.device_of(graph.role), options=options)
+            return load_graph(engine, graph, device=self._placement.device_of(graph.role), options=options)
         except SettingError:  # it computes graphs as they were exported, or its device has no f32
             other = next(other_engines(graph.format, than=engine.name), None)
             any_size = dataclasses.replace(options, static=None)
-            return None if other is None else other.load(graph, device="auto", options=any_size)
+            return None if other is None else load_graph(other, graph, device="auto", options=any_size)
 
     def _engine_of(self, graph: Graph) -> Engine:
         if (named := self._placement.engine_named(graph.role)) is not None:

@@ -30,6 +30,7 @@ from edgediff_runtimes.running.schedules import sampler_for
 from edgediff_runtimes.sampling import Between, Sampler
 from edgediff_runtimes.settings import Options, Settings, checks, noise_levels
 from edgediff_runtimes.settings.enlarging import drawings
+from edgediff_runtimes.settings.fixed_sizes import check_sizes
 from edgediff_runtimes.settings.resolve import resolve_settings
 from edgediff_runtimes.settings.several import told_apart
 from edgediff_runtimes.text import open_tokenizer
@@ -238,6 +239,7 @@ class Pipeline:
         canvas = given.canvas(settings)
         prepared = preparation.prepared()
         asked = drawings(settings, manifest.recipe)
+        check_sizes(manifest, asked)
         samplers = [self._samplers(each) for each in asked]
         reuse = None
         if between is None:

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from edgediff_exporters import export
-from edgediff_exporters.component_export import _public
+from edgediff_exporters.component_export import public
 from edgediff_exporters.opening import open_model
 from edgediff_runtimes.errors import SettingError
 
@@ -47,4 +47,4 @@ def test_a_plain_pipeline_with_a_distilled_sampler_is_drawn_in_few_steps(sd1, tm
 
 
 def test_a_config_does_not_tell_where_its_module_came_from():
-    assert _public({"_name_or_path": "/home/me/vae", "scaling_factor": 1.0}) == {"scaling_factor": 1.0}
+    assert public({"_name_or_path": "/home/me/vae", "scaling_factor": 1.0}) == {"scaling_factor": 1.0}

@@ -6,7 +6,7 @@ start from one thing that was checked, and calibration feeds fit all of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias, final
@@ -101,3 +101,8 @@ class Quantiser(Protocol):
 
         See ``passes.open_graph``; a file of weights that need not change is not written.
         """
+
+    def fix(
+        self, graph: Path, inputs: Sequence[TensorSpec], asked: Mapping[str, Mapping[str, int]]
+    ) -> tuple[WrittenFile, ...]:
+        """Write a graph of this format anew for each of several lengths of its axes, see ``passes.fix_shapes``."""

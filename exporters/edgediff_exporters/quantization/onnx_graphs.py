@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import final
 
@@ -11,6 +11,7 @@ import onnx
 from edgediff_exporters.counting import count_operators
 from edgediff_exporters.graph_file import WrittenFile
 from edgediff_exporters.openings import Opening, Places
+from edgediff_exporters.passes.fix_shapes import fix_shapes
 from edgediff_exporters.passes.open_graph import open_graph
 from edgediff_exporters.quantization.activations import Activation
 from edgediff_exporters.quantization.base import Calibration, Layer
@@ -62,3 +63,9 @@ class OnnxQuantiser:
     ) -> tuple[WrittenFile, ...]:
         """See ``Quantiser.open_graph``."""
         return (open_graph(graph, folder, openings, places=places, half=half),)
+
+    def fix(
+        self, graph: Path, inputs: Sequence[TensorSpec], asked: Mapping[str, Mapping[str, int]]
+    ) -> tuple[WrittenFile, ...]:
+        """See ``Quantiser.fix``."""
+        return fix_shapes(graph, inputs, asked)

@@ -11,6 +11,7 @@ from pathlib import Path
 from edgediff_exporters.quantization.openvino_layers import CONVOLUTIONS, HANDS_ON, stored
 from edgediff_runtimes.bundle import OperatorCount
 from edgediff_runtimes.engines.openvino.library import ov
+from edgediff_runtimes.engines.openvino.reading import read_model
 
 _TABLE = 2  # axes of a table of embeddings
 _WHOLE = ("i8", "u8", "i4", "u4")
@@ -24,7 +25,7 @@ def count_operators(path: Path) -> dict[str, OperatorCount]:
         path: The ``.xml`` file; the weights lie beside it.
     """
     counts: dict[str, OperatorCount] = {}
-    for node in ov.Core().read_model(path).get_ordered_ops():
+    for node in read_model(ov.Core(), path).get_ordered_ops():
         kind = node.get_type_name()
         if kind not in (*CONVOLUTIONS, "MatMul") and not (kind == "Gather" and _is_table(node)):
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import final
 
@@ -10,6 +10,7 @@ from edgediff_exporters.graph_file import WrittenFile
 from edgediff_exporters.openings import Opening, Places
 from edgediff_exporters.quantization.base import Calibration, Layer
 from edgediff_exporters.quantization.openvino_counting import count_operators
+from edgediff_exporters.quantization.openvino_fixing import fix_shapes
 from edgediff_exporters.quantization.openvino_int8 import quantise_layers
 from edgediff_exporters.quantization.openvino_layers import end_convolutions, quantisable
 from edgediff_exporters.quantization.openvino_lifting import lift
@@ -76,6 +77,12 @@ class OpenVinoQuantiser:
         """See ``Quantiser.open_graph``; what its arrays are is looked up in the graph."""
         del half
         return open_graph(graph, folder, openings, places=places)
+
+    def fix(
+        self, graph: Path, inputs: Sequence[TensorSpec], asked: Mapping[str, Mapping[str, int]]
+    ) -> tuple[WrittenFile, ...]:
+        """See ``Quantiser.fix``."""
+        return fix_shapes(graph, inputs, asked)
 
     def _in_int8(self, graph: Path, feeds: Calibration, keep: Collection[str]) -> ov.Model:
         if self._int8 is None or self._int8[0] != graph or self._int8[1] is not feeds:

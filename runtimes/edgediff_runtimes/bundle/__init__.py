@@ -2,6 +2,7 @@
 
 from edgediff_runtimes.bundle.bundle import Bundle, sha256_of
 from edgediff_runtimes.bundle.file_entry import FileEntry
+from edgediff_runtimes.bundle.fixed_graph import FixedGraph
 from edgediff_runtimes.bundle.manifest import (
     MANIFEST_NAME,
     Check,
@@ -36,6 +37,7 @@ __all__ = [
     "Defaults",
     "Fidelity",
     "FileEntry",
+    "FixedGraph",
     "Fusion",
     "LevelQuality",
     "Manifest",

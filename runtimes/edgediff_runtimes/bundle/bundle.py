@@ -167,7 +167,8 @@ class Bundle:
             )
         path = self.locate(component.files[0].path)
         face = component.inputs, component.outputs
-        return Graph(role, path, component.format, *face, component.precision, component.weights)
+        fixed = {self.locate(graph.file): graph.axes for graph in component.fixed}
+        return Graph(role, path, component.format, *face, component.precision, component.weights, fixed=fixed)
 
 
 def sha256_of(path: Path) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 from edgediff_runtimes.bundle.file_entry import FileEntry
+from edgediff_runtimes.bundle.fixed_graph import FixedGraph
 from edgediff_runtimes.bundle.quality import QualityReport
 from edgediff_runtimes.bundle.reuse import ProvedReuse
 from edgediff_runtimes.bundle.tokenizer_kinds import TOKENIZER_KINDS
@@ -20,7 +21,7 @@ from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.recipe.defaults import Defaults
 from edgediff_runtimes.recipe.recipe import Recipe
 from edgediff_runtimes.tensors import DTYPES, TensorSpec
-from edgediff_runtimes.untrusted.bounds import TOKENS
+from edgediff_runtimes.untrusted.bounds import SIDE, TOKENS
 from edgediff_runtimes.untrusted.documents import parse_json
 
 MANIFEST_NAME = "edgediff.json"
@@ -82,6 +83,7 @@ class Component:
         checks: How far it strays from its module, measured at export.
         operators: How much of the written graph is quantised, by operator type; empty where it was not counted.
         weights: The operation that reads each parameter that the graph's own names do not tell, by parameter.
+        fixed: Its graphs where each is for inputs of one length along every axis; empty: one graph for any.
     """
 
     format: str
@@ -93,6 +95,7 @@ class Component:
     checks: tuple[Check, ...] = ()
     operators: dict[str, OperatorCount] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
+    fixed: tuple[FixedGraph, ...] = ()
 
     @classmethod
     def read(cls, fields: Fields) -> Component:
@@ -108,16 +111,18 @@ class Component:
         weights = {} if fields.values.get("weights") is None else fields.mapping("weights")
         if not all(isinstance(name, str) for name in weights.values()):
             raise fields.fail("weights", "an object of names of operations")
+        inputs = tuple(_read_tensor(item) for item in fields.objects("inputs"))
         return cls(
             format=format_,
             precision=fields.string("precision"),
             files=files,
-            inputs=tuple(_read_tensor(item) for item in fields.objects("inputs")),
+            inputs=inputs,
             outputs=tuple(_read_tensor(item) for item in fields.objects("outputs")),
             tolerance=fields.optional_number("tolerance"),
             checks=checks,
             operators={name: OperatorCount.read(operators.fields(name)) for name in operators.values},
             weights=dict(weights),
+            fixed=_read_fixed(fields, files, inputs),
         )
 
 
@@ -247,6 +252,9 @@ class Manifest:
         quality: How far what it draws is from what fp32 draws, or None where it was not measured.
         format_version: ``major.minor`` of the format.
         reuse: Schedules of reuse that were measured, see ``edgediff tune``.
+        target: What kind of processor it was exported for; None: any.
+        sizes: Width and height of the pictures that it draws, in pixels, the first where nothing else is asked for;
+            empty: any that the model draws.
     """
 
     family: str
@@ -259,6 +267,8 @@ class Manifest:
     quality: QualityReport | None = None
     format_version: str = FORMAT_VERSION
     reuse: tuple[ProvedReuse, ...] = ()
+    target: str | None = None
+    sizes: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
@@ -297,6 +307,8 @@ class Manifest:
             reuse=()
             if values.get("reuse") is None
             else tuple(ProvedReuse.read(item) for item in fields.objects("reuse")),
+            target=fields.optional_string("target"),
+            sizes=_read_sizes(fields),
         )
 
     @property
@@ -312,11 +324,13 @@ class Manifest:
         for name in ("components", "loras"):  # likewise
             if not getattr(self.provenance, name):
                 del values["provenance"][name]
-        if not self.reuse:  # likewise
-            del values["reuse"]
+        for name in ("reuse", "target", "sizes"):  # likewise
+            if not values[name]:
+                del values[name]
         for component in values["components"].values():
-            if not component["weights"]:  # likewise
-                del component["weights"]
+            for name in ("weights", "fixed"):  # likewise
+                if not component[name]:
+                    del component[name]
         del values["recipe"]
         beside = {"tasks": self.tasks, "parts": self.recipe.parts, "stages": self.recipe.written()}
         values = {"format_version": self.format_version, "family": self.family, **beside, **values}
@@ -331,3 +345,31 @@ def _read_tensor(fields: Fields) -> TensorSpec:
     if not all(isinstance(axis, str) or (type(axis) is int and axis >= 0) for axis in shape):
         raise fields.fail("shape", "an array of lengths and axis names")
     return TensorSpec(fields.string("name"), dtype, tuple(shape))
+
+
+def _read_fixed(fields: Fields, files: tuple[FileEntry, ...], inputs: tuple[TensorSpec, ...]) -> tuple[FixedGraph, ...]:
+    if fields.values.get("fixed") is None:
+        return ()
+    named = {axis for spec in inputs for axis in spec.shape if isinstance(axis, str)}
+    graphs = tuple(FixedGraph.read(item) for item in fields.objects("fixed"))
+    for graph in graphs:
+        if graph.file not in {entry.path for entry in files}:
+            raise fields.fail("fixed", "graphs that are among its files")
+        if graph.axes.keys() != named:
+            raise fields.fail("fixed", f"the lengths of {', '.join(sorted(named)) or 'no axis'}")
+    return graphs
+
+
+def _read_sizes(fields: Fields) -> tuple[tuple[int, int], ...]:
+    if fields.values.get("sizes") is None:
+        return ()
+    match fields.array("sizes"):
+        case [*pairs] if all(
+            isinstance(pair, list)
+            and len(pair) == 2  # noqa: PLR2004 - width and height
+            and all(type(side) is int and 1 <= side <= SIDE.most for side in pair)
+            for pair in pairs
+        ):
+            return tuple((width, height) for width, height in pairs)
+        case _:
+            raise fields.fail("sizes", "an array of widths and heights")

@@ -27,7 +27,8 @@ class Graph:
     manifest's word for it (``fp32``, ``fp16``, ``bf16``, ``w16``, ``w8``, ``w4``, ``int8``, ``mixed``; ``unknown``
     where the manifest was derived) and says what it asks to be computed in, see ``execution.WISHES``. ``weights`` are
     the operations that read the parameters whose names the graph lost, by parameter; ``change`` is what becomes of its
-    weights when it is loaded (a LoRA), or None.
+    weights when it is loaded (a LoRA), or None. Where it is several files, each for inputs of one shape, ``fixed`` has
+    them all, each with the length of every named axis of ``inputs``; ``fixed_graphs.load_graph`` loads it.
     """
 
     role: str
@@ -38,6 +39,7 @@ class Graph:
     precision: str = "fp32"
     weights: Mapping[str, str] = field(default_factory=dict, repr=False)
     change: WeightChange | None = field(default=None, repr=False)
+    fixed: Mapping[Path, Mapping[str, int]] = field(default_factory=dict, repr=False)
 
 
 @final

@@ -10,6 +10,7 @@ from typing import final
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.components import Components, Computed, Loaded
 from edgediff_runtimes.engines import Engine, Session
+from edgediff_runtimes.fixed_graphs import each_file, load_graph
 from edgediff_runtimes.pipeline import Pipeline
 from edgediff_runtimes.placement import Placement
 
@@ -39,7 +40,14 @@ class Runner:
             EngineError: It cannot be loaded.
         """
         graph, placement = self.bundle.graph(role), self.placement
-        return self.engine_of(role).load(graph, device=placement.device_of(role), options=placement.options_of(role))
+        device, options = placement.device_of(role), placement.options_of(role)
+        return load_graph(self.engine_of(role), graph, device=device, options=options)
+
+    def check_loads(self, role: str) -> None:
+        """Load every file of a component's graph, one after the other; see ``load``."""
+        engine, placement = self.engine_of(role), self.placement
+        for graph in each_file(self.bundle.graph(role)):
+            engine.load(graph, device=placement.device_of(role), options=placement.options_of(role)).close()
 
     @contextmanager
     def use(self, role: str) -> Iterator[tuple[Loaded, Computed]]:

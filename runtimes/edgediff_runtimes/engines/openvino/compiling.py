@@ -15,6 +15,7 @@ from edgediff_runtimes.engines.execution import EXECUTIONS
 from edgediff_runtimes.engines.openvino.devices import Place
 from edgediff_runtimes.engines.openvino.failures import failure
 from edgediff_runtimes.engines.openvino.library import ov
+from edgediff_runtimes.engines.openvino.reading import read_model, shares_weights, weights_of
 from edgediff_runtimes.engines.openvino.weights import changed
 from edgediff_runtimes.errors import EdgediffError
 
@@ -111,15 +112,17 @@ class Compiler:
             properties["CACHE_DIR"] = str(folder)
             properties["CACHE_MODE"] = "OPTIMIZE_SIZE" if self._weightless() else "OPTIMIZE_SPEED"
         try:
-            if shapes is None and not self._may_be_changed():
+            if shapes is None and not self._may_be_changed() and not shares_weights(self.graph.path):
                 return self.core.compile_model(self.graph.path, self.place.target, properties)
             model, changed = self._read()
             if shapes is not None:
                 model.reshape({port: ov.PartialShape(shape) for port, shape in zip(model.inputs, shapes, strict=True)})
-            elif not changed:  # by its path, so that the cache need not read the weights to know it again
+            elif not changed and not shares_weights(
+                self.graph.path
+            ):  # by its path, so that the cache need not read the weights to know it again
                 return self.core.compile_model(self.graph.path, self.place.target, properties)
             if self._weightless() and folder is not None:
-                properties["WEIGHTS_PATH"] = str(self.graph.path.with_suffix(".bin"))
+                properties["WEIGHTS_PATH"] = str(weights_of(self.graph.path))
             return self.core.compile_model(model, self.place.target, properties)
         except EdgediffError:
             raise
@@ -127,7 +130,7 @@ class Compiler:
             raise failure(f"cannot load `{self.graph.role}` for `{self.place.device.name}`", error) from error
 
     def _read(self) -> tuple[ov.Model, bool]:
-        model = self.core.read_model(self.graph.path)
+        model = read_model(self.core, self.graph.path)
         if self.graph.change is not None:
             changed(model, self.graph, self.graph.change)
         mended = self.graph.format == "openvino" and any([widened(model), narrowed(model)])

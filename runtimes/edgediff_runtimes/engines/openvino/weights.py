@@ -16,6 +16,7 @@ import numpy as np
 from edgediff_runtimes.engines.base import Graph
 from edgediff_runtimes.engines.openvino.failures import failure
 from edgediff_runtimes.engines.openvino.library import ov
+from edgediff_runtimes.engines.openvino.reading import read_model
 from edgediff_runtimes.tensors import Array, Floats
 from edgediff_runtimes.weights.change import WeightChange
 from edgediff_runtimes.weights.onnx_weights import onnx_weights
@@ -36,7 +37,7 @@ def read(graph: Graph) -> StoredWeights:
         EngineError: It cannot be read.
     """
     try:
-        model = ov.Core().read_model(graph.path)
+        model = read_model(ov.Core(), graph.path)
     except Exception as error:  # RuntimeError today; what it may raise is not documented
         raise failure(f"cannot read `{graph.role}`", error) from error
     return stored_in(model, graph.weights)
