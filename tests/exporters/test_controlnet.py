@@ -140,6 +140,40 @@ def test_same_seed_same_picture(grown, theirs, engine, guidance, from_picture, o
     assert np.abs(result.latents - without.latents).max() > 0.01 * np.abs(without.latents).max()  # it does something
 
 
+def test_beside_a_mask(grown, sd1, controlnets):
+    """As in diffusers, which draws noise first and cuts, resizes and keeps as without a ControlNet."""
+    size, image = SIZES[0], picture(turn=1).resize(SIZES[0])
+    mask = Image.new("L", size, "black")
+    mask.paste("white", (8, 6, 26, 20))
+    parts = diffusers.StableDiffusionPipeline.from_pretrained(sd1, safety_checker=None).components
+    pipeline = diffusers.StableDiffusionControlNetInpaintPipeline(
+        **with_sampler(parts),
+        controlnet=diffusers.ControlNetModel.from_pretrained(controlnets[0]),
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    latents = pipeline(
+        prompt=PROMPTS[0],
+        image=image,
+        mask_image=mask,
+        control_image=picture().resize(size, Image.Resampling.LANCZOS),
+        width=size[0],
+        height=size[1],
+        strength=0.8,
+        num_inference_steps=STEPS,
+        guidance_scale=4.0,
+        controlnet_conditioning_scale=0.7,
+        generator=torch.Generator("cpu").manual_seed(SEED),
+        output_type="latent",
+    ).images.numpy()
+    given = {"image": image, "mask": mask, "strength": 0.8, "guidance": 4.0, "width": size[0], "height": size[1]}
+    with edgediff.load(grown[1]) as ours:
+        result = ours(PROMPTS[0], **COMMON, **given, control_image=picture(), control_scale=0.7)
+        without = ours(PROMPTS[0], **COMMON, **given)
+    assert np.abs(result.latents - latents).max() <= BOUNDS["onnxruntime"][0] * np.abs(latents).max()
+    assert np.abs(result.latents - without.latents).max() > 0.01 * np.abs(latents).max()
+
+
 def test_of_several_the_sum_counts(grown, theirs):
     controls, size = [picture(), picture(turn=1)], SIZES[0]
     words = {

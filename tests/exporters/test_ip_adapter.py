@@ -161,6 +161,16 @@ def test_same_seed_same_picture(grown, theirs, engine, guidance, count, scale):
     assert result.computed["image_encoder"].calls == 1
 
 
+def test_in_one_go_it_is_the_same_bundle(sd1, adapter, grown, tmp_path):
+    made = edgediff.export(sd1, tmp_path / "bundle", ip_adapter=adapter).manifest
+    added = Bundle.open(grown).manifest
+    files = {role: [(file.path, file.sha256) for file in one.files] for role, one in added.components.items()}
+    assert {role: [(file.path, file.sha256) for file in one.files] for role, one in made.components.items()} == files
+    assert made.recipe == added.recipe
+    assert adapter.name in made.provenance.command
+    assert str(adapter.parent) not in made.to_json()
+
+
 def test_prompts_of_a_batch_have_the_same_pictures(grown):
     both = ours(grown, batch=2, guidance=4.0, prompt_image=picture())
     with edgediff.load(grown) as pipeline:

@@ -49,27 +49,28 @@ def write_adapter(folder, seed, **fields):
     return folder
 
 
+def write_source(folder, widths):
+    """The tiny Stable Diffusion with a U-Net whose first block has attention, as adapters want it."""
+    build_pipeline(folder / "sd1", "sd1")
+    shutil.rmtree(folder / "sd1" / "unet")
+    torch.manual_seed(5)
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=widths,
+        down_block_types=BLOCKS[0],
+        up_block_types=BLOCKS[1],
+        layers_per_block=1,
+        norm_num_groups=4,
+        cross_attention_dim=16,
+        attention_head_dim=2,
+    )
+    perturb(unet).save_pretrained(folder / "sd1" / "unet")
+    return folder / "sd1"
+
+
 @pytest.fixture(scope="module")
 def source(shared):
-    """The tiny Stable Diffusion with a U-Net whose first block has attention, as adapters want it."""
-
-    def make(folder):
-        build_pipeline(folder / "sd1", "sd1")
-        shutil.rmtree(folder / "sd1" / "unet")
-        torch.manual_seed(5)
-        unet = diffusers.UNet2DConditionModel(
-            sample_size=8,
-            block_out_channels=(8, 16),
-            down_block_types=BLOCKS[0],
-            up_block_types=BLOCKS[1],
-            layers_per_block=1,
-            norm_num_groups=4,
-            cross_attention_dim=16,
-            attention_head_dim=2,
-        )
-        perturb(unet).save_pretrained(folder / "sd1" / "unet")
-
-    return shared("attention-first", make) / "sd1"
+    return shared("attention-first", lambda folder: write_source(folder, (8, 16))) / "sd1"
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +139,29 @@ def test_same_seed_same_picture(grown, source, adapters, engine, guidance):
     without = ours(grown[1], engine=engine, guidance=guidance)
     assert np.abs(result.latents - without.latents).max() > 0.05 * np.abs(without.latents).max()
     assert result.computed["t2i_adapter"].calls == 1
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+def test_a_light_adapter(tmp_path):
+    """It gives one feature more than it has widths, for the last block, which is as wide as the one before."""
+    source = write_source(tmp_path, (8, 8))
+    folder = write_adapter(tmp_path / "light", 3, adapter_type="light_adapter", channels=[8])
+    bundle = tmp_path / "bundle"
+    export(source, bundle)
+    edgediff.add(folder, bundle)
+    adapter = diffusers.T2IAdapter.from_pretrained(folder)
+    expected = drawn(source, adapter, picture(), guidance_scale=4.0, adapter_conditioning_scale=0.8)
+    result = ours(bundle, guidance=4.0, control_image=picture(), control_scale=0.8)
+    assert_same(result, expected, "onnxruntime")
+    without = ours(bundle, guidance=4.0)
+    assert np.abs(result.latents - without.latents).max() > 0.01 * np.abs(without.latents).max()
+
+
+def test_a_light_adapter_for_another_network_is_refused(grown, tmp_path):
+    folder = write_adapter(tmp_path / "light", 3, adapter_type="light_adapter", channels=[8])
+    with pytest.raises(SourceError, match=r"whose last two blocks are as wide, got \[8, 16\]"):
+        edgediff.add(folder, grown[0])
 
 
 def test_of_several_the_weighed_sum_counts(grown, source, adapters):

@@ -1,8 +1,9 @@
-"""A ControlNet beside Stable Diffusion XL, on tiny random modules, against diffusers itself."""
+"""A ControlNet or an IP-Adapter beside Stable Diffusion XL, on tiny random modules, against diffusers itself."""
 
 from __future__ import annotations
 
 import copy
+import json
 import shutil
 from pathlib import Path
 
@@ -12,10 +13,13 @@ import pytest
 import torch
 from drawn_by_families import MODELS, module_of
 from PIL import Image
+from safetensors.torch import load_file
+from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 import edgediff
 
 STEPS, SEED, SIZE = 6, 7, (36, 28)
+EIGHTHS = (40, 32)  # where diffusers asks for multiples of 8
 PROMPTS = ["a red apple", "a fox face"]
 BOUNDS = {"onnxruntime": (1e-3, 2), "openvino": (5e-3, 4)}  # of latents, of pictures
 
@@ -77,4 +81,56 @@ def test_same_seed_same_picture(root, shown, engine, guidance, negative):
         result = ours(PROMPTS, **options, control_image=shown, control_scale=0.7, control_end=0.8)
         without = ours(PROMPTS, **options)
     assert np.abs(result.latents - latents).max() <= BOUNDS[engine][0] * np.abs(latents).max()
+    assert np.abs(result.latents - without.latents).max() > 0.02 * np.abs(latents).max()
+
+
+@pytest.fixture(scope="module")
+def adapter(exported_family, tmp_path_factory):
+    """The file of an IP-Adapter beside its image encoder, and ``bundle``, which has grown by it."""
+    adapters = module_of(Path(__file__).parents[1] / "exporters" / "test_ip_adapter.py")
+    base = exported_family(MODELS["stable-diffusion-xl"])
+    folder = tmp_path_factory.mktemp("xl-ip-adapter")
+    config = json.loads((base / "source" / "unet" / "config.json").read_text("utf-8"))
+    down, middle, up = adapters.attention_channels(config)
+    adapters.write_encoder(folder / "image_encoder")
+    file = folder / "adapter.safetensors"
+    adapters.write_adapter(file, [*down, *up, *middle], width=config["cross_attention_dim"])
+    shutil.copytree(base / "bundle", folder / "bundle")
+    edgediff.add(file, folder / "bundle")
+    return file
+
+
+@pytest.mark.parametrize("guidance", [1.0, 5.0])
+def test_a_picture_beside_the_prompt(root, adapter, shown, guidance):
+    parts = diffusers.StableDiffusionXLPipeline.from_pretrained(root / "source", add_watermarker=False).components
+    side = 16  # of what the image encoder sees
+    parts |= {
+        "scheduler": copy.deepcopy(parts["scheduler"]),
+        "image_encoder": CLIPVisionModelWithProjection.from_pretrained(adapter.parent / "image_encoder"),
+        "feature_extractor": CLIPImageProcessor(size=side, crop_size=side),
+    }
+    pipeline = diffusers.StableDiffusionXLPipeline(**parts, add_watermarker=False)
+    tensors = load_file(adapter)
+    kinds = {
+        kind: {name.removeprefix(f"{kind}."): one for name, one in tensors.items() if name.startswith(f"{kind}.")}
+        for kind in ("image_proj", "ip_adapter")
+    }
+    pipeline.load_ip_adapter(kinds, subfolder="", weight_name="")
+    pipeline.set_ip_adapter_scale(0.7)
+    pipeline.set_progress_bar_config(disable=True)
+    latents = pipeline(
+        prompt=PROMPTS[0],
+        ip_adapter_image=shown,
+        width=EIGHTHS[0],
+        height=EIGHTHS[1],
+        num_inference_steps=STEPS,
+        guidance_scale=guidance,
+        generator=torch.Generator("cpu").manual_seed(SEED),
+        output_type="latent",
+    ).images.numpy()
+    given = {"seed": SEED, "steps": STEPS, "width": EIGHTHS[0], "height": EIGHTHS[1], "guidance": guidance}
+    with edgediff.load(adapter.parent / "bundle") as ours:
+        result = ours(PROMPTS[0], **given, prompt_image=shown, prompt_image_scale=0.7)
+        without = ours(PROMPTS[0], **given)
+    assert np.abs(result.latents - latents).max() <= BOUNDS["onnxruntime"][0] * np.abs(latents).max()
     assert np.abs(result.latents - without.latents).max() > 0.02 * np.abs(latents).max()

@@ -18,7 +18,8 @@ from edgediff_runtimes.families.control import T2I_ADAPTER, given_features, take
 CLASS = T2IAdapter.__name__
 _GREY = (0.299, 0.587, 0.114)  # of red, green and blue, as Pillow weighs them: a grey picture stays what it is
 _XL_BLOCKS = 3
-_TYPES = ("full_adapter", "full_adapter_xl", "light_adapter")
+_LIGHT = "light_adapter"
+_TYPES = ("full_adapter", "full_adapter_xl", _LIGHT)
 
 
 def feature_places(unet: Config) -> tuple[int | None, ...]:
@@ -34,9 +35,14 @@ def feature_places(unet: Config) -> tuple[int | None, ...]:
     return (*places, None)
 
 
+def _features(config: Config) -> int:
+    """How many features it gives: of the light kind one more than it has ``channels``, as wide as the last."""
+    return len(config["channels"]) + (config.get("adapter_type") == _LIGHT)
+
+
 def openings(config: Config, unet: Config) -> tuple[Opening, ...]:
     """Where its features are added."""
-    places = feature_places(unet)[: len(config["channels"])]
+    places = feature_places(unet)[: _features(config)]
     return tuple(
         Opening(name, place, everywhere=True) for name, place in zip(taken_features(len(places)), places, strict=True)
     )
@@ -60,13 +66,15 @@ def check_adapter(config: Config, unet: Config, *, name: str, factor: int) -> No
     if config.get("in_channels", 3) not in (1, 3):
         raise SourceError(f"the adapter `{name}` takes {config['in_channels']} channels: expected 3, or 1 for grey")
     own = unet["block_out_channels"]
-    wanted = [*own, own[-1]] if kind == "full_adapter_xl" else [*own]
+    wanted = [*own, own[-1]] if kind == "full_adapter_xl" else [*own[:-1]] if kind == _LIGHT else [*own]
     shrunk = factor * (2 if kind == "full_adapter_xl" else 1)
     if channels != wanted or config.get("downscale_factor", 8) != shrunk:
         raise SourceError(
             f"`{name}` is made for another U-Net: its `channels` are {channels} and its `downscale_factor` is "
             f"{config.get('downscale_factor')}, expected {wanted} and {shrunk}"
         )
+    if kind == _LIGHT and own[-2:] != [own[-1]] * 2:
+        raise SourceError(f"`{name}` is a `{kind}`: expected a U-Net whose last two blocks are as wide, got {own}")
     if kind == "full_adapter_xl" and len(own) != _XL_BLOCKS:  # it halves its picture once, between the second and third
         raise SourceError(f"`{name}` is a `{kind}`: expected a U-Net of {_XL_BLOCKS} blocks for it, got {len(own)}")
     if kind != "full_adapter_xl" and "CrossAttn" not in unet["down_block_types"][0]:
@@ -96,7 +104,7 @@ def t2i_adapter(role: str, config: Config) -> ComponentPlan:
         build=T2IAdapter.from_config,
         forward=forward,
         inputs=(GraphInput("image", torch.float32, (1, 3, "height", "width"), positive=True),),
-        outputs=given_features(len(config["channels"])),
+        outputs=given_features(_features(config)),
         traced={"height": 5 * factor, "width": 7 * factor},
         checked={"height": 6 * factor, "width": 3 * factor},
     )
