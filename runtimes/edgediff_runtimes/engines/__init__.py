@@ -78,6 +78,8 @@ def engine_for(format_: str, device: str = "auto") -> Engine:
         if _reaches(other, device):
             return other
         reached += [known.name for known in other.devices()]
+    if hint is None and default == "onnxruntime":
+        hint = importlib.import_module("edgediff_runtimes.engines.onnxruntime_providers").package_hint(device)
     raise DeviceError(device, available=dict.fromkeys(reached), hint=hint)
 
 

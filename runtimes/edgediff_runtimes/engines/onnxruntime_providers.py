@@ -180,8 +180,13 @@ def reached_by(device: str) -> Reached:
     for one in there:
         if name in one.device.names and (not dot or (one.provider.which is not None and index.isdecimal())):
             return replace(one, index=index or None)
-    hint = next((f"`pip install {row.package}` has it" for row in PROVIDERS if row.device == name), None)
-    raise DeviceError(device, available=[one.provider.device for one in there], hint=hint)
+    raise DeviceError(device, available=[one.provider.device for one in there], hint=package_hint(device))
+
+
+def package_hint(device: str) -> str | None:
+    """Which package has a device's provider; None where none of ours does."""
+    name = device.partition(".")[0]
+    return next((f"`pip install {row.package}` has it" for row in PROVIDERS if row.device == name), None)
 
 
 def device_name(name: str) -> str:

@@ -61,6 +61,9 @@ def test_a_provider_that_is_not_there_is_refused_with_what_has_it(offered):
     with pytest.raises(DeviceError, match="`webgpu` is not available: expected one of cpu") as caught:
         providers.reached_by("webgpu")
     assert "pip install onnxruntime-ep-webgpu" in caught.value.hint
+    with pytest.raises(DeviceError, match=r"`cuda\.1` is not available") as caught:
+        engine_for("onnx", "cuda.1")  # whether or not other engines are installed
+    assert "pip install onnxruntime-gpu" in caught.value.hint
     with pytest.raises(DeviceError):
         providers.reached_by("gpu")
 
