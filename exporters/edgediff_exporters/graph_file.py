@@ -32,7 +32,7 @@ class WrittenFile:
 
 
 def write_graph(
-    model: ir.Model, folder: Path, *, on_bytes: Callable[[int, int], None], inline_bytes: int = INLINE_BYTES
+    model: ir.Model, folder: Path, *, on_bytes: Callable[[int, int], None], inline_bytes: int | None = None
 ) -> tuple[WrittenFile, ...]:
     """Write a graph; each tensor is in memory only while it is written.
 
@@ -40,14 +40,14 @@ def write_graph(
         model: The graph. Its large initialisers refer to the data file afterwards.
         folder: Where to.
         on_bytes: Told the weight bytes done and in all.
-        inline_bytes: Up to this much the weights go into the graph's own file.
+        inline_bytes: Up to this much the weights go into the graph's own file; None: ``INLINE_BYTES``.
 
     Returns:
         The graph's file, then its data file if there is one.
     """
     total = sum(_bytes(value) for value in model.graph.initializers.values())
     files: list[WrittenFile] = []
-    if total > inline_bytes:
+    if total > (INLINE_BYTES if inline_bytes is None else inline_bytes):
         with (folder / DATA_NAME).open("wb") as file:
             stream = _HashedStream(file)
             for value in model.graph.initializers.values():

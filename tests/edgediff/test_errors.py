@@ -230,7 +230,7 @@ def test_too_little_memory_is_one_sentence(command, bundle, monkeypatch):
     [
         ("open_bundle", ["inspect"], []),
         ("verify", ["verify"], []),
-        ("export", ["export", "nowhere"], ["hint: less is needed with a smaller --trial-size"]),
+        ("export", ["export", "nowhere"], ["hint: less is needed with a smaller --size, a smaller --trial-size"]),
     ],
 )
 def test_the_hint_at_too_little_memory_is_of_the_command(
