@@ -27,6 +27,7 @@ from edgediff_runtimes.bundle import MANIFEST_NAME, Bundle
 from edgediff_runtimes.engines import get_engine
 from edgediff_runtimes.engines.tapping import TappingEngine
 from edgediff_runtimes.placement import Placement
+from edgediff_runtimes.recipe.declarations import TimeSinusoid
 
 PROMPTS = ("a red apple", "a cat with a hat", "a sailing boat", "a slice of pizza")
 PLACES = ("cpu", "vulkan")
@@ -106,7 +107,7 @@ def measure(bundle: Path, calls: dict[str, list], pictures: list[Image.Image], d
     """The distances of a bundle on a device."""
     own = Bundle.open(bundle)
     report: dict = {"components": {}, "pictures": []}
-    part = next((part for part in own.manifest.recipe.first.network if type(part).__name__ == "TimeSinusoid"), None)
+    part = next((part for part in own.manifest.recipe.first.network if isinstance(part, TimeSinusoid)), None)
     for role, seen in calls.items():
         engine, options = get_engine("ncnn"), Placement().options_of(role)
         with engine.load(own.graph(role), device=device, options=options) as session:
@@ -134,13 +135,14 @@ def measure(bundle: Path, calls: dict[str, list], pictures: list[Image.Image], d
     return report
 
 
-def sinusoid(part: object, times: np.ndarray) -> np.ndarray:
+def sinusoid(part: TimeSinusoid, times: np.ndarray) -> np.ndarray:
     """The part's work, outside of a run."""
     from types import SimpleNamespace  # noqa: PLC0415
 
     from edgediff_runtimes.parts.times import time_sinusoid  # noqa: PLC0415
+    from edgediff_runtimes.parts.values import Value  # noqa: PLC0415
 
-    context = SimpleNamespace(array=lambda _name: times)
+    context = SimpleNamespace(values={part.name: Value(times)})
     (value,) = time_sinusoid(part, context).values()
     return value.array
 

@@ -21,6 +21,7 @@ from edgediff_exporters.advice import advise
 from edgediff_exporters.candidate import Order, make_candidate
 from edgediff_exporters.component_export import export_component
 from edgediff_exporters.growing.beside import adapter_words, grow_beside
+from edgediff_exporters.host_time import told_from_outside
 from edgediff_exporters.measuring import measure_candidate
 from edgediff_exporters.opening import OpenedModel, open_model
 from edgediff_exporters.openvino_tokenizer import with_openvino_graph
@@ -103,7 +104,7 @@ def export(
         NotInstalledError: A package that writes the format, or the target's files, is missing.
     """
     graphs = wanted(format=format, precision=precision, target=target, sizes=sizes, defaults=defaults, trials=trials)
-    opened = open_model(source, config=config, components=components)
+    opened = _as_taken(open_model(source, config=config, components=components), graphs)
     fused = fuse(opened, loras, embeddings)
     plan = _planned(opened, graphs, defaults or {}, trials, grown=ip_adapter is not None)
     place = _apart(Path(bundle).absolute(), opened.source)
@@ -116,6 +117,11 @@ def export(
         manifest = grow_beside(made, folder, opened.source, ip_adapter, on_progress)
         (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     return ExportReport(place, manifest)
+
+
+def _as_taken(opened: OpenedModel, graphs: Wanted) -> OpenedModel:
+    """The model as the target takes it."""
+    return told_from_outside(opened) if graphs.target is not None and graphs.target.time_outside else opened
 
 
 @final

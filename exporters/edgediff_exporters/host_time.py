@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from edgediff_exporters.families.base import ComponentPlan, Config, Outputs
+from edgediff_exporters.opening import OpenedModel
 from edgediff_runtimes.recipe import Recipe
 from edgediff_runtimes.recipe.declarations import Graph, TimeSinusoid
 from edgediff_runtimes.recipe.part import Part
@@ -18,12 +19,21 @@ _CLASSES = ("UNet2DConditionModel",)
 _FEATURES = "t_features"
 
 
+def told_from_outside(opened: OpenedModel) -> OpenedModel:
+    """The model, with the sines and cosines of every network that is known here computed by the recipe."""
+    configs = {plan.role: opened.source.config(plan.origin) for plan in opened.plans}
+    inside = {plan.role: configs[plan.role] for plan in opened.plans if has_time_inside(plan, configs[plan.role])}
+    plans = tuple(with_time_outside(plan, inside[plan.role]) if plan.role in inside else plan for plan in opened.plans)
+    return replace(opened, recipe=fed_outside(opened.recipe, inside), plans=plans)
+
+
 def has_time_inside(plan: ComponentPlan, config: Config) -> bool:
     """Whether a component computes sines and cosines of its time step in a way that is known here."""
     known = config.get("_class_name") in _CLASSES and config.get("time_embedding_type", "positional") == "positional"
     # Such a class label goes through the same sines.
     alone = config.get("class_embed_type") != "timestep"
-    return known and alone and any(item.name == _TIME for item in plan.inputs)
+    # Two axes: sines and cosines, which the component is given already.
+    return known and alone and any(item.name == _TIME and len(item.shape) == 1 for item in plan.inputs)
 
 
 def with_time_outside(plan: ComponentPlan, config: Config) -> ComponentPlan:

@@ -22,6 +22,7 @@ from edgediff_runtimes.engines import FakeEngine  # noqa: E402 - after the skip
 from edgediff_runtimes.errors import EdgediffError, ExportError, NotInstalledError  # noqa: E402 - after the skip
 from edgediff_runtimes.installing import install_line  # noqa: E402 - after the skip
 from edgediff_runtimes.parts import times  # noqa: E402 - after the skip
+from edgediff_runtimes.parts.values import Value  # noqa: E402 - after the skip
 from edgediff_runtimes.recipe.declarations import TimeSinusoid  # noqa: E402 - after the skip
 from edgediff_runtimes.tensors import TensorSpec  # noqa: E402 - after the skip
 
@@ -130,7 +131,7 @@ def test_sines_outside_are_those_inside(made):
     assert (graph.feeds["timestep"], sinusoid.name, sinusoid.to) == ("t_features", "t", "t_features")
     generator = torch.Generator().manual_seed(1)
     sample, time, text = (item.draw({}, generator) for item in inside.inputs)
-    context = SimpleNamespace(array=lambda _name: time.numpy().astype(np.float64))
+    context = SimpleNamespace(values={"t": Value(time.numpy().astype(np.float64))})
     features = torch.from_numpy(times.time_sinusoid(sinusoid, context)["t_features"].array)
     (expected,) = run_reference(inside, config, weights, [[sample, time, text]])
     (got,) = run_reference(with_time_outside(inside, config), config, weights, [[sample, features, text]])

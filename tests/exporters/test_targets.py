@@ -20,6 +20,7 @@ from edgediff_exporters.targets.request import Wanted, wanted
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.errors import BundleError, EngineError, NotInstalledError, SettingError, SourceError, TargetError
 from edgediff_runtimes.fixed_graphs import each_file
+from edgediff_runtimes.recipe.declarations import TimeSinusoid
 
 pytest.importorskip("openvino")
 
@@ -204,7 +205,7 @@ def test_without_its_toolchain_one_sentence_says_so(monkeypatch, tmp_path):
 
 
 def test_an_export_for_a_target(exported):
-    trials = TrialOptions(evaluation_pictures=1, trial_steps=1)
+    trials = TrialOptions(evaluation_pictures=1, trial_steps=2)
     made = exported("sd1", target="openvino-npu", sizes=[(16, 16), (24, 16)], precision="fp32", trials=trials)
     manifest = made.manifest
     assert (manifest.target, manifest.sizes) == ("openvino-npu", ((16, 16), (24, 16)))
@@ -217,3 +218,21 @@ def test_an_export_for_a_target(exported):
             assert all(axis > 0 for shape in shapes_of(bundle.path / graph.file) for axis in shape), role
     with pytest.raises(SettingError, match=r"`sizes` is .*: expected sizes that the model draws"):
         exported("sd1", target="openvino-npu", sizes=[(17, 16)])
+
+
+def test_a_network_for_a_target_is_told_its_time_from_outside(exported):
+    trials = TrialOptions(evaluation_pictures=1, trial_steps=2)
+    options = {"target": "openvino-npu", "sizes": [(16, 16), (24, 16)], "precision": "fp32", "trials": trials}
+    bundle = Bundle.open(exported("sd1", **options).path)
+    use = bundle.manifest.recipe.network
+    assert (use.time, use.sinusoid) == ("timestep", TimeSinusoid("t", "t_features", 8, cosine_first=True))
+    specs = {spec.name: spec for spec in bundle.manifest.components["unet"].inputs}
+    assert (specs["timestep"].dtype, specs["timestep"].shape) == ("float32", (1, 8))
+    for graph in each_file(bundle.graph("unet")):
+        model = ov.Core().read_model(graph.path, graph.path.with_name("openvino_model.bin"))
+        assert {"Sin", "Cos"}.isdisjoint(node.get_type_name() for node in model.get_ops())
+    levels = bundle.manifest.quality.components["unet"].levels
+    assert [level.timestep for level in levels] == [500, 0]
+    plain = Bundle.open(exported("sd1").path)
+    one, other = (drawn(one, width=24, height=16, guidance=5.0) for one in (plain, bundle))
+    assert np.abs(one[0] - other[0]).max() <= 1

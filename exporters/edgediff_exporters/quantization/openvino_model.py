@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -81,20 +81,21 @@ def write_model(model: ov.Model, folder: Path, *, precision: str) -> tuple[Writt
 
 def widened(specs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
     """What the inputs of a graph are in the file that is written."""
-    whole = _whole_floats({spec.name for spec in specs})
+    whole = _whole_floats({spec.name: len(spec.shape) for spec in specs})
     return tuple(
         replace(spec, dtype="int64") if spec.dtype == "int32" or spec.name in whole else spec for spec in specs
     )
 
 
-def _whole_floats(names: Collection[str]) -> tuple[str, ...]:
-    """The floats among a graph's inputs that others feed as whole numbers."""
-    return (_TIME,) if _SAMPLE in names else ()
+def _whole_floats(axes: Mapping[str, int]) -> tuple[str, ...]:
+    """The floats among a graph's inputs, given with how many axes each has, that others feed as whole numbers."""
+    # Of two axes are sines and cosines of it.
+    return (_TIME,) if _SAMPLE in axes and axes.get(_TIME) == 1 else ()
 
 
 def _widen_inputs(model: ov.Model) -> None:
     """Rule 2."""
-    whole = _whole_floats({node.get_friendly_name() for node in model.get_parameters()})
+    whole = _whole_floats({node.get_friendly_name(): len(node.get_partial_shape()) for node in model.get_parameters()})
     for old in model.get_parameters():
         kind = old.get_element_type()
         if kind != ov.Type.i32 and old.get_friendly_name() not in whole:

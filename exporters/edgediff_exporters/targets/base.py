@@ -30,6 +30,8 @@ class Target:
         precisions: What its graphs may be in; the first is taken where nothing is asked for.
         verified: How we know that it computes what the processor of a computer does.
         check: Raises ``NotInstalledError`` where what writes its graphs is not installed.
+        time_outside: The sines and cosines of a time step are computed by the recipe, and its graphs take them, see
+            ``host_time``.
         finish: What is made of the graphs of fixed shapes: files that the target reads.
     """
 
@@ -39,4 +41,5 @@ class Target:
     precisions: tuple[str, ...]
     verified: str
     check: Callable[[], None] = lambda: None
+    time_outside: bool = False
     finish: Finish = _as_it_is

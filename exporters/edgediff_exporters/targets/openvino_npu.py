@@ -25,4 +25,5 @@ OPENVINO_NPU = Target(
     precisions=("fp16", "w8", "int8", "fp32"),
     verified="its graphs are run on the CPU; nothing of it was ever run on such a processor here",
     check=_check,
+    time_outside=True,
 )

@@ -13,12 +13,14 @@ from edgediff_runtimes.components import Loaded
 from edgediff_runtimes.engines.tapping import TappingEngine
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.images import image_to_array
+from edgediff_runtimes.parts.times import number_of
 from edgediff_runtimes.plain import as_whole
 from edgediff_runtimes.quality.pictures import with_pictures
 from edgediff_runtimes.quality.prompts import EVALUATION_PROMPTS, call_of
 from edgediff_runtimes.quality.reference import Probe, Reference
 from edgediff_runtimes.quality.running import Runner
 from edgediff_runtimes.recipe import Recipe
+from edgediff_runtimes.recipe.declarations import TimeSinusoid
 from edgediff_runtimes.results import Result
 from edgediff_runtimes.settings import Options
 from edgediff_runtimes.tensors import Array
@@ -130,7 +132,7 @@ class _Tap:
             self.results.append((role, {name: _middle(array, _PROBED_SIDE) for name, array in feeds.items()}))
             return
         kept = {name: array.copy() for name, array in feeds.items()}
-        timestep = None if use.time is None else float(kept[use.time].flat[0])
+        timestep = None if use.time is None else _time(kept[use.time], use.sinusoid)
         self._calls.append(Probe(role, kept, use.takes[0], outputs[use.takes[0]].copy(), timestep))
 
     def probes(self) -> Iterator[Probe]:
@@ -167,6 +169,11 @@ def _probe(fp32: Runner, component: Loaded, feeds: dict[str, Array]) -> Probe:
     use = next(use for use in fp32.bundle.manifest.recipe.graphs() if use.role == component.role)
     (output,) = use.takes[:1]
     return Probe(component.role, feeds, output, component.run(feeds, [output])[output])
+
+
+def _time(told: Array, sinusoid: TimeSinusoid | None) -> float:
+    """The time step that a network was told, as a number or as sines and cosines of it."""
+    return float(told.flat[0]) if sinusoid is None else number_of(sinusoid, told[0])
 
 
 def _middle(array: Array, side: int) -> Array:

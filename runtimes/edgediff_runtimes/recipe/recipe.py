@@ -9,7 +9,7 @@ from typing import Any, Literal, final
 
 from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.precisions import Duty
-from edgediff_runtimes.recipe.declarations import KINDS, Affine, Choice, Graph, Picture, Tokens
+from edgediff_runtimes.recipe.declarations import KINDS, Affine, Choice, Graph, Picture, TimeSinusoid, Tokens
 from edgediff_runtimes.recipe.guidance import Guidance
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.records import read_record, write_record
@@ -132,6 +132,7 @@ class GraphUse:
         feeds: The value of each input.
         takes: The outputs that are wanted, in order.
         time: The input that the time step feeds, or None.
+        sinusoid: Made sines and cosines of it, which that input takes; None: it takes the time step itself.
         tiled: Whether larger pictures may be computed in tiles.
     """
 
@@ -141,6 +142,7 @@ class GraphUse:
     feeds: Mapping[str, str]
     takes: tuple[str, ...]
     time: str | None = None
+    sinusoid: TimeSinusoid | None = None
     tiled: bool = False
 
 
@@ -360,13 +362,14 @@ def _all_parts(stage: Stage) -> Iterator[Part]:
 def _uses(stages: Sequence[Stage]) -> Iterator[GraphUse]:
     for stage in stages:
         for phase, parts in stage.phases.items():
-            times = {"t", "t_rows"} if phase == "network" else set()
+            times: dict[str, TimeSinusoid | None] = {"t": None, "t_rows": None} if phase == "network" else {}
             for part in parts:
-                if isinstance(part, Affine) and part.name in times:
-                    times.add(part.to)
+                if isinstance(part, Affine | TimeSinusoid) and part.name in times:
+                    times[part.to] = part if isinstance(part, TimeSinusoid) else times[part.name]
                 if isinstance(part, Graph):
-                    time = next((name for name, value in part.feeds.items() if value in times), None)
-                    yield GraphUse(part.role, stage.name, phase, part.feeds, tuple(part.takes), time, part.tiled)
+                    time, value = next((feed for feed in part.feeds.items() if feed[1] in times), (None, ""))
+                    takes, sinusoid = tuple(part.takes), times.get(value)
+                    yield GraphUse(part.role, stage.name, phase, part.feeds, takes, time, sinusoid, part.tiled)
 
 
 def _read_parts(fields: Fields, name: str) -> tuple[Part, ...]:

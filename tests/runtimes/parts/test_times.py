@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgediff_runtimes.parts import run_part
+from edgediff_runtimes.parts.times import number_of
 from edgediff_runtimes.recipe.declarations import TimeSinusoid
 
 
@@ -31,3 +32,18 @@ def test_every_number_has_a_row(context):
     made = context(values={"levels": np.float32([1, 2, 3])})
     run_part(TimeSinusoid("levels", "features", 4), made)
     np.testing.assert_allclose(made.array("features")[:, 0], np.sin([1, 2, 3]), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        TimeSinusoid("t", "features", 320, cosine_first=True),
+        TimeSinusoid("t", "features", 9, shift=1.0),
+        TimeSinusoid("t", "features", 8),
+    ],
+)
+@pytest.mark.parametrize("time", [999.0, 513.25, 1.0, 0.0012, 0.0])
+def test_the_time_step_can_be_told_of_its_row(context, part, time):
+    made = context(values={"t": np.float64([time])})
+    run_part(part, made)
+    assert number_of(part, made.array("features")[0]) == pytest.approx(time, rel=1e-4, abs=1e-6)
