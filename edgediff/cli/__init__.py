@@ -93,6 +93,8 @@ def main() -> None:
         _show_error(error.format_message(), hint=None if context is None else f"see `{context.command_path} --help`")
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
+        for number in (signal.SIGINT, signal.SIGTERM):  # of one more there is nothing left to tell
+            signal.signal(number, signal.SIG_DFL)
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
     except Exception as error:

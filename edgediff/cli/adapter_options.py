@@ -15,9 +15,9 @@ def scaled_files(ctx: click.Context, param: click.Parameter, values: tuple[str, 
     """``style.safetensors=0.8``: a file and a scale; a file's name may hold signs of equality."""
     found = []
     for value in values:
-        file, equals, scale = value.rpartition("=")
+        file, _, scale = value.rpartition("=")
         try:
-            found.append((Path(file), float(scale)) if equals else (Path(value), 1.0))
+            found.append((Path(file), float(scale)) if file else (Path(value), 1.0))
         except ValueError:
             if not Path(value).exists():
                 raise click.BadParameter(

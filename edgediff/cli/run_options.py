@@ -272,7 +272,7 @@ COMPUTING = Section(
 )
 SECTIONS = (DRAWING, READING, BETWEEN, START, CONTROL, PROMPT, ENLARGING, ADAPTERS, TOLD, SAMPLING, FILES, COMPUTING)
 # Options that say two numbers of the API's at once.
-_PAIRS = {
+PAIRS = {
     "original_size": ("original_width", "original_height"),
     "target_size": ("target_width", "target_height"),
     "crop": ("crop_left", "crop_top"),
@@ -305,7 +305,7 @@ def asked(drawing: dict[str, Any]) -> Options:
         if twice := given.keys() & {"width", "height"}:
             raise click.UsageError(f"--size and --{min(twice)} say the same: expected one of them")
         given["width"], given["height"] = given.pop("size")
-    for pair, names in _PAIRS.items():
+    for pair, names in PAIRS.items():
         given.update(zip(names, given.pop(pair, ()), strict=False))
     if len(given.get("image", ())) == 1:
         (given["image"],) = given["image"]

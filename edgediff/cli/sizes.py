@@ -44,7 +44,9 @@ def sides(ctx: click.Context, param: click.Parameter, text: str | None) -> dict[
     pairs = [part.partition("=") for part in text.split(",")]
     pixels = {name.strip(): int(count) for name, _, count in pairs if count.isdecimal() and len(count) < _DIGITS}
     if len(pixels) < len(pairs):
-        raise click.BadParameter(f"{text!r} says no sides: expected SIDE=PIXELS such as left=256,top=128", ctx, param)
+        raise click.BadParameter(
+            f"{text!r}: expected SIDE=PIXELS, each side once, such as left=256,top=128", ctx, param
+        )
     return pixels
 
 

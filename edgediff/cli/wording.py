@@ -48,7 +48,10 @@ def with_option(sentence: str, setting: str, group: click.Group) -> str:
         setting: The setting's name in Python.
         group: The command whose subcommands have the options.
     """
-    option = _options(_commands(group)).get(setting, setting)
+    from edgediff.cli.run_options import PAIRS
+
+    pairs = {name: f"--{pair.replace('_', '-')}" for pair, names in PAIRS.items() for name in names}
+    option = pairs.get(setting) or _options(_commands(group)).get(setting, setting)
     if option.lstrip("-") == setting:
         return sentence
     return sentence.replace(f"`{setting}`", f"`{option}`", 1)

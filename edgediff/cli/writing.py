@@ -119,12 +119,15 @@ def writer(
 
     Raises:
         ImageError: A place cannot be written, or a file is there and may not be replaced.
+        SettingError: ``images`` is out of range.
     """
     from edgediff_runtimes.settings import RANDOM_SEED
+    from edgediff_runtimes.settings.checks import at_least_one
+    from edgediff_runtimes.untrusted.bounds import IMAGES
 
-    images = options.get("images") or 1
+    images = at_least_one("images", options.get("images", 1), IMAGES)  # before each of them gets a name
     if output != STDOUT:
-        names = FileNames.of(output, texts=len(words), images=max(images, 1), overwrite=overwrite)
+        names = FileNames.of(output, texts=len(words), images=images, overwrite=overwrite)
         seed = options.get("seed")
         names.check(words, None if seed == RANDOM_SEED else seed)
         return Writer(names, words, grid, as_json)

@@ -50,6 +50,7 @@ class Fused:
         embeddings: The embeddings.
         tables: Filled as tokenizers are written: the new rows, by component.
         vectors: Likewise: how many tokens each word is, by the hash of its file and tokenizer.
+        widths: Likewise: of the text encoders' tables.
     """
 
     changes: Mapping[str, LoraChange]
@@ -57,6 +58,7 @@ class Fused:
     embeddings: list[EmbeddingFile]
     tables: dict[str, TableChange] = field(default_factory=dict)
     vectors: dict[str, dict[str, int]] = field(default_factory=dict)
+    widths: set[int] = field(default_factory=set)
 
     def words(self) -> list[str]:
         """The same as options of the command, without paths."""
@@ -83,6 +85,7 @@ class Fused:
         table = next(((name, tuple(one.shape)) for name, one in tensors.items() if name.endswith(_TABLE)), None)
         if not self.embeddings or table is None:
             return written
+        self.widths.add(table[1][1])
         chain = READERS[written.kind](folder / written.path)
         added = add_embeddings(self.embeddings, chain, table, tokenizer=written.path)
         if added is None:
@@ -104,7 +107,8 @@ class Fused:
         Raises:
             AdapterError: No text encoder takes an embedding.
         """
-        check_used(self.embeddings, {one.file.sha256: self.vectors.get(one.file.sha256, {}) for one in self.embeddings})
+        vectors = {one.file.sha256: self.vectors.get(one.file.sha256, {}) for one in self.embeddings}
+        check_used(self.embeddings, vectors, self.widths)
         if not self.changes and not self.tables:
             return source
         folder.mkdir(parents=True)

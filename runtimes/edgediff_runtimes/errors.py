@@ -268,7 +268,9 @@ class NonFiniteError(EdgediffError, ArithmeticError):
         where = "" if step is None else f" in step {step + 1}"
         super().__init__(
             f"the component `{shown(component)}` returned values that are not finite{where}",
-            hint=hint or 'half precision overflows in some models: export that component with `precision="fp32"`',
+            hint=hint
+            or 'half precision overflows in some models: export that component with `precision="fp32"`; '
+            "a very large guidance, or scale of a LoRA, overflows in all of them",
         )
         self.component = component
         self.step = step

@@ -55,7 +55,10 @@ def read_upright(source: ImageSource) -> Image.Image:
         raise ImageError(f"the image is a {type(source).__name__}: expected a PIL image or a path")
     image = _upright(source)
     if image.mode.startswith(("I", "F")):  # Pillow would cut such values off at 255
-        raise ImageError(f"the image has the mode `{image.mode}`: expected 8 bits per channel")
+        name = "the image" if isinstance(source, Image.Image) else f"the image `{source}`"
+        raise ImageError(
+            f"{name} has the mode `{image.mode}`: expected 8 bits per channel", hint="save it as an 8-bit PNG or a JPEG"
+        )
     return image
 
 
@@ -119,7 +122,8 @@ def opened_image(path: str | Path, *, expected: str) -> Iterator[Image.Image]:
 
 def _check_kind(path: Path, name: str) -> None:
     if path.exists() and not path.is_file():  # a pipe would keep us waiting, a device has no end
-        raise ImageError(f"{name} cannot be read: it is no regular file")
+        kind = "it is a folder" if path.is_dir() else "it is no regular file"
+        raise ImageError(f"{name} cannot be read: {kind}")
 
 
 def _check_pixels(image: Image.Image, name: str) -> None:

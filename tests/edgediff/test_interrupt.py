@@ -113,3 +113,19 @@ def test_who_is_to_go_on_when_the_terminal_is_closed_does(tmp_path):
         "cli.group.main = lambda **_: os.kill(os.getpid(), signal.SIGHUP); cli.main()"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+def test_a_second_interrupt_at_the_end_shows_no_traceback():
+    """As of somebody who presses Ctrl-C twice: nothing is left to clear away by then."""
+    driver = """
+import atexit, os, signal
+from edgediff import cli
+def interrupted(**_):
+    raise KeyboardInterrupt
+cli.group.main = interrupted
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+cli.main()
+"""
+    ended = subprocess.run([sys.executable, "-c", driver], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "interrupted\n")

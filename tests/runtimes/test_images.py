@@ -128,12 +128,12 @@ def test_more_than_8_bits_are_refused(tmp_path, mode):
         read_image(image)
     if mode == "I;16":
         image.save(tmp_path / "deep.png")
-        with pytest.raises(ImageError, match="expected 8 bits per channel"):
+        with pytest.raises(ImageError, match=r"deep.png` has the mode `I;16`: expected 8 bits per channel"):
             read_image(tmp_path / "deep.png")
 
 
 def test_a_directory(tmp_path):
-    with pytest.raises(ImageError, match="cannot be read"):
+    with pytest.raises(ImageError, match="cannot be read: it is a folder"):
         read_image(tmp_path)
 
 

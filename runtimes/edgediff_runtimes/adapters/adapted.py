@@ -113,6 +113,7 @@ def _with_words(
     if not opened:
         return (), {}, {}
     tables: dict[str, TableChange] = {}
+    widths: set[int] = set()
     tokenizers: dict[str, Encoder] = {}
     vectors: dict[str, dict[str, int]] = {one.file.sha256: {} for one in opened}
     for tokenizer, role in _readers(bundle.manifest.recipe):
@@ -120,6 +121,7 @@ def _with_words(
         table = table_of(stored_weights(bundle.graph(role)))
         if table is None:
             continue
+        widths.add(table[1][1])
         chain = READERS[entry.kind](bundle.locate(tokenizer))
         added = add_embeddings(opened, chain, table, tokenizer=tokenizer)
         if added is None:
@@ -127,7 +129,7 @@ def _with_words(
         tables[role], tokenizers[tokenizer] = added.change, RowEncoder(added.chain, max_tokens=entry.max_tokens)
         for digest, count in added.vectors.items():
             vectors[digest][role] = count
-    check_used(opened, vectors)
+    check_used(opened, vectors, widths)
     words = (AppliedEmbedding(one.file.name, one.file.sha256, one.word, vectors[one.file.sha256]) for one in opened)
     return tuple(words), tables, tokenizers
 

@@ -7,7 +7,7 @@ name) and of Stable Diffusion XL (``clip_l`` and ``clip_g``, likewise). A word o
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, final
@@ -201,8 +201,15 @@ def add_embeddings(
     return Added(chain, tuple(added), TableChange(parameter, rows, digests), counts)
 
 
-def check_used(opened: Sequence[EmbeddingFile], vectors: Mapping[str, Mapping[str, int]]) -> None:
+def check_used(
+    opened: Sequence[EmbeddingFile], vectors: Mapping[str, Mapping[str, int]], known: Collection[int]
+) -> None:
     """Refuse an embedding that no text encoder took.
+
+    Args:
+        opened: The embeddings.
+        vectors: How many of each, by its file's hash, a text encoder took.
+        known: The widths of the text encoders' tables.
 
     Raises:
         AdapterError: So it is.
@@ -211,7 +218,10 @@ def check_used(opened: Sequence[EmbeddingFile], vectors: Mapping[str, Mapping[st
         if not vectors[one.file.sha256]:
             widths = " and ".join(str(values.shape[1]) for values in one.vectors)
             raise AdapterError(
-                f"`{one.file.name}` has vectors of {widths} numbers: expected as many as a text encoder here has"
+                f"`{one.file.name}` has vectors of {widths} numbers: expected {' or '.join(map(str, sorted(known)))}, "
+                "as the model's text encoders have"
+                if known
+                else f"`{one.file.name}` is for CLIP's text encoders: expected a model that has one"
             )
 
 

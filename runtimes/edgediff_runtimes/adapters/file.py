@@ -72,10 +72,12 @@ class AdapterFile:
         """A tensor in float32.
 
         Raises:
-            AdapterError: It has values that are not finite.
+            AdapterError: It has values that are not finite, or several that are whole numbers.
         """
         entry = self.tensors[name]
         count = math.prod(entry.shape)
+        if entry.dtype.startswith("I") and count > 1:  # one is an alpha, which some trainers store so
+            raise AdapterError(f"`{self.name}` holds `{shown(name)}` as {entry.dtype}: expected floating-point numbers")
         stored = np.frombuffer(self._mapped, _DTYPES[entry.dtype], count, entry.begin) if count else np.zeros(0)
         if entry.dtype == _BF16:
             stored = (stored.astype(np.uint32) << 16).view(np.float32)

@@ -197,7 +197,7 @@ class Layer:
         self._check_axes(outer)
         one, other = int(inner.shape[0]), int(outer.shape[axis])
         if one != other or one < 1:
-            raise self._misfit(f"matrices of rank {one} and {other}", "one rank")
+            raise self._misfit(f"matrices of rank {one} and {other}", "one rank of at least 1")
         return one
 
     def _check_axes(self, piece: Floats) -> None:

@@ -171,9 +171,15 @@ class LoraChange:
 
     def adapted(self, parameter: str, weight: Floats) -> Floats:
         """A parameter with all LoRAs; each reckons from the base."""
-        total = weight.copy()
-        for lora, layer, place, scale in self.layers.get(parameter, ()):
-            total += lora.layer(layer, place).difference(weight, scale)
+        total, changes = weight.copy(), self.layers.get(parameter, ())
+        with np.errstate(over="ignore", invalid="ignore"):  # told below, in a sentence
+            for lora, layer, place, scale in changes:
+                total += lora.layer(layer, place).difference(weight, scale)
+        if not np.isfinite(total).all():
+            names = ", ".join(f"`{lora.file.name}` at {scale:g}" for lora, _, _, scale in changes)
+            raise AdapterError(
+                f"the weight `{shown(parameter)}` is not finite with {names}: expected smaller scales or numbers"
+            )
         return total
 
 
@@ -189,8 +195,10 @@ def read_loras(loras: Loras | None) -> list[tuple[str | Path, float]]:
         raise SettingError("loras", got=loras, expected=_EXPECTED)
     pairs = list(loras.items()) if isinstance(loras, Mapping) else [_pair(one) for one in loras]
     for path, scale in pairs:
-        if not isinstance(path, str | os.PathLike) or not is_finite(scale):
+        if not isinstance(path, str | os.PathLike):
             raise SettingError("loras", got=loras, expected=_EXPECTED)
+        if not is_finite(scale):
+            raise SettingError("loras", got=(path, scale), expected="a file and a scale that is a finite number")
     return [(path, float(scale)) for path, scale in pairs]
 
 
@@ -238,8 +246,8 @@ def bind(
         if not counts:
             example = next(iter(lora.layers))
             raise AdapterError(
-                f"`{lora.file.name}` changes no layer of this model: it has {len(lora.layers)} such as "
-                f"`{shown(example)}`",
+                f"`{lora.file.name}` changes no layer of this model: it has layers such as `{shown(example)}`, "
+                f"{len(lora.layers)} in all",
                 hint=_hint(lora),
             )
         unbound = len(lora.layers) - sum(counts.values())

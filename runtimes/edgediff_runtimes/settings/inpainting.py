@@ -48,9 +48,9 @@ def extend(value: Mapping[str, int] | None) -> dict[str, int]:
     """Pixels by side, without sides of none; empty where nothing is asked for."""
     if value is None:
         return {}
-    expected = f"pixels by side, such as {{'left': 256}}, with sides among {', '.join(SIDES)}"
     if not isinstance(value, Mapping) or not all(isinstance(side, str) for side in value):
-        raise SettingError("extend", got=value, expected=expected)
+        raise SettingError("extend", got=value, expected="pixels by side, such as {'left': 256}")
+    expected = f"whole pixels from 0 to {SIDE.most:,} by side ({', '.join(SIDES)}), above 0 for at least one"
     pixels = {side: as_whole(value[side]) for side in value}
     fits = all(count is not None and 0 <= count <= SIDE.most for count in pixels.values())
     if not fits or not pixels.keys() <= {*SIDES} or not any(pixels.values()):
@@ -71,7 +71,7 @@ def _keep(value: Keep | None, *, pasted: bool, larger: bool) -> Keep:
     if value not in (None, "exact", "model"):
         raise SettingError("keep", got=value, expected="`exact` or `model`")
     if value == "model" and pasted:
-        expected = "`exact`, because `crop_mask` pastes what is drawn into the picture"
+        expected = "`exact`, because what is drawn around a cropped mask is pasted into the picture"
         raise SettingError("keep", got=value, expected=expected)
     return value or ("exact" if pasted or larger else "model")
 

@@ -83,7 +83,7 @@ def test_several_words_and_none(written):
 @pytest.mark.parametrize(
     ("tensors", "words"),
     [
-        ({"<owl>": np.zeros((1, 768), np.float32)}, "has vectors of 768 numbers: expected as many as a text encoder"),
+        ({"<owl>": np.zeros((1, 768), np.float32)}, "has vectors of 768 numbers: expected 128, as the model"),
         ({"<owl>": np.full((1, WIDTH), np.inf, np.float32)}, "has values that are not finite"),
         ({"a": vectors(1), "b": vectors(1)}, "holds `a`, `b`: expected one tensor, called as its word"),
         ({"<owl>": np.zeros((2, 2, 2), np.float32)}, r"has the shape \[2, 2, 2\]: expected up to 75 vectors"),

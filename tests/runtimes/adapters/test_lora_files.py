@@ -44,6 +44,8 @@ def pipeline():
         ({}, {}, "holds no tensors"),
         ({**pair(), f"{LAYER}.alpha": np.zeros(2, np.float32)}, {}, "has 2 numbers: expected one"),
         ({f"{LAYER}.lora_A.weight": np.zeros((2, WIDTH), np.uint8)}, {}, "as `U8`, which is not read here"),
+        ({f"{LAYER}.lora_A.weight": np.zeros((2, WIDTH), np.int64)}, {}, "as I64: expected floating-point numbers"),
+        (pair(rank=0), {}, "expected one rank of at least 1"),
     ],
 )
 def test_one_sentence(pipeline, written, tensors, metadata, words):
@@ -86,6 +88,15 @@ def test_other_files(pipeline, tmp_path, name, content, words):
 def test_a_file_that_is_not_there(pipeline, tmp_path):
     with pytest.raises(AdapterError, match=r"`gone.safetensors` cannot be read: no such file"):
         pipeline.set_loras([tmp_path / "gone.safetensors"])
+
+
+def test_a_scale_that_overflows_is_told(pipeline, written):
+    path = written("x.safetensors", pair(fill=1.0))
+    pipeline.set_loras({path: 1e300})
+    with pytest.raises(AdapterError, match=r"is not finite with `x.safetensors` at 1e\+300: expected smaller"):
+        pipeline("a red apple", seed=0, steps=1)
+    pipeline.set_loras(None)
+    assert pipeline("a red apple", seed=0, steps=1).images
 
 
 @pytest.mark.parametrize("given", ["x.safetensors", 3, {"x.safetensors": "much"}, [("x", np.inf)], [3], {"x": None}])

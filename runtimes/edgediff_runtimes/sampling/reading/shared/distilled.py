@@ -31,7 +31,10 @@ def distilled_timesteps(settings: Settings) -> list[int]:
         return [int(t) for t in whole_custom(settings)]
     if not 1 <= original <= train:
         raise SamplerError("original_inference_steps", got=original, expected=f"1 to {train}")
-    steps, left = steps_of(settings, most=original), int(original * strength)
+    steps, left = (
+        steps_of(settings, most=original, why="the `original_inference_steps` of its config"),
+        int(original * strength),
+    )
     if steps > left:
         hint = f"take a strength of at least {steps / original:.3g}, or fewer steps"
         raise SamplerError("strength", got=strength, expected=f"one that leaves {steps} of {original} steps", hint=hint)

@@ -110,8 +110,8 @@ def _bound(settings: Settings, name: str) -> float:
     return float(settings[name])
 
 
-def steps_of(settings: Settings, *, most: int | None = None) -> int:
-    """The number of steps, at least 1.
+def steps_of(settings: Settings, *, most: int | None = None, why: str = "the length of the training schedule") -> int:
+    """The number of steps, at least 1 and at most ``most``, which is said to be ``why``.
 
     Raises:
         SamplerError: it is not a whole number in range, or not the length of the custom grid.
@@ -127,7 +127,7 @@ def steps_of(settings: Settings, *, most: int | None = None) -> int:
     if steps > STEPS.most:
         raise SamplerError("steps", got=steps, expected=STEPS.expected)
     if most is not None and steps > most:
-        raise SamplerError("steps", got=steps, expected=f"at most {most}, the length of the training schedule")
+        raise SamplerError("steps", got=steps, expected=f"at most {most}, {why}")
     return int(steps)
 
 
