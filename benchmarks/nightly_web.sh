@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
+export CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
+[ -x "$CHROMIUM" ] || { echo "no Chromium at $CHROMIUM: name one by CHROMIUM (Debian has the package chromium)"; exit 1; }
 cd web
 npm ci --no-audit --no-fund
 npm run check
