@@ -62,6 +62,11 @@ class Precision:
     suited: Mapping[Duty, str] = field(default_factory=dict)
     hint: str | None = None
 
+    @property
+    def widened(self) -> bool:
+        """Whether weights in whole numbers are only stored so: they become floats before anything is computed."""
+        return self.storage in ("int8", "int4") and not self.calibrated
+
 
 _EXACT = ("f32",)
 _HALF = ("bf16", "f16", "f32")

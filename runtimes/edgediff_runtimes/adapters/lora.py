@@ -167,7 +167,7 @@ class LoraChange:
         """See ``WeightChange.tensors``."""
         for parameter in self.layers:
             weight = stored[parameter].read()
-            yield from stored[parameter].write(self.adapted(parameter, weight)).items()
+            yield from stored[parameter].write_changed(self.adapted(parameter, weight)).items()
 
     def adapted(self, parameter: str, weight: Floats) -> Floats:
         """A parameter with all LoRAs; each reckons from the base."""

@@ -222,8 +222,7 @@ def session_options(precision: str, options: EngineOptions) -> ort.SessionOption
     settings = ort.SessionOptions()
     settings.log_severity_level = _FATAL_ONLY
     settings.intra_op_num_threads = options.threads or 0
-    row = precision_of(precision)
-    if row.executions == ("f32",) and row.storage in ("int8", "int4"):
+    if precision_of(precision).widened:
         for entry in _INT8_KEPT if options.low_memory else _INT8_WIDENED:
             settings.add_session_config_entry(*entry)
     if options.low_memory:

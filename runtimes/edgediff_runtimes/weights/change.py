@@ -23,7 +23,8 @@ class WeightChange(Protocol):
             stored: The graph's weights, as they are stored.
 
         Returns:
-            Names and new values, of the dtype of the old ones, and of their shape but where rows are added.
+            Names and new values, of the old ones' dtype, and of their shape but where rows are added. In float16 where
+            the old ones are whole numbers: then they are the parameter itself, see ``StoredWeight.write_changed``.
 
         Raises:
             AdapterError: The change does not fit the weights.

@@ -21,8 +21,10 @@ _FIXED = {_EIGHT: 8, _FOUR: 4}
 # Numbers of fields: of ModelProto, GraphProto, NodeProto, AttributeProto, TensorProto, StringStringEntryProto.
 _GRAPH, _NODE, _INITIALISER, _SHAPE = 7, 1, 5, 13
 _INPUT, _OUTPUT, _NAME, _OP, _ATTRIBUTE = 1, 2, 3, 4, 5
-_ATTRIBUTE_NAME, _ATTRIBUTE_INT = 1, 3
+_ATTRIBUTE_NAME, _ATTRIBUTE_INT, _ATTRIBUTE_TYPE = 1, 3, 20
 _DIMS, _TYPE, _FLOAT_DATA, _INT32_DATA, _TENSOR_NAME, _RAW, _EXTERNAL, _KEY, _VALUE = 1, 2, 4, 5, 8, 9, 13, 1, 2
+_LOCATION = 14  # of a TensorProto: whether its values are beside the graph
+_FLOAT, _INT = 1, 2  # TensorProto's and AttributeProto's words for float32 and for a whole number
 _DTYPES = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64"}
 _WHOLE = ("uint8", "int8", "int32", "bool")  # dtypes whose values may stand in `int32_data`
 _LONGEST_VARINT = 10  # bytes
@@ -130,18 +132,24 @@ class OnnxFile:
             raise BundleError(f"`{shown(name)}` of `{self.path.name}` has not the bytes that its shape needs")
         return np.frombuffer(mapped, dtype, count, one.begin).reshape(one.shape)
 
-    def rewritten(self, arrays: Mapping[str, Array]) -> bytes:
+    def rewritten(self, arrays: Mapping[str, Array], beside: Mapping[str, Array] | None = None) -> bytes:
         """The graph's own bytes with other values of some initialisers in it.
 
         Args:
-            arrays: By name. Of the dtype of what is there; of another shape as well.
+            arrays: By name. Of the dtype of what is there, or in float16 where the numbers that a ``DequantizeLinear``
+                widens are there: it becomes a ``Cast``. Of another shape as well.
+            beside: Likewise, of the same shape: those that the reader gets by name, and which are not written.
         """
-        same = all(self._lies_inside(name, array) for name, array in arrays.items())
-        return bytes(self._patched(arrays) if same else self._resized(arrays))
+        beside = beside or {}
+        alike = all(self._is_alike(name, array) for name, array in (*arrays.items(), *beside.items()))
+        inside = all(
+            self.initialisers[name].begin is not None and self.initialisers[name].file is None for name in arrays
+        )
+        return bytes(self._patched(arrays) if alike and inside else self._written_anew(arrays, beside))
 
-    def _lies_inside(self, name: str, array: Array) -> bool:
+    def _is_alike(self, name: str, array: Array) -> bool:
         one = self.initialisers[name]
-        return one.file is None and one.begin is not None and array.shape == one.shape
+        return array.shape == one.shape and array.dtype == one.dtype
 
     def _patched(self, arrays: Mapping[str, Array]) -> bytearray:
         data = bytearray(memoryview(self._maps[None]))
@@ -151,9 +159,11 @@ class OnnxFile:
             data[begin : begin + one.bytes] = np.ascontiguousarray(array).tobytes()
         return data
 
-    def _resized(self, arrays: Mapping[str, Array]) -> bytearray:
+    def _written_anew(self, arrays: Mapping[str, Array], beside: Mapping[str, Array]) -> bytearray:
         """All fields one by one; shapes that the graph states of what is made of these are left out."""
         stale = {name for node in self.nodes if {*node.inputs} & arrays.keys() for name in node.outputs}
+        others, nodes = {**arrays, **beside}, iter(self.nodes)
+        halved = {name for name, array in others.items() if array.dtype != self.initialisers[name].dtype}
         view = memoryview(self._maps[None])
         graph, data = bytearray(), bytearray()
         for number, kind, begin, end in _fields(view, 0, len(view)):
@@ -164,7 +174,11 @@ class OnnxFile:
                 content: memoryview | bytes = view[first:last]
                 if (inner, inner_kind) == (_INITIALISER, _BYTES):
                     name = _initialiser(view, first, last).name
-                    content = _tensor(view, first, last, arrays[name]) if name in arrays else content
+                    if name in others:
+                        content = _tensor(view, first, last, others[name], written=name in arrays)
+                elif (inner, inner_kind) == (_NODE, _BYTES):
+                    node = next(nodes)
+                    content = _cast(node) if node.op == "DequantizeLinear" and node.inputs[0] in halved else content
                 if inner == _SHAPE and _value_name(view, first, last) in stale:
                     continue
                 graph += _field(inner, inner_kind, first, content)
@@ -195,15 +209,30 @@ def _written(value: int) -> bytes:
     return bytes(digits)
 
 
-def _tensor(view: memoryview, begin: int, end: int, array: Array) -> bytes:
-    """An initialiser with other values and another shape."""
+def _tensor(view: memoryview, begin: int, end: int, array: Array, *, written: bool) -> bytes:
+    """An initialiser with the shape and dtype of an array, and its values unless they stay beside the graph."""
     dims = b"".join(_field(_DIMS, _VARINT, length, b"") for length in array.shape)
+    dtype = next(number for number, name in _DTYPES.items() if name == array.dtype)
     kept = b"".join(
         _field(number, kind, first, view[first:last])
         for number, kind, first, last in _fields(view, begin, end)
-        if number in (_TYPE, _TENSOR_NAME)
+        if number == _TENSOR_NAME or (number in (_EXTERNAL, _LOCATION) and not written)
     )
-    return dims + kept + _field(_RAW, _BYTES, 0, np.ascontiguousarray(array).tobytes())
+    values = _field(_RAW, _BYTES, 0, np.ascontiguousarray(array).tobytes()) if written else b""
+    return dims + _field(_TYPE, _VARINT, dtype, b"") + kept + values
+
+
+def _cast(node: Node) -> bytes:
+    """In place of a node: one that makes float32 of its first input."""
+    to = _field(_ATTRIBUTE_NAME, _BYTES, 0, b"to") + _field(_ATTRIBUTE_INT, _VARINT, _FLOAT, b"")
+    fields = (
+        (_INPUT, node.inputs[0].encode()),
+        *((_OUTPUT, name.encode()) for name in node.outputs),
+        (_NAME, node.name.encode()),
+        (_OP, b"Cast"),
+        (_ATTRIBUTE, to + _field(_ATTRIBUTE_TYPE, _VARINT, _INT, b"")),
+    )
+    return b"".join(_field(number, _BYTES, 0, content) for number, content in fields)
 
 
 def _mapped(path: Path) -> mmap.mmap:

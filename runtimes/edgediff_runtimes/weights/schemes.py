@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, final
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from edgediff_runtimes.errors import AdapterError
+from edgediff_runtimes.precisions import precision_of
 from edgediff_runtimes.tensors import Array, Floats
 
 Tensors: TypeAlias = Callable[[str], Array]
@@ -47,6 +49,21 @@ class StoredWeight(ABC):
             AdapterError: They are beyond what it is stored in.
         """
 
+    def write_changed(self, values: Floats) -> dict[str, Array]:
+        """Values that were reckoned from the stored ones, which a second rounding would cost as much as the first.
+
+        Args:
+            values: Shaped as ``shape``.
+
+        Returns:
+            As of ``write``; or, where whole numbers are only stored and widened before anything is computed, float16 by
+            the numbers' name: the parameter itself, as the numbers are laid out, without scale and zero point.
+
+        Raises:
+            AdapterError: As of ``write``.
+        """
+        return self.write(values)
+
 
 StoredWeights: TypeAlias = Mapping[str, StoredWeight]
 
@@ -68,11 +85,7 @@ class Plain(StoredWeight):
     def write(self, values: Floats) -> dict[str, Array]:
         """See ``StoredWeight.write``."""
         stored = self.tensors(self.name)
-        with np.errstate(over="ignore"):
-            rounded = turn(values, self.turned).astype(stored.dtype)
-        if stored.dtype != np.float32 and not np.isfinite(rounded).all():
-            raise AdapterError(f"the adapted weights of `{self.name}` are beyond the range of {stored.dtype}")
-        return {self.name: np.ascontiguousarray(rounded).reshape(-1, *stored.shape[1:])}
+        return {self.name: _floats(turn(values, self.turned), stored, stored.dtype, name=self.name)}
 
 
 @final
@@ -89,6 +102,7 @@ class Scaled(StoredWeight):
         turned: As of ``Plain``.
         zero: The numbers that stand for zero, of the scales' shape; None: all are 0.
         bias: A bias in whole numbers and its scales, which are the weights' times the activation's; None: none.
+        widened: The numbers are only stored: they become floats before anything is computed with them.
     """
 
     tensors: Tensors
@@ -99,6 +113,7 @@ class Scaled(StoredWeight):
     turned: bool = False
     zero: str | None = None
     bias: tuple[str, str] | None = None
+    widened: bool = False
 
     def read(self) -> Floats:
         """See ``StoredWeight.read``."""
@@ -136,6 +151,12 @@ class Scaled(StoredWeight):
         if self.zero is not None and zeros is not None:
             made[self.zero] = self._rows(old, zeros).astype(self.tensors(self.zero).dtype)
         return made | self._bias(old, made[self.scale])
+
+    def write_changed(self, values: Floats) -> dict[str, Array]:
+        """See ``StoredWeight.write_changed``."""
+        if not self.widened:
+            return self.write(values)
+        return {self.name: _floats(turn(values, self.turned), self.tensors(self.name), np.float16, name=self.name)}
 
     def _along(self, channels: Array, axes: int) -> Array:
         """One number per channel, shaped to be multiplied with the numbers."""
@@ -254,9 +275,30 @@ class Blocks(StoredWeight):
         }
 
 
+def in_precision(weights: StoredWeights, name: str) -> StoredWeights:
+    """The parameters of a graph of a precision, which says whether whole numbers are only stored.
+
+    Args:
+        weights: The parameters.
+        name: Of the precision.
+    """
+    if not precision_of(name).widened:
+        return weights
+    return {name: replace(one, widened=True) if isinstance(one, Scaled) else one for name, one in weights.items()}
+
+
 def turn(values: Array, turned: bool) -> Array:  # noqa: FBT001 - a field, passed on
     """A matrix with its axes exchanged, where it is stored so."""
     return values.T if turned and values.ndim == _MATRIX else values
+
+
+def _floats(values: Floats, stored: Array, dtype: DTypeLike, *, name: str) -> Array:
+    """Values as floats of a dtype, in the layout of what is stored; there may be more rows."""
+    with np.errstate(over="ignore"):
+        rounded = values.astype(dtype)
+    if rounded.dtype != np.float32 and not np.isfinite(rounded).all():
+        raise AdapterError(f"the adapted weights of `{name}` are beyond the range of {rounded.dtype}")
+    return np.ascontiguousarray(rounded).reshape(-1, *stored.shape[1:])
 
 
 def _scales(wanted: Array, old: Array) -> Floats:

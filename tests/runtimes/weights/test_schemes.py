@@ -11,7 +11,7 @@ from edgediff.api import open_bundle
 from edgediff_runtimes.errors import AdapterError, BundleError
 from edgediff_runtimes.weights.onnx_file import OnnxFile
 from edgediff_runtimes.weights.reading import stored_weights
-from edgediff_runtimes.weights.schemes import Blocks, Divided, Plain, Scaled
+from edgediff_runtimes.weights.schemes import Blocks, Divided, Plain, Scaled, in_precision
 
 RNG = np.random.default_rng(0)
 
@@ -62,6 +62,18 @@ def test_other_values_get_fresh_scales():
     tensors.update(stored.write(3 * values))
     assert np.abs(stored.read() - 3 * values).max() <= tensors["scales"].max() / 2 * 1.001
     assert np.abs(tensors["numbers"]).max(1).tolist() == [127] * 5
+
+
+@pytest.mark.parametrize(("axis", "turned"), [(0, False), (1, True)])
+def test_changed_values_are_not_rounded_a_second_time_where_numbers_are_only_stored(axis, turned):
+    values = some(5, 7)
+    _, stored = scaled(values.T if turned else values, axis, shape=(5, 7), turned=turned)
+    again = in_precision({"w": stored}, "w8")["w"].write_changed(values)
+    assert list(again) == ["numbers"]
+    assert (again["numbers"] == (values.T if turned else values).astype(np.float16)).all()
+    assert again["numbers"].dtype == np.float16
+    computed_with = in_precision({"w": stored}, "int8")["w"].write_changed(values)
+    assert {name: array.dtype for name, array in computed_with.items()} == {"numbers": np.int8, "scales": np.float32}
 
 
 def test_channels_of_zeros():

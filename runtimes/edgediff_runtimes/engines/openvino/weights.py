@@ -20,7 +20,7 @@ from edgediff_runtimes.engines.openvino.reading import read_model
 from edgediff_runtimes.tensors import Array, Floats
 from edgediff_runtimes.weights.change import WeightChange
 from edgediff_runtimes.weights.onnx_weights import onnx_weights
-from edgediff_runtimes.weights.schemes import Blocks, Divided, Plain, Scaled, StoredWeight, StoredWeights
+from edgediff_runtimes.weights.schemes import Blocks, Divided, Plain, Scaled, StoredWeight, StoredWeights, in_precision
 
 _READS = {"MatMul": 1, "Convolution": 1, "Gather": 0}  # the input that an operation's weights go into
 _COMPRESSED = "_compressed"  # what OpenVINO puts behind the name of a constant that it rounded
@@ -51,8 +51,11 @@ def changed(model: ov.Model, graph: Graph, change: WeightChange) -> None:
     """
     constants = {node.get_friendly_name(): node for node in model.get_ops() if node.get_type_name() == "Constant"}
     stored = onnx_weights(graph.path)[1] if graph.format == "onnx" else stored_in(model, graph.weights)
-    for name, array in change.tensors(stored):
+    for name, array in change.tensors(in_precision(stored, graph.precision)):
         old = constants[name]
+        if array.dtype == np.float16 and old.get_element_type().is_integral():
+            _halve(old, array)
+            continue
         kind, shape = old.get_element_type(), old.get_output_shape(0)
         if kind.get_type_name() == _FOUR_BITS:
             new = ov.op.Constant(ov.Tensor(array, shape, kind), shared_memory=False)
@@ -64,6 +67,17 @@ def changed(model: ov.Model, graph: Graph, change: WeightChange) -> None:
                 _lengthen(reader.get_node(), len(array), than=shape[0])
             reader.replace_source_output(new.output(0))
     model.validate_nodes_and_infer_types()
+
+
+def _halve(numbers: Any, values: Array) -> None:  # noqa: ANN401 - a library without types
+    """Put float16 in the place of whole numbers and the scales that they are multiplied by."""
+    product = numbers
+    while product.get_type_name() != "Multiply":
+        product = next(iter(product.output(0).get_target_inputs())).get_node()
+    half = ov.op.Constant(np.ascontiguousarray(values), shared_memory=True)
+    half.set_friendly_name(numbers.get_friendly_name())
+    kind = product.get_output_element_type(0)
+    product.output(0).replace((half if kind == ov.Type.f16 else ov.opset13.convert(half, kind)).output(0))
 
 
 def _lengthen(reader: Any, rows: int, *, than: int) -> None:  # noqa: ANN401 - a library without types
