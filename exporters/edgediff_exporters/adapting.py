@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import final
 
-import numpy as np
 import torch
 
 from edgediff_exporters.opening import OpenedModel
@@ -27,6 +26,7 @@ from edgediff_runtimes.adapters.embeddings import (
     add_embeddings,
     check_used,
     read_embeddings,
+    table_of,
 )
 from edgediff_runtimes.adapters.lora import AppliedLora, LoraChange, LoraFile, Loras, bind, read_loras
 from edgediff_runtimes.bundle import FileEntry, Fusion, Tokenizer, sha256_of
@@ -36,7 +36,6 @@ from edgediff_runtimes.text import READERS
 from edgediff_runtimes.text.files import WHOLE, AddedWord
 
 _FLOAT_BYTES = 4
-_TABLE = "token_embedding.weight"  # CLIP's
 
 
 @final
@@ -82,7 +81,7 @@ class Fused:
         """
         origin = opened.reader(written.path)
         tensors = opened.source.weights(origin).tensors
-        table = next(((name, tuple(one.shape)) for name, one in tensors.items() if name.endswith(_TABLE)), None)
+        table = table_of({name: one.shape for name, one in tensors.items()})
         if not self.embeddings or table is None:
             return written
         self.widths.add(table[1][1])
@@ -167,19 +166,14 @@ def _entry_again(entry: FileEntry, folder: Path) -> FileEntry:
 
 def _rows(weights: Weights, table: TableChange) -> tuple[str, int]:
     """The table, and how many rows it gets."""
-    return table.parameter, max(len(weights.tensors[table.parameter]), *(place + 1 for place in table.rows))
+    return table.parameter, table.length(len(weights.tensors[table.parameter]))
 
 
 def _adapted(weights: Weights, change: LoraChange, table: TableChange | None) -> Iterator[tuple[str, Floats]]:
-    for name in change.layers:
-        yield name, change.adapted(name, weights.tensors[name].to(torch.float32).numpy())
-    if table is not None:
-        name, count = _rows(weights, table)
-        old = weights.tensors[name]
-        values = np.zeros((count, old.shape[1]), np.float32)
-        values[: len(old)] = old.to(torch.float32).numpy()
-        values[[*table.rows]] = np.stack([*table.rows.values()])
-        yield name, values
+    added = () if table is None else (table.parameter,)
+    for name in dict.fromkeys((*change.layers, *added)):
+        values = change.adapted(name, weights.tensors[name].to(torch.float32).numpy())
+        yield name, table.extended(values) if table is not None and name == table.parameter else values
 
 
 def _changed(weights: Weights, change: LoraChange, table: TableChange | None, path: Path) -> Weights:

@@ -6,7 +6,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from steering import SAMPLER, SEED, STEPS, assert_same, with_sampler
 
 import edgediff
@@ -51,3 +51,22 @@ def test_at_export_and_at_load_it_draws_what_diffusers_draws(sd1, report, owl, t
     np.testing.assert_array_equal(at_export.latents, at_load.latents)
     assert_same(at_load, expected, "onnxruntime")
     assert np.abs(without.latents - at_load.latents).max() > 0.01 * np.abs(at_load.latents).max()
+
+
+def test_a_lora_of_the_table_changes_the_words_that_were_there(sd1, report, owl, tmp_path):
+    """Beside a new word it was lost at load, and mixed up what stood behind it at export."""
+    layer = "text_encoder.text_model.embeddings.token_embedding"
+    tensors = load_file(sd1 / "text_encoder" / "model.safetensors")
+    rows, width = next(one.shape for name, one in tensors.items() if name.endswith("token_embedding.weight"))
+    pieces = {"A": torch.randn((1, width), generator=torch.Generator().manual_seed(2)), "B": torch.ones((rows, 1))}
+    lora = tmp_path / "table.safetensors"
+    save_file({f"{layer}.lora_{piece}.weight": tensor for piece, tensor in pieces.items()}, lora)
+    added = {"loras": [lora], "embeddings": [owl]}
+    edgediff.export(sd1, tmp_path / "bundle", **added)
+    common = {"seed": SEED, "steps": 2, "guidance": 1.0, "width": SIZE[0], "height": SIZE[1]}
+    with edgediff.load(tmp_path / "bundle") as fused, edgediff.load(report.path, **added) as loaded:
+        at_export, at_load = fused(PROMPT, **common), loaded(PROMPT, **common)
+        loaded.set_loras(None)
+        without = loaded(PROMPT, **common)
+    np.testing.assert_allclose(at_export.latents, at_load.latents, atol=1e-5)
+    assert np.abs(without.latents - at_load.latents).max() > 1e-3

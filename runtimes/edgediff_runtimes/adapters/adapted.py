@@ -33,19 +33,30 @@ from edgediff_runtimes.weights.reading import stored_weights
 @final
 @dataclass(frozen=True, slots=True)
 class Both:
-    """LoRAs and new words of one text encoder; see ``weights.WeightChange``."""
+    """LoRAs and new words of one text encoder; see ``weights.WeightChange``.
 
-    changes: tuple[WeightChange, ...]
+    Attributes:
+        lora: The LoRAs.
+        table: The new words. Where a LoRA changes the table as well, it changes the words that the model has.
+    """
+
+    lora: LoraChange
+    table: TableChange
 
     @property
     def fingerprint(self) -> str:
         """See ``WeightChange.fingerprint``."""
-        return fingerprint_of(*(change.fingerprint for change in self.changes))
+        return fingerprint_of(self.lora.fingerprint, self.table.fingerprint)
 
     def tensors(self, stored: StoredWeights) -> Iterator[tuple[str, Array]]:
         """See ``WeightChange.tensors``."""
-        for change in self.changes:
-            yield from change.tensors(stored)
+        for name in self.lora.layers:
+            values = self.lora.adapted(name, stored[name].read())
+            if name == self.table.parameter:
+                values = self.table.extended(values)
+            yield from stored[name].write_changed(values).items()
+        if self.table.parameter not in self.lora.layers:
+            yield from self.table.tensors(stored)
 
 
 @final
@@ -82,7 +93,7 @@ def adapt(bundle: Bundle, loras: Loras | None, embeddings: EmbeddingFiles | None
     changes, applied = _bound(bundle, [(LoraFile.open(path), scale) for path, scale in read_loras(loras)])
     words, tables, tokenizers = _with_words(bundle, read_embeddings(embeddings))
     both: dict[str, WeightChange] = {**changes, **tables}
-    both.update({role: Both((changes[role], tables[role])) for role in changes.keys() & tables.keys()})
+    both.update({role: Both(changes[role], tables[role]) for role in changes.keys() & tables.keys()})
     return Adapted(both, applied, words, tokenizers)
 
 
@@ -118,7 +129,7 @@ def _with_words(
     vectors: dict[str, dict[str, int]] = {one.file.sha256: {} for one in opened}
     for tokenizer, role in _readers(bundle.manifest.recipe):
         entry = next(one for one in bundle.manifest.tokenizers if one.path == tokenizer)
-        table = table_of(stored_weights(bundle.graph(role)))
+        table = table_of({name: one.shape for name, one in stored_weights(bundle.graph(role)).items()})
         if table is None:
             continue
         widths.add(table[1][1])

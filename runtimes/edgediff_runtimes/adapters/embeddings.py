@@ -113,10 +113,21 @@ class TableChange:
         one, places = stored[self.parameter], [*self.rows]
         for name, new in one.write(np.stack([*self.rows.values()])).items():
             old = one.tensors(name)
-            table = np.zeros((max(len(old), *(place + 1 for place in places)), *old.shape[1:]), old.dtype)
+            table = np.zeros((self.length(len(old)), *old.shape[1:]), old.dtype)
             table[: len(old)] = old
             table[places] = new
             yield name, table
+
+    def length(self, rows: int) -> int:
+        """How many rows the table has with the new ones, where it had so many."""
+        return max(rows, *(place + 1 for place in self.rows))
+
+    def extended(self, table: Floats) -> Floats:
+        """The table's own values, (words, width), with the new rows in it."""
+        values = np.zeros((self.length(len(table)), table.shape[1]), np.float32)
+        values[: len(table)] = table
+        values[[*self.rows]] = np.stack([*self.rows.values()])
+        return values
 
 
 @final
@@ -225,9 +236,13 @@ def check_used(
             )
 
 
-def table_of(stored: StoredWeights) -> tuple[str, tuple[int, ...]] | None:
-    """Name and shape of the table of embeddings of a text encoder of CLIP's; None where there is none."""
-    for name, one in stored.items():
-        if name.endswith(_TABLE) and len(one.shape) == _MATRIX:
-            return name, one.shape
+def table_of(shapes: Mapping[str, Sequence[int]]) -> tuple[str, tuple[int, ...]] | None:
+    """Name and shape of the table of embeddings of a text encoder of CLIP's; None where there is none.
+
+    Args:
+        shapes: Of the text encoder's parameters, by name.
+    """
+    for name, shape in shapes.items():
+        if name.endswith(_TABLE) and len(shape) == _MATRIX:
+            return name, tuple(shape)
     return None

@@ -27,13 +27,17 @@ def bundle():
     return open_bundle("emoji-lcm")
 
 
+def size_of(bundle):
+    return stored_weights(bundle.graph("text_encoder"))[TABLE].shape[0]
+
+
 def encoded(adapted, prompt):
     return adapted.tokenizers["tokenizer"].encode([prompt]).ids[0].tolist()
 
 
 def test_a_word_of_several_vectors_is_as_many_tokens(bundle, written):
     adapted = adapt(bundle, None, [written("x.safetensors", {"<owl>": vectors(3)})])
-    size = stored_weights(bundle.graph("text_encoder"))[TABLE].shape[0]
+    size = size_of(bundle)
     ids = encoded(adapted, "a <OWL>, red")
     new = [size, size + 1, size + 2]
     place = ids.index(size)
@@ -45,18 +49,26 @@ def test_a_word_of_several_vectors_is_as_many_tokens(bundle, written):
 
 
 def test_a_plain_word_is_not_found_inside_others(bundle, written):
-    size = stored_weights(bundle.graph("text_encoder"))[TABLE].shape[0]
+    size = size_of(bundle)
     adapted = adapt(bundle, None, [written("qzart.safetensors", {"emb_params": vectors(1)})])
     assert size in encoded(adapted, "a QZart!")
     assert size not in encoded(adapted, "a pqzarty")
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
-def test_the_text_encoder_has_the_new_rows(bundle, written, engine):
+@pytest.mark.parametrize("shifted", [False, True], ids=["alone", "beside a LoRA of the table"])
+def test_the_text_encoder_has_the_new_rows(bundle, written, engine, shifted):
     """The row of a token that is there, as a new word: the encoder gives the same for both."""
-    old = 700
+    old, loras = 700, None
     row = stored_weights(bundle.graph("text_encoder"))[TABLE].read()[old]
-    adapted = adapt(bundle, None, [written("x.safetensors", {"<owl>": row})])
+    if shifted:
+        down, up = vectors(1, 1), np.ones((size_of(bundle), 1), np.float32)
+        pieces = {
+            f"text_encoder.{TABLE.replace('.weight', '')}.lora_{piece}.weight": array
+            for piece, array in (("A", down), ("B", up))
+        }
+        loras, row = [written("lora.safetensors", pieces)], row + down[0]
+    adapted = adapt(bundle, loras, [written("x.safetensors", {"<owl>": row})])
     new = encoded(adapted, "<owl>")[1]
     graph = dataclasses.replace(bundle.graph("text_encoder"), change=adapted.changes["text_encoder"])
     ids = np.array([[5, old, 6], [5, new, 6]], np.int32)
