@@ -60,7 +60,7 @@ def check_mask(mask: Image.Image) -> None:
         )
 
 
-def check_small_mask(mask: Image.Image, space: Space, *, width: int, height: int) -> None:
+def check_small_mask(mask: Image.Image, space: Space, *, width: int, height: int, folded: bool = False) -> None:
     """Refuse a mask of which nothing is left where the sampler works.
 
     Args:
@@ -68,16 +68,22 @@ def check_small_mask(mask: Image.Image, space: Space, *, width: int, height: int
         space: Of the stage.
         width: Of the run, in pixels.
         height: Likewise.
+        folded: The network is shown all pixels of the mask, see ``recipe.declarations.Mask``.
 
     Raises:
         SettingError: No entry of a sample is drawn anew.
     """
-    _, rows, columns = space.shape(width=width, height=height)
-    if not at_sample_size(mask_to_array(mask, width=width, height=height), rows=rows, columns=columns).any():
+    white = mask_to_array(mask, width=width, height=height)
+    expected = f"white that is left of it at {width}x{height} pixels"
+    if not folded:
+        _, rows, columns = space.shape(width=width, height=height)
+        white = at_sample_size(white, rows=rows, columns=columns)
+        expected = f"white on the upper left pixel of a square of {space.factor}, which the model draws as one"
+    if not white.any():
         raise SettingError(
             "mask",
             got="white on too few pixels",
-            expected=f"white on the upper left pixel of a square of {space.factor}, which the model draws as one",
+            expected=expected,
             hint="`crop_mask` draws a small part at full size",
         )
 

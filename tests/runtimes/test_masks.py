@@ -92,6 +92,14 @@ def test_a_mask_of_which_nothing_is_left_for_the_model_is_refused():
     assert "crop_mask" in caught.value.hint
 
 
+def test_a_model_that_is_shown_every_pixel_takes_a_small_mask():
+    dot = Image.new("L", (24, 16), "black")
+    dot.putpixel((9, 9), 255)
+    check_small_mask(dot, Space(16, factor=8), width=24, height=16, folded=True)
+    with pytest.raises(SettingError, match="expected white that is left of it at 8x8 pixels"):
+        check_small_mask(dot, Space(16, factor=8), width=8, height=8, folded=True)
+
+
 def test_what_is_no_mask_is_refused(tmp_path):
     for mask in (3, tmp_path / "none.png", Image.new("I", (24, 16)), b"alpha"):
         with pytest.raises(ImageError):

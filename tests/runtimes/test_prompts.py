@@ -305,6 +305,10 @@ def _zeros(*shape, dtype=np.float32):
         ),
         ({"negative_prompt_embeds": _zeros(1, 12, 8)}, "`prompt_embeds` is None: expected an array, because there is"),
         (
+            {"prompt_embeds": _zeros(1, 12, 8), "negative_prompt_embeds": _zeros(1, 12, 8), "guidance": 1},
+            "`negative_prompt_embeds` is 'an array': expected nothing, because without guidance above 1",
+        ),
+        (
             {"prompt_embeds": _zeros(1, 12, 8), "guidance": 1, "pooled_prompt_embeds": _zeros(1, 8)},
             "`pooled_prompt_embeds` is 'an array': expected nothing, because the network takes none",
         ),

@@ -87,7 +87,7 @@ class TextSide:
 
 
 def split_embeds(options: Options) -> tuple[dict[str, Array], Options]:
-    """The arrays among the options, and the options without them, which say how many prompts they stand for.
+    """The arrays among the options, and the options with as many empty texts as they stand for.
 
     Raises:
         SettingError: One is no array, or there are some without those that they go with.
@@ -107,10 +107,8 @@ def split_embeds(options: Options) -> tuple[dict[str, Array], Options]:
     for name in ("syntax", "clip_skip", "negative_prompt", "to_prompt"):
         if (other := cast("Mapping[str, Any]", options).get(name)) is not None:
             raise SettingError(name, got=other, expected="nothing beside `prompt_embeds`", hint="`encode` takes it")
-    rest = {name: value for name, value in options.items() if name not in EMBEDS}
-    if EMBEDS[1] in given:
-        rest["negative_prompt"] = [""] * len(given[EMBEDS[0]])
-    return given, cast("Options", rest)
+    texts = {"negative_prompt": [""] * len(given[EMBEDS[0]])} if EMBEDS[1] in given else {}
+    return given, cast("Options", {**options, **texts})
 
 
 def of_prompt(given: Mapping[str, Array], index: int) -> dict[str, Array]:

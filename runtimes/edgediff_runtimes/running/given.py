@@ -13,7 +13,8 @@ from edgediff_runtimes.canvas import Canvas, extended_size
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.images import MAX_PIXELS, ImageSource, read_image, read_upright
 from edgediff_runtimes.masks import check_mask, check_small_mask, read_mask
-from edgediff_runtimes.recipe import Space
+from edgediff_runtimes.recipe import Space, Stage
+from edgediff_runtimes.recipe.declarations import Mask
 from edgediff_runtimes.settings import Options, Settings, noise_levels
 from edgediff_runtimes.settings.inpainting import extend
 from edgediff_runtimes.settings.tasks import task_of
@@ -28,13 +29,13 @@ class GivenPictures:
         task: Of the recipe.
         pictures: By option.
         size: Width and height that a run has where the caller says none; None: the bundle's.
-        space: Of the first stage.
+        first: The first stage.
     """
 
     task: str
     pictures: Mapping[str, Image.Image]
     size: tuple[int, int] | None
-    space: Space
+    first: Stage
 
     @classmethod
     def read(cls, manifest: Manifest, options: Options) -> GivenPictures:
@@ -45,25 +46,26 @@ class GivenPictures:
             ImageError: One cannot be read.
         """
         (task, names), first = task_of(manifest.recipe, options), manifest.recipe.first
-        space = first.space
         sources = {name: cast("ImageSource", options.get(name)) for name in names if options.get(name) is not None}
         if "mask" not in names:
             pictures = {name: read_image(source) for name, source in sources.items()}
             size = next((picture.size for picture in pictures.values()), None)
-            return cls(task, noise_levels.grey(first, task, pictures), size, space)
+            return cls(task, noise_levels.grey(first, task, pictures), size, first)
         upright, cropped = read_upright(sources["image"]), options.get("crop_mask") is not None
         pictures = {"image": read_image(upright)}
         if "mask" in sources:
             pictures["mask"] = read_mask(sources["mask"], upright)
             check_mask(pictures["mask"])
-        larger = extended_size(upright.size, extend(options.get("extend")), multiple=_multiple(space, cropped=cropped))
+        larger = extended_size(
+            upright.size, extend(options.get("extend")), multiple=_multiple(first.space, cropped=cropped)
+        )
         if larger[0] * larger[1] > MAX_PIXELS:
             expected = f"a picture of at most {MAX_PIXELS:,} pixels in all"
             raise SettingError("extend", got=options.get("extend"), expected=expected)
         defaults = manifest.defaults
         if cropped and defaults.width is not None and defaults.height is not None:
-            return cls(task, pictures, (defaults.width, defaults.height), space)
-        return cls(task, pictures, larger, space)
+            return cls(task, pictures, (defaults.width, defaults.height), first)
+        return cls(task, pictures, larger, first)
 
     def canvas(self, settings: Settings) -> Canvas | None:
         """What is drawn into; None where nothing of a picture is kept.
@@ -81,7 +83,7 @@ class GivenPictures:
             self.pictures["image"],
             self.pictures.get("mask"),
             extend=settings.extend or {},
-            multiple=_multiple(self.space, cropped=padding is not None),
+            multiple=_multiple(self.first.space, cropped=padding is not None),
             blur=settings.mask_blur or 0.0,
             exact=settings.keep == "exact",
             transparent=settings.mask == "alpha",
@@ -95,7 +97,9 @@ class GivenPictures:
             hint = "`crop_mask` draws what is new at any size"
             name, side = ("width", size[0]) if width != size[0] else ("height", size[1])
             raise SettingError(name, got=side, expected=expected, hint=hint)
-        check_small_mask(canvas.given["mask"], self.space, width=settings.width, height=settings.height)
+        folded = any(isinstance(part, Mask) and part.folded for part in self.first.tasks[self.task])
+        mask, space = canvas.given["mask"], self.first.space
+        check_small_mask(mask, space, width=settings.width, height=settings.height, folded=folded)
         return canvas
 
 

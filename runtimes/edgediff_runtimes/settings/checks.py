@@ -52,16 +52,24 @@ def prompts(value: str | Sequence[str] | None, recipe: Recipe) -> tuple[str, ...
 
 
 def negatives(
-    guidance: Guidance | None, negative: str | Sequence[str] | None, prompts: tuple[str, ...], *, guided: bool
+    guidance: Guidance | None,
+    negative: str | Sequence[str] | None,
+    prompts: tuple[str, ...],
+    *,
+    guided: bool,
+    option: str = "negative_prompt",
 ) -> tuple[str, ...]:
-    """One negative prompt per prompt; none without guidance, and where zeros stand for it."""
+    """One negative prompt per prompt; none without guidance, and where zeros stand for it.
+
+    ``option`` gave them, which may be embeddings with empty texts in their place.
+    """
     if not prompts and negative is not None:
         raise SettingError("negative_prompt", got=negative, expected=_NO_TEXT)
     if not guided or guidance is None or not prompts:
         if negative is not None:
             raise SettingError(
-                "negative_prompt",
-                got=negative,
+                option,
+                got=negative if option == "negative_prompt" else "an array",
                 expected="nothing, because without guidance above 1 it has no effect",
                 hint=f"raise `{'guidance' if guidance is None else guidance.scale}`",
             )

@@ -31,6 +31,11 @@ def reading(options: Options) -> Reading:
     return Reading(syntax=_syntax(options.get("syntax")), clip_skip=_clip_skip(options.get("clip_skip")))
 
 
+def negative_option(options: Options) -> str:
+    """The option that says what to steer away from: a text, or beside embeddings others."""
+    return "negative_prompt" if options.get(EMBEDS[0]) is None else EMBEDS[1]
+
+
 def _syntax(value: str | None) -> str | None:
     """The name of a syntax, or None."""
     if value is not None and value not in SYNTAXES:

@@ -100,9 +100,10 @@ def resolve_settings(
     sampler_options = checks.sampler_options(_or(options.get("sampler_options"), {}))
     steps = checks.steps(options.get("steps"), defaults.steps, sampler_options)
     extent, size = _extent(recipe, defaults, options, image_size, steps=steps, spare=spare)
+    asked, option = options.get("negative_prompt"), prompting.negative_option(options)
     settings = Settings(
         prompts=prompts,
-        negative_prompts=checks.negatives(stage.guidance, options.get("negative_prompt"), prompts, guided=guided),
+        negative_prompts=checks.negatives(stage.guidance, asked, prompts, guided=guided, option=option),
         images_per_prompt=checks.at_least_one("images", _or(options.get("images"), 1), IMAGES),
         seed=blending.seed("seed", options.get("seed")),
         noise=checks.noise(_or(options.get("noise"), NOISE_KINDS[0])),
@@ -221,11 +222,13 @@ def _is_guided(guidance: Guidance | None, options: Options, scale: float | None)
     if guided and guidance.negative and options.get("negative_prompt") is None:
         if given is None:
             return False
+        option = prompting.negative_option(options)
+        empty = "empty" if option == "negative_prompt" else "those of an empty prompt"
         raise SettingError(
             guidance.scale,
             got=given,
             expected=f"at most {guidance.above:g}, because without a negative prompt it has no effect",
-            hint="give `negative_prompt`, which may be empty",
+            hint=f"give `{option}`, which may be {empty}",
         )
     return guided
 

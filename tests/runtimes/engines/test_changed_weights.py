@@ -5,9 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
-import onnx
 import pytest
-from onnx import helper, numpy_helper
 
 from edgediff_runtimes.engines import EngineOptions, Graph, get_engine
 
@@ -25,6 +23,8 @@ CHANGE = SimpleNamespace(
 @pytest.fixture(scope="module", params=["inside", "beside"])
 def path(request, tmp_path_factory):
     """A product with a matrix in int8, as the exporter stores it for ``w8``."""
+    onnx = pytest.importorskip("onnx")
+    helper = onnx.helper
     tensors = {
         f"{NAME}.transposed.int8": RNG.integers(-127, 128, (WIDTH, WIDTH), dtype=np.int8),
         f"{NAME}.transposed.scale": np.full(WIDTH, 0.01, np.float32),
@@ -38,7 +38,7 @@ def path(request, tmp_path_factory):
         helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", WIDTH]) for name in ("rows", "product")
     ]
     graph = helper.make_graph(
-        nodes, "w8", ends[:1], ends[1:], [numpy_helper.from_array(array, name) for name, array in tensors.items()]
+        nodes, "w8", ends[:1], ends[1:], [onnx.numpy_helper.from_array(array, name) for name, array in tensors.items()]
     )
     path = tmp_path_factory.mktemp("w8") / "model.onnx"
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
