@@ -141,6 +141,18 @@ def test_a_network_that_is_shown_the_mask(bundle, fake_engine, answers, calls, i
     np.testing.assert_allclose(seen[0][1, 5:, :, 4:], 0, atol=1e-6)
 
 
+def test_a_network_that_is_shown_every_pixel_takes_a_mask_of_one(bundle, fake_engine, answers, image):
+    dot = Image.new("L", SIZE, "black")
+    dot.putpixel((9, 10), 255)
+    seen = []
+    answers["unet"] = lambda feeds: seen.append(feeds["sample"].copy()) or {"out_sample": feeds["sample"][:, :4]}
+    with Pipeline(bundle(2 * 4 + 8 * 8), Placement(engine=fake_engine)) as pipeline:
+        pipeline("a", image=image, mask=dot, encode="mode", **ASKED)
+    folded = np.zeros((64, 6, 8), np.float32)
+    folded[2 * 8 + 1, 1, 1] = 1
+    np.testing.assert_array_equal(seen[0][0, 8:], folded)
+
+
 def test_where_prompts_are_drawn_to_measure_it_is_given_a_picture_with_a_mask(bundle, fake_engine, answers):
     answers["unet"] = lambda feeds: {"out_sample": feeds["sample"][:, :4]}
     with Pipeline(bundle(9), Placement(engine=fake_engine)) as pipeline:
