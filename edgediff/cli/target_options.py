@@ -14,8 +14,8 @@ TARGET = Section(
         click.Option(
             ["--target"],
             metavar="NAME",
-            shell_complete=completion.one_of("openvino-npu"),
-            help="Graphs of fixed shapes, for Intel's NPUs: openvino-npu. It says format and precision for you.",
+            shell_complete=completion.one_of("openvino-npu", "ncnn"),
+            help="Graphs of fixed shapes: openvino-npu (Intel's NPUs) or ncnn. It says format and precision for you.",
         ),
         click.Option(
             ["--size", "sizes"],

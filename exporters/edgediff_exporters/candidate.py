@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,11 @@ from edgediff_exporters.quantization import Calibration, Quantiser, quantiser_fo
 from edgediff_exporters.quantization.calibration import record_calibration
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.staging import link
+from edgediff_exporters.targets.base import Write
+from edgediff_exporters.targets.lengths import lengths_by_suffix
+from edgediff_exporters.targets.request import Wanted
 from edgediff_exporters.trials import Trials
-from edgediff_runtimes.bundle import Bundle, Component, FileEntry, Manifest, Search
+from edgediff_runtimes.bundle import Bundle, Component, FileEntry, Search
 from edgediff_runtimes.precisions import precision_of
 from edgediff_runtimes.quality import Runner
 
@@ -31,22 +34,26 @@ class Order:
     Attributes:
         source: The model.
         plans: Its components.
-        format: The graphs' format.
+        graphs: Their format and target.
         precisions: By component.
         trials: What to calibrate with.
-        fix: Makes what is written one for fixed shapes, given its directory and manifest; None: any shape is taken.
     """
 
     source: Source
     plans: Sequence[ComponentPlan]
-    format: str
+    graphs: Wanted
     precisions: Mapping[str, str]
     trials: Trials
-    fix: Callable[[Path, Manifest], Manifest] | None = None
 
-    def fixed(self, folder: Path, manifest: Manifest) -> Manifest:
-        """The manifest of what is in ``folder`` once its graphs are what the target wants."""
-        return manifest if self.fix is None else self.fix(folder, manifest)
+    @property
+    def format(self) -> str:
+        """The graphs' format."""
+        return self.graphs.format
+
+    @property
+    def exact(self) -> Order:
+        """The same model as ONNX graphs in fp32 that take any shape."""
+        return replace(self, graphs=Wanted("onnx", "fp32"), precisions=dict.fromkeys(self.precisions, "fp32"))
 
 
 def make_candidate(
@@ -64,6 +71,8 @@ def make_candidate(
     Returns:
         The components, and how ``mixed`` was found.
     """
+    if (target := order.graphs.target) is not None and target.writer is not None:
+        return _written(order, target.writer(), fp32, folder, on_progress), None
     calibrated = [role for role, precision in order.precisions.items() if precision_of(precision).calibrated]
     feeds = _calibration(order.trials, fp32, work / "calibration", calibrated, on_progress) if calibrated else {}
     quantiser = quantiser_for(order.format)
@@ -118,6 +127,26 @@ def quantised(
         operators=quantiser.count(part / files[0].name),
         weights=quantiser.weights(graph, part / files[0].name),
     )
+
+
+def _written(order: Order, write: Write, fp32: Bundle, folder: Path, on_progress: OnProgress) -> dict[str, Component]:
+    """Every component for each of the target's sizes, straight from the model."""
+    lengths, uses, components = lengths_by_suffix(fp32, order.graphs.sizes), fp32.manifest.recipe.graphs(), {}
+    for plan in order.plans:
+        role, known = plan.role, fp32.manifest.components[plan.role]
+        taken = {name for use in uses if use.role == role for name in use.takes}
+        open_ = replace(known, outputs=tuple(spec for spec in known.outputs if spec.name in taken))
+        components[role] = write(
+            order.source,
+            plan,
+            open_,
+            folder,
+            precision=order.precisions[role],
+            asked=lengths[role],
+            on_progress=on_progress,
+        )
+        give_memory_back()
+    return components
 
 
 def _calibration(

@@ -12,7 +12,6 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -112,7 +111,7 @@ def export(
     with staged(place, overwrite=overwrite) as folder:
         told = provenance(opened.source, place, folder, words, tools=plan.tools())
         described = _described(opened, folder, fused, told, plan)
-        order = plan.order(opened, fused.source(opened.source, folder / _ADAPTED), on_progress)
+        order = plan.order(opened, fused.source(opened.source, folder / _ADAPTED))
         made = _with_components(order, folder, described, on_progress)
         manifest = grow_beside(made, folder, opened.source, ip_adapter, on_progress)
         (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
@@ -145,10 +144,9 @@ class _Plan:
         """Packages that make such graphs."""
         return tools(self.graphs.format, self.precisions.values())
 
-    def order(self, opened: OpenedModel, weights: Source, on_progress: OnProgress) -> Order:
+    def order(self, opened: OpenedModel, weights: Source) -> Order:
         """The components of the model, with weights from ``weights``."""
-        fix = None if self.graphs.target is None else partial(with_fixed_shapes, self.graphs, on_progress)
-        return Order(weights, opened.plans, self.graphs.format, self.precisions, self.trials, fix)
+        return Order(weights, opened.plans, self.graphs, self.precisions, self.trials)
 
 
 def _planned(
@@ -170,7 +168,8 @@ def _with_components(order: Order, folder: Path, described: Manifest, on_progres
     if order.trials.evaluation or not straight(order.format, order.precisions.values()):
         manifest = _beside_fp32(order, folder, described, on_progress)
     else:
-        manifest = order.fixed(folder, _straight(order, folder, described, on_progress))
+        manifest = _straight(order, folder, described, on_progress)
+        manifest = with_fixed_shapes(order.graphs, folder, manifest, on_progress)
     shutil.rmtree(folder / _ADAPTED, ignore_errors=True)
     return manifest
 
@@ -226,10 +225,10 @@ def _beside_fp32(order: Order, folder: Path, described: Manifest, on_progress: O
     original.mkdir(parents=True)
     for tokenizer in described.tokenizers:
         shutil.copytree(folder / tokenizer.path, original / tokenizer.path)
-    exact = replace(order, format="onnx", precisions=dict.fromkeys(order.precisions, "fp32"))
-    fp32 = Bundle(original, _straight(exact, original, described, on_progress))
+    fp32 = Bundle(original, _straight(order.exact, original, described, on_progress))
     components, search = make_candidate(order, fp32, folder, work, on_progress)
-    manifest = order.fixed(folder, replace(fp32.manifest, components=components))
+    manifest = replace(fp32.manifest, components=components)
+    manifest = with_fixed_shapes(order.graphs, folder, manifest, on_progress)
     if order.trials.evaluation:
         quality = measure_candidate(fp32, Bundle(folder, manifest), folder, order.trials, on_progress)
         manifest = replace(manifest, quality=replace(quality, search=search))

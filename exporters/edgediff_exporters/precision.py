@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.precisions import PRECISIONS, Duty, precision_of
 
-FORMATS = ("onnx", "openvino")
+FORMATS = ("onnx", "openvino")  # what graphs that take any shape are in; a target may have another
 EVERY = "*"
 
 
@@ -23,7 +23,7 @@ def precision_by_role(
         format_: The graphs' format.
 
     Raises:
-        SettingError: A format, a precision or a component is unknown, or the format has no such precision.
+        SettingError: A precision or a component is unknown, or the format has no such precision.
     """
     named = {EVERY: precision} if isinstance(precision, str) else dict(precision)
     check_precisions(named, format_=format_)
@@ -47,17 +47,15 @@ def precision_by_role(
 
 
 def check_precisions(precisions: Mapping[str, str], *, format_: str) -> None:
-    """Refuse a format or precisions that there are not, whatever the components.
+    """Refuse precisions that there are not, whatever the components.
 
     Args:
         precisions: By component, or by ``*``.
         format_: The graphs' format.
 
     Raises:
-        SettingError: A format or a precision is unknown, or the format has no such precision.
+        SettingError: A precision is unknown, or the format has no such precision.
     """
-    if format_ not in FORMATS:
-        raise SettingError("format", got=format_, expected=f"one of {', '.join(FORMATS)}")
     for value in precisions.values():
         if value not in PRECISIONS:
             raise SettingError("precision", got=value, expected=f"one of {', '.join(PRECISIONS)}")

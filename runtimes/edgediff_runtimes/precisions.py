@@ -70,6 +70,7 @@ class Precision:
 
 _EXACT = ("f32",)
 _HALF = ("bf16", "f16", "f32")
+_ALL = ("onnx", "openvino", "ncnn")
 _STORED = "only the stored weights are rounded: arithmetic stays exact"
 _ROWS = (
     Precision(
@@ -77,6 +78,7 @@ _ROWS = (
         _EXACT,
         "exported to be exact: a faster execution loses what was asked for",
         straight=True,
+        formats=_ALL,
         tolerance=1e-4,
     ),
     Precision(
@@ -85,6 +87,7 @@ _ROWS = (
         "exported for half precision, and checked in it",
         half=True,
         straight=True,
+        formats=_ALL,
         tolerance=3e-2,
     ),
     Precision(
@@ -95,7 +98,7 @@ _ROWS = (
         formats=("openvino",),
         hint='`format="openvino"` has it: it is a way of executing that the CPU of ONNX Runtime has not',
     ),
-    Precision("w16", _EXACT, _STORED, storage="float16", straight=True, tolerance=1e-2),
+    Precision("w16", _EXACT, _STORED, storage="float16", straight=True, formats=_ALL, tolerance=1e-2),
     Precision("w8", _EXACT, _STORED, storage="int8", straight=True, tolerance=1e-1),
     Precision(
         "w4",

@@ -1,4 +1,4 @@
-"""Components for ncnn, with a stand-in for the converter that keeps the traced module, and an engine that runs it.
+"""Graphs for ncnn, with a stand-in for the converter that keeps the traced module, and an engine that runs it.
 
 The converter and the library themselves are run by night, see ``benchmarks/nightly_ncnn.sh``.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,47 +14,48 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edgediff_exporters.host_time import fed_outside, has_time_inside, with_time_outside  # noqa: E402 - after the skip
-from edgediff_exporters.ncnn import component, export_ncnn_component, find_pnnx  # noqa: E402 - after the skip
+from scripted_engine import CONVERTER, module_of  # noqa: E402 - after the skip
+
+import edgediff  # noqa: E402 - after the skip
+from edgediff_exporters import TrialOptions, check_request, export  # noqa: E402 - after the skip
+from edgediff_exporters.host_time import (  # noqa: E402 - after the skip
+    fed_outside,
+    has_time_inside,
+    told_from_outside,
+    with_time_outside,
+)
+from edgediff_exporters.ncnn.component import export_ncnn_component, fixed_plan  # noqa: E402 - after the skip
+from edgediff_exporters.ncnn.pnnx import find_pnnx  # noqa: E402 - after the skip
 from edgediff_exporters.opening import open_model  # noqa: E402 - after the skip
-from edgediff_runtimes.engines import FakeEngine  # noqa: E402 - after the skip
-from edgediff_runtimes.errors import EdgediffError, ExportError, NotInstalledError  # noqa: E402 - after the skip
+from edgediff_exporters.reference import run_reference  # noqa: E402 - after the skip
+from edgediff_runtimes.bundle import Bundle, Component  # noqa: E402 - after the skip
+from edgediff_runtimes.engines import ENGINES  # noqa: E402 - after the skip
+from edgediff_runtimes.errors import (  # noqa: E402 - after the skip
+    EdgediffError,
+    ExportError,
+    NotInstalledError,
+    SettingError,
+)
 from edgediff_runtimes.installing import install_line  # noqa: E402 - after the skip
 from edgediff_runtimes.parts import times  # noqa: E402 - after the skip
 from edgediff_runtimes.parts.values import Value  # noqa: E402 - after the skip
 from edgediff_runtimes.recipe.declarations import TimeSinusoid  # noqa: E402 - after the skip
 from edgediff_runtimes.tensors import TensorSpec  # noqa: E402 - after the skip
 
-LENGTHS = {
-    "text_encoder": {"batch": 1, "sequence": 9},
-    "unet": {"batch": 1, "sequence": 9, "height": 8, "width": 10},
-}
+TEXT = {"": {"batch": 1, "sequence": 9}}
+UNET = {"": {"batch": 1, "sequence": 9, "height": 8, "width": 10}}
 TAKEN = {"text_encoder": ["last_hidden_state"], "unet": ["out_sample"]}
-# Writes a graph that has the inputs and outputs of its command line and one operator; the module is its weights.
-STAND_IN = """
-import shutil, sys
-told = dict(word.split("=", 1) for word in sys.argv[2:])
-count = told["inputshape"].count("[")
-lines = ["7767517", "2 2"]
-lines += [f"Input in{n} 0 1 in{n}" for n in range(count)]
-lines += [f"Everything all {count} 1 " + " ".join(f"in{n}" for n in range(count)) + " out0 0=1"]
-open(told["ncnnparam"], "w").write("\\n".join(lines))
-shutil.copy(sys.argv[1], told["ncnnbin"])
-open("told", "w").write(repr(told))
-"""
-
-
-def _loaded(path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is what the converter reads
-        return torch.jit.load(path)
+ALWAYS_THE_SAME = CONVERTER + 'open(told["ncnnbin"], "w").write("weights")\n'
+SIZES = ((16, 16), (24, 16))
+ONE_PICTURE = TrialOptions(evaluation_pictures=1, trial_steps=1)
+REQUEST = {"format": None, "precision": None, "defaults": None, "trials": TrialOptions(), "overwrite": False}
 
 
 @pytest.fixture
 def pnnx(tmp_path, monkeypatch):
     """Puts a program in the converter's place."""
 
-    def pnnx(code=STAND_IN):
+    def pnnx(code=CONVERTER):
         path = tmp_path / "converter"
         path.write_text(f"#!{sys.executable}\n{code}", encoding="utf-8")
         path.chmod(0o755)
@@ -65,67 +65,86 @@ def pnnx(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def made(tmp_path, monkeypatch, pnnx, sd1):
-    """Exports a component of a tiny model; its graph is checked by running the traced module."""
+def toolchain(pnnx, monkeypatch):
+    """The stand-ins for the converter and for the library."""
+    monkeypatch.setitem(ENGINES, "ncnn", ("scripted_engine", "ScriptedEngine", "ncnn"))
     pnnx()
+
+
+@pytest.fixture
+def made(tmp_path, toolchain, sd1):  # noqa: ARG001 - in place
+    """Exports a component of a tiny model; its graph is checked by running the traced module."""
     opened = open_model(sd1, config=None)
-    plans = {plan.role: plan for plan in opened.plans}
+    plans = {plan.role: plan for plan in told_from_outside(opened).plans}
 
-    def made(role, *, precision="fp32", lengths=None):
-        def run(_role, feeds):
-            module = _loaded(tmp_path / role / "model.ncnn.bin")
-            names = ["input_ids"] if role == "text_encoder" else ["sample", "timestep", "encoder_hidden_states"]
-            (output,) = module(*(torch.from_numpy(feeds[name]) for name in names))
-            return {TAKEN[role][0]: output.numpy()}
-
-        monkeypatch.setattr(component, "get_engine", lambda _name: FakeEngine(run))
+    def made(role, *, precision="fp32", asked=None):
+        plan = plans[role]
+        inputs = tuple(
+            TensorSpec(item.name, str(item.dtype).removeprefix("torch."), item.shape) for item in plan.inputs
+        )
+        outputs = tuple(TensorSpec(name, "float32", ("batch", "rest")) for name in TAKEN[role])
         return export_ncnn_component(
             opened.source,
-            plans[role],
+            plan,
+            Component("onnx", "fp32", (), inputs, outputs, None, ()),
             tmp_path,
-            precision,
-            lengths=lengths or LENGTHS[role],
-            outputs=TAKEN[role],
+            precision=precision,
+            asked=asked or {"text_encoder": TEXT, "unet": UNET}[role],
             on_progress=lambda _: None,
         )
 
-    made.opened, made.plans = opened, plans
+    made.opened = opened
     return made
 
 
 def test_a_text_encoder_is_traced_with_its_causal_mask(made, tmp_path):
     found = made("text_encoder")
     assert (found.format, found.precision, found.tolerance) == ("ncnn", "fp32", 1e-4)
-    assert found.inputs == (TensorSpec("input_ids", "int32", (1, 9)),)
-    assert [(spec.name, spec.shape[:2]) for spec in found.outputs] == [("last_hidden_state", (1, 9))]
+    assert found.inputs == (TensorSpec("input_ids", "int32", ("batch", "sequence")),)
+    assert [graph.axes for graph in found.fixed] == [{"batch": 1, "sequence": 9}]
     assert [entry.path for entry in found.files] == ["text_encoder/model.ncnn.param", "text_encoder/model.ncnn.bin"]
     assert all(entry.bytes == (tmp_path / entry.path).stat().st_size for entry in found.files)
     assert len(found.checks) == 2
-    text = str(_loaded(tmp_path / "text_encoder" / "model.ncnn.bin").graph)
+    text = str(module_of(tmp_path / "text_encoder" / "model.ncnn.param").graph)
     assert "scaled_dot_product_attention" in text
     assert "CallMethod" not in text  # the converter fails where a submodule is used twice
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["converter", "text_encoder"]  # and no leftovers
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["converter", "text_encoder"]
+    assert len([*(tmp_path / "text_encoder").iterdir()]) == 3  # with the config, and no leftovers
 
 
 def test_a_network_is_told_its_time_from_outside(made, tmp_path):
     found = made("unet")
-    assert [spec.shape for spec in found.inputs][:2] == [(1, 4, 8, 10), (1, 8)]
-    assert found.outputs[0].shape == (1, 4, 8, 10)
-    param = (tmp_path / "unet" / "model.ncnn.param").read_text(encoding="utf-8")
-    assert "Everything all 3 1 sample timestep encoder_hidden_states out_sample 0=1" in param
-    assert "Input timestep 0 1 timestep" in param
-    text = str(_loaded(tmp_path / "unet" / "model.ncnn.bin").graph)
-    assert "aten::sin" not in text
+    assert [spec.shape for spec in found.inputs][:2] == [("batch", 4, "height", "width"), (1, 8)]
+    param = tmp_path / "unet" / "model.ncnn.param"
+    text = param.read_text(encoding="utf-8")
+    assert "Everything all 3 1 sample timestep encoder_hidden_states out_sample 0=1" in text
+    assert "Input timestep 0 1 timestep" in text
+    assert "aten::sin" not in str(module_of(param).graph)
+
+
+@pytest.mark.parametrize(
+    ("same", "weights"), [(True, ["model.ncnn.bin"]), (False, ["model.ncnn.bin", "model_24x16.ncnn.bin"])]
+)
+def test_weights_of_several_sizes_are_stored_once_where_they_are_the_same(made, pnnx, monkeypatch, same, weights):
+    if same:
+        pnnx(ALWAYS_THE_SAME)
+        monkeypatch.setattr("edgediff_exporters.ncnn.component.measure", lambda *_, **__: ((), (), ()))
+    lengths = {"batch": 1, "sequence": 9, "height": 8}
+    found = made("unet", asked={"_16x16": {**lengths, "width": 8}, "_24x16": {**lengths, "width": 12}})
+    params = ["model_16x16.ncnn.param", "model_24x16.ncnn.param"]
+    assert [entry.path for entry in found.files] == [f"unet/{name}" for name in (*params, *weights)]
+    assert [(graph.file, graph.axes["width"]) for graph in found.fixed] == [
+        ("unet/model_16x16.ncnn.param", 8),
+        ("unet/model_24x16.ncnn.param", 12),
+    ]
 
 
 def test_sines_outside_are_those_inside(made):
-    from edgediff_exporters.ncnn.component import fixed_plan  # noqa: PLC0415 - after the skip
-    from edgediff_exporters.reference import run_reference  # noqa: PLC0415 - after the skip
-
-    plan, source = made.plans["unet"], made.opened.source
+    source = made.opened.source
+    plan = next(plan for plan in made.opened.plans if plan.role == "unet")
     config, weights = source.config("unet"), source.weights("unet").renamed(plan.rename)
     assert has_time_inside(plan, config)
-    inside = fixed_plan(plan, LENGTHS["unet"], TAKEN["unet"])
+    inside = fixed_plan(plan, UNET[""], TAKEN["unet"])
     (sinusoid, graph) = fed_outside(made.opened.recipe, {"unet": config}).first.network
     assert isinstance(sinusoid, TimeSinusoid)
     assert (graph.feeds["timestep"], sinusoid.name, sinusoid.to) == ("t_features", "t", "t_features")
@@ -140,7 +159,7 @@ def test_sines_outside_are_those_inside(made):
 
 @pytest.mark.parametrize(("precision", "flag"), [("fp32", "0"), ("w16", "1"), ("fp16", "1")])
 def test_weights_are_stored_as_the_precision_says(made, pnnx, tmp_path, precision, flag):
-    pnnx(STAND_IN.replace('"told"', repr(str(tmp_path / "told"))))
+    pnnx(CONVERTER.replace('"told"', repr(str(tmp_path / "told"))))
     made("text_encoder", precision=precision)
     told = (tmp_path / "told").read_text(encoding="utf-8")
     assert f"'fp16': '{flag}'" in told
@@ -152,10 +171,10 @@ def test_weights_are_stored_as_the_precision_says(made, pnnx, tmp_path, precisio
     [
         ("import sys; print('no such layer'); sys.exit(3)", r"`pnnx` ended with 3 \(no such layer\)"),
         ("print('done')", r"`pnnx` ended with 0 \(done\)"),
-        (STAND_IN.replace("Everything", "F.fold"), r"it has no F\.fold"),
-        (STAND_IN.replace("Everything", "aten::roll"), "it has no aten::roll"),
-        (STAND_IN.replace(" out0 ", " 7 "), "its graph does without last_hidden_state"),
-        (STAND_IN.replace("7767517", "hello"), "what `pnnx` wrote is no graph"),
+        (CONVERTER.replace("Everything", "F.fold"), r"it has no F\.fold"),
+        (CONVERTER.replace("Everything", "aten::roll"), "it has no aten::roll"),
+        (CONVERTER.replace(" out0 ", " 7 "), "its graph does without last_hidden_state"),
+        (CONVERTER.replace("7767517", "hello"), "what `pnnx` wrote is no graph"),
     ],
     ids=["fails", "writes nothing", "an operator of PyTorch", "an operator of ATen", "an output is gone", "no graph"],
 )
@@ -177,19 +196,74 @@ def test_where_the_converter_is_not_there_is_said_how_to_get_it(monkeypatch):
         find_pnnx()
 
 
-def test_without_the_library_nothing_is_converted(monkeypatch, made, tmp_path):
-    def missing(name):
-        raise NotInstalledError(f"the engine `{name}`", extra="ncnn", reason=ImportError("no ncnn"))
-
-    monkeypatch.setattr(component, "get_engine", missing)
+@pytest.mark.usefixtures("toolchain")
+def test_without_the_converter_or_the_library_an_export_is_refused(monkeypatch, tmp_path, sd1):
+    monkeypatch.setenv("PNNX", "/nowhere/pnnx")
+    with pytest.raises(EdgediffError, match="`/nowhere/pnnx`, which PNNX names, is not there"):
+        check_request(sd1, tmp_path / "made", **REQUEST, target="ncnn")
+    monkeypatch.setitem(ENGINES, "ncnn", ("no_such_library", "NcnnEngine", "ncnn"))
     with pytest.raises(NotInstalledError, match="the engine `ncnn` is not installed") as caught:
-        export_ncnn_component(
-            made.opened.source,
-            made.plans["unet"],
-            tmp_path,
-            "fp32",
-            lengths=LENGTHS["unet"],
-            outputs=TAKEN["unet"],
-            on_progress=lambda _: None,
-        )
+        check_request(sd1, tmp_path / "made", **REQUEST, target="ncnn")
     assert caught.value.hint == install_line("ncnn")
+
+
+@pytest.mark.usefixtures("toolchain")
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"precision": "w8"}, "`precision` is 'w8': expected one of fp32, w16, fp16, which `ncnn` takes"),
+        ({"format": "onnx"}, "`format` is 'onnx': expected `ncnn`, which is what `ncnn` takes"),
+        ({"format": "ncnn", "target": None}, "`format` is 'ncnn': expected one of onnx, openvino"),
+    ],
+    ids=["precision", "format", "without a target"],
+)
+def test_what_ncnn_has_not_is_refused(tmp_path, sd1, options, problem):
+    with pytest.raises(SettingError, match=problem) as caught:
+        check_request(sd1, tmp_path / "made", **{**REQUEST, "target": "ncnn", **options})
+    assert caught.value.hint == ('`target="ncnn"` has it' if "target" in options else None)
+
+
+def drawn(path, **options):
+    with edgediff.load(path, device="cpu") as pipeline:
+        return [np.asarray(image).astype(int) for image in pipeline("a cat", seed=3, steps=2, **options).images]
+
+
+@pytest.mark.usefixtures("toolchain")
+def test_an_export_for_ncnn_draws_the_same_pictures_in_its_sizes(tmp_path, sd1, report):
+    made = export(sd1, tmp_path / "made", target="ncnn", sizes=SIZES, precision={"unet": "w16"}, trials=ONE_PICTURE)
+    manifest, path = made.manifest, made.path
+    assert (manifest.target, manifest.sizes) == ("ncnn", SIZES)
+    assert {component.format for component in manifest.components.values()} == {"ncnn"}
+    assert {role: component.precision for role, component in manifest.components.items()} == {
+        "text_encoder": "fp32",
+        "unet": "w16",
+        "vae_decoder": "fp32",
+        "vae_encoder": "fp32",
+    }
+    assert {role: len(component.fixed) for role, component in manifest.components.items()} == {
+        "text_encoder": 1,
+        "unet": 2,
+        "vae_decoder": 2,
+        "vae_encoder": 2,
+    }
+    assert "--target ncnn --size 16x16 --size 24x16" in manifest.provenance.command
+    assert (manifest.quality.engine, manifest.quality.psnr_db.mean > 50) == ("ncnn", True)
+    assert manifest.recipe.first.space.preview is not None
+    assert edgediff.verify(path).graphs == 4
+    on_disk = {file.relative_to(path).as_posix() for role in manifest.components for file in (path / role).iterdir()}
+    configs = {f"{role}/config.json" for role in manifest.components}
+    assert on_disk - configs == {entry.path for entry in Bundle.open(path).files()} & on_disk
+    for width, height in SIZES:
+        options = {"width": width, "height": height, "guidance": 5.0, "images": 2}
+        pairs = zip(drawn(report.path, **options), drawn(path, **options), strict=True)
+        assert max(np.abs(one - other).max() for one, other in pairs) <= 1
+    with pytest.raises(SettingError, match="`size` is '32x32': expected one of 16x16, 24x16, for which this bundle"):
+        drawn(path, width=32, height=32)
+
+
+@pytest.mark.usefixtures("toolchain")
+def test_an_export_for_ncnn_that_fails_leaves_nothing(pnnx, tmp_path, sd1):
+    pnnx("import sys; sys.exit(3)")
+    with pytest.raises(ExportError, match=r"cannot be converted for ncnn: `pnnx` ended with 3"):
+        export(sd1, tmp_path / "made", target="ncnn", trials=ONE_PICTURE)
+    assert [path.name for path in tmp_path.iterdir()] == ["converter"]

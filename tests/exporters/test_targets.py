@@ -60,7 +60,7 @@ def fixed(bundle, folder):
     shutil.copytree(bundle.path, folder)
     target = replace(NPU, format=bundle.manifest.components["unet"].format)
     graphs = Wanted(target.format, "fp32", target, SIZES)
-    return saved(folder, with_fixed_shapes(graphs, lambda _event: None, folder, bundle.manifest))
+    return saved(folder, with_fixed_shapes(graphs, folder, bundle.manifest, lambda _event: None))
 
 
 @pytest.fixture(scope="module")

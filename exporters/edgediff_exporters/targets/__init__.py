@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from edgediff_exporters.targets.base import Target
+from edgediff_exporters.targets.ncnn import NCNN
 from edgediff_exporters.targets.openvino_npu import OPENVINO_NPU
 from edgediff_runtimes.errors import SettingError
 
 __all__ = ["TARGETS", "Target", "target_of"]
 
-TARGETS: dict[str, Target] = {row.name: row for row in (OPENVINO_NPU,)}
+TARGETS: dict[str, Target] = {row.name: row for row in (OPENVINO_NPU, NCNN)}
 
 
 def target_of(name: str | None) -> Target | None:
@@ -16,7 +17,7 @@ def target_of(name: str | None) -> Target | None:
 
     Raises:
         SettingError: There is no such row.
-        NotInstalledError: What writes its graphs is not installed.
+        EdgediffError: What writes its graphs is not installed.
     """
     if name is None:
         return None

@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, final
+from typing import TYPE_CHECKING, Protocol, TypeAlias, final
 
 from edgediff_exporters.progress import OnProgress
-from edgediff_runtimes.bundle import Manifest
+from edgediff_runtimes.bundle import Component, Manifest
 
+if TYPE_CHECKING:  # a request is looked at before PyTorch is imported
+    from edgediff_exporters.families import ComponentPlan
+    from edgediff_exporters.sources.base import Source
+
+Axes: TypeAlias = dict[str, int]
 # From the bundle's directory and its manifest, whose graphs are of fixed shapes, to the manifest of what is there then.
 Finish: TypeAlias = Callable[[Path, Manifest, OnProgress], Manifest]
 
 
 def _as_it_is(_folder: Path, manifest: Manifest, _on_progress: OnProgress) -> Manifest:
     return manifest
+
+
+class Write(Protocol):
+    """Writes a component straight from the model."""
+
+    def __call__(
+        self,
+        source: Source,
+        plan: ComponentPlan,
+        open_: Component,
+        folder: Path,
+        *,
+        precision: str,
+        asked: Mapping[str, Axes],
+        on_progress: OnProgress,
+    ) -> Component:
+        """Write a graph for each set of lengths.
+
+        Args:
+            source: The model.
+            plan: The component.
+            open_: What it is as a graph in ONNX that takes any shape; of its outputs those that the recipe takes.
+            folder: The bundle's; the component's own is made in it.
+            precision: One of the target's.
+            asked: The length of every named axis of the inputs, by what is behind ``model`` in the graph's name.
+            on_progress: Told every step.
+        """
 
 
 @final
@@ -29,9 +61,11 @@ class Target:
         format: The format of its graphs.
         precisions: What its graphs may be in; the first is taken where nothing is asked for.
         verified: How we know that it computes what the processor of a computer does.
-        check: Raises ``NotInstalledError`` where what writes its graphs is not installed.
+        check: Raises an ``EdgediffError`` where what writes its graphs is not installed.
         time_outside: The sines and cosines of a time step are computed by the recipe, and its graphs take them, see
             ``host_time``.
+        writer: Imports what writes a component for it straight from the model; None: graphs of its format that take any
+            shape are written anew.
         finish: What is made of the graphs of fixed shapes: files that the target reads.
     """
 
@@ -42,4 +76,5 @@ class Target:
     verified: str
     check: Callable[[], None] = lambda: None
     time_outside: bool = False
+    writer: Callable[[], Write] | None = None
     finish: Finish = _as_it_is

@@ -9,8 +9,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
 
+from edgediff_exporters.targets.base import Axes
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.engines.tapping import TappingEngine
 from edgediff_runtimes.errors import ExportError
@@ -22,12 +22,11 @@ from edgediff_runtimes.settings import Options
 from edgediff_runtimes.tensors import Array, TensorSpec
 from edgediff_runtimes.text import PromptTruncationWarning
 
-Axes: TypeAlias = dict[str, int]
 _STEPS = 2  # enough that a second stage, such as a refiner, has one
 
 
-def lengths_of(bundle: Bundle, sizes: Sequence[tuple[int, int]]) -> dict[str, list[Axes]]:
-    """The lengths of each component's axes, for one size after the other.
+def lengths_by_suffix(bundle: Bundle, sizes: Sequence[tuple[int, int]]) -> dict[str, dict[str, Axes]]:
+    """The lengths of each component's axes, by what is behind a graph's usual name: one graph for each set of them.
 
     Args:
         bundle: One whose graphs take any size.
@@ -36,11 +35,16 @@ def lengths_of(bundle: Bundle, sizes: Sequence[tuple[int, int]]) -> dict[str, li
     Raises:
         EdgediffError: The bundle does not draw one of them.
     """
-    found: dict[str, list[Axes]] = {role: [] for role in bundle.manifest.components}
+    found: dict[str, dict[str, Axes]] = {role: {} for role in bundle.manifest.components}
     for width, height in sizes:
         for role, axes in _lengths_of(bundle, width=width, height=height).items():
-            found[role].append(axes)
-    return found
+            if axes not in found[role].values():
+                found[role][f"_{width}x{height}"] = axes
+    # What is the same for all sizes, such as a text encoder, keeps its usual name.
+    return {
+        role: dict(zip([*lengths] if len(lengths) > 1 else [""], lengths.values(), strict=True))
+        for role, lengths in found.items()
+    }
 
 
 def _lengths_of(bundle: Bundle, *, width: int, height: int) -> dict[str, Axes]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from edgediff_exporters.precision import EVERY
-from edgediff_exporters.targets import Target, target_of
+from edgediff_exporters.precision import EVERY, FORMATS
+from edgediff_exporters.targets import TARGETS, Target, target_of
 from edgediff_exporters.trials import TrialOptions
 from edgediff_runtimes.errors import SettingError
 from edgediff_runtimes.plain import as_whole
@@ -69,6 +69,9 @@ def wanted(
         if sizes:
             expected, hint = "nothing without a target", "a bundle without `target` draws any size"
             raise SettingError("sizes", got=list(sizes), expected=expected, hint=hint)
+        if format not in (None, *FORMATS):
+            has = next((f'`target="{each.name}"` has it' for each in TARGETS.values() if each.format == format), None)
+            raise SettingError("format", got=format, expected=f"one of {', '.join(FORMATS)}", hint=has)
         return Wanted(format or "onnx", "fp32" if precision is None else precision)
     if format not in (None, row.format):
         raise SettingError("format", got=format, expected=f"`{row.format}`, which is what `{row.name}` takes")

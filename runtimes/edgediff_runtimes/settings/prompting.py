@@ -118,6 +118,6 @@ def _skipped(output: str, skip: int, role: str, outputs: Collection[str]) -> str
         expected, hint = f"at most {layers}, because the graph of `{role}` gives so many layers", None
         if layers <= 1:
             expected = f"1, because the graph of `{role}` gives the states of its last layer alone"
-            hint = "a bundle that is exported again gives all of them"
+            hint = "a bundle that is exported again, and for no target, gives all of them"
         raise SettingError("clip_skip", got=skip, expected=expected, hint=hint)
     return name
