@@ -204,9 +204,9 @@ def export(
         source: A diffusers directory, a single ``.safetensors`` checkpoint, or the id of a model on the hub.
         bundle: The directory to write; it appears whole or not at all.
         format: ``onnx`` or ``openvino``; None: the target's, else ``onnx``.
-        precision: ``fp32``, ``fp16``, ``bf16``, ``w16``, ``w8``, ``w4``, ``int8`` or ``mixed`` for all components, or
-            by component; ``*`` stands for all others. None: the target's, else ``fp32``.
-        target: What takes graphs of fixed shapes alone, ``ncnn`` or ``openvino-npu``; see ``docs/export.md``.
+        precision: ``fp32``, ``fp16``, ``bf16``, ``w16``, ``w8``, ``w4``, ``int8``, ``mixed`` or ``a16w8`` for all
+            components, or by component; ``*`` stands for all others. None: the target's, else ``fp32``.
+        target: What takes graphs of fixed shapes alone, ``ncnn``, ``openvino-npu`` or ``qnn``; see ``docs/export.md``.
         sizes: Width and height of the pictures that its graphs draw, the first by default; None: the model's own.
         config: For a checkpoint that does not tell its model: a diffusers directory that does, or ``sd2-v`` or so.
         components: Components that come from elsewhere, by their name in the source, such as ``{"vae": folder}``: a

@@ -31,7 +31,7 @@ BUNDLE = Section(
             ["--precision", "precisions"],
             multiple=True,
             metavar="[COMPONENT=]P",
-            shell_complete=completion.one_of("fp32", "fp16", "bf16", "w16", "w8", "w4", "int8", "mixed"),
+            shell_complete=completion.one_of("fp32", "fp16", "bf16", "w16", "w8", "w4", "int8", "mixed", "a16w8"),
             help="fp32 (default), fp16, bf16 (openvino); weights alone: w16, w8, w4; weights and activations: int8, or "
             "mixed, which leaves in float what hurts most. Repeat it per component.",
         ),

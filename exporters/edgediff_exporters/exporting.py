@@ -160,7 +160,10 @@ def _planned(
     planned = plan_trials(trials, calibrated=calibrated(used), measured=measured, searched=searched(used), ours=ours)
     recommended, sized = drawn_at(graphs, opened, defaults, trials, grown=grown)
     _check_drawable(planned, opened, recommended)
-    advise(opened, precisions)
+    if graphs.target is None:
+        advise(opened, precisions)
+    else:
+        advise(opened, precisions, possible=graphs.target.precisions)
     return _Plan(sized, precisions, planned, recommended)
 
 

@@ -219,6 +219,15 @@ def _is_unusable(path: Path) -> bool:
     return False
 
 
+def files_beside(graph: Path) -> list[tuple[str, int, int]]:
+    """Name, length and time of a graph's file and of those beside it, among which are its weights."""
+    try:
+        stats = [(file.name, file.stat()) for file in sorted(graph.parent.iterdir()) if file.is_file()]
+    except OSError:  # compiling will say what is wrong with it
+        return []
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+
+
 def cache_folder() -> Path | None:
     """The folder of all caches of this user, see above; it need not exist. None where the system has no place for one.
 

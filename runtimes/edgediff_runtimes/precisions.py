@@ -9,6 +9,7 @@
 - ``w4``: products' weights in 4 bits with a scale per group, all others as ``w8``; arithmetic in float32.
 - ``int8``: weights and activations of convolutions and products in 8 bits, integer arithmetic.
 - ``mixed``: ``int8``, where a search leaves the layers that hurt most in float.
+- ``a16w8``: weights of convolutions and products in 8 bits, their activations in 16: for neural processors.
 """
 
 from __future__ import annotations
@@ -125,6 +126,16 @@ _ROWS = (
         calibrated=True,
         searched=True,
         suited={"condition": "w8", "picture": "int8", "tiny": "w8"},
+    ),
+    Precision(
+        "a16w8",
+        ("f16", "bf16", "f32"),
+        "what is not quantised is computed in float16 by the processors that it is for",
+        storage="int8",
+        calibrated=True,
+        formats=("onnx",),
+        suited={"condition": "fp16", "tiny": "fp16"},
+        hint='`format="onnx"` has it: it is for the neural processors of `target="qnn"`',
     ),
 )
 PRECISIONS: dict[str, Precision] = {row.name: row for row in _ROWS}

@@ -33,6 +33,7 @@ def test_tolerances_and_limits_are_those_of_the_code(page):
         assert f"{figure / len(EVALUATION_PROMPTS) ** 0.5:.2g}" in mean
     assert snr == f"{claims.SNR_DB:g} dB"
     assert f"Claims above {claims.CEILING_DB:g} dB are held to {claims.CEILING_DB:g} dB" in page
+    assert f"in half precision is held to {claims.HALF_CEILING_DB:g} dB" in page
     assert f"between \N{MINUS SIGN}{measures.MAX_DB:g} and {measures.MAX_DB:g}" in page
 
 

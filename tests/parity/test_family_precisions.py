@@ -39,7 +39,7 @@ FAMILIES.remove("stable-diffusion")
 # module than an export allows.
 EXACT = {("sana-sprint", "w8"): "vae_encoder", ("sana-sprint", "w4"): "vae_encoder"}
 # Least mean PSNR in dB, by precision.
-FLOORS = {"fp32": 60, "fp16": 40, "bf16": 30, "w16": 45, "w8": 25, "w4": 15, "int8": 20, "mixed": 20}
+FLOORS = {"fp32": 60, "fp16": 40, "bf16": 30, "w16": 45, "w8": 25, "w4": 15, "int8": 20, "mixed": 20, "a16w8": 20}
 ASKED = [
     (format_, precision)
     for precision, row in PRECISIONS.items()

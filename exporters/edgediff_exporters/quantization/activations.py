@@ -36,11 +36,13 @@ class Activation:
         low: The least number that is told from others, at most 0.
         high: The largest, at least 0.
         means: ``(channels,)``, float64: the mean of each channel.
+        extremes: The least and the largest number of all, or 0.
     """
 
     low: float
     high: float
     means: NDArray[np.float64]
+    extremes: tuple[float, float] = (0.0, 0.0)
 
 
 def observe(graph: Path, channel_axes: Mapping[str, int], feeds: Calibration) -> dict[str, Activation]:
@@ -66,8 +68,9 @@ _FIGURES = ("low", "high", "means", "sample")
 
 def _together(calls: list[list[Array]]) -> Activation:
     lows, highs, means, samples = zip(*calls, strict=True)
-    low, high = best_range(float(np.min(lows)), float(np.max(highs)), np.concatenate(samples))
-    return Activation(low, high, np.mean(means, axis=0, dtype=np.float64))
+    least, most = min(float(np.min(lows)), 0.0), max(float(np.max(highs)), 0.0)
+    low, high = best_range(least, most, np.concatenate(samples))
+    return Activation(low, high, np.mean(means, axis=0, dtype=np.float64), (least, most))
 
 
 def best_range(low: float, high: float, sample: Floats) -> tuple[float, float]:

@@ -56,8 +56,8 @@ def correct_biases(
 def _bias(
     node: onnx.NodeProto, users: Mapping[str, Sequence[onnx.NodeProto]], stored: Mapping[str, onnx.TensorProto]
 ) -> onnx.TensorProto | None:
-    """The third input of a convolution, or what is added to a product and to nothing else."""
-    if node.op_type == "Conv":
+    """The third input of a convolution or a ``Gemm``, or what is added to a product and to nothing else."""
+    if node.op_type != "MatMul":
         return stored.get(node.input[2]) if len(node.input) > 2 else None  # noqa: PLR2004 - input, weight, bias
     following = users.get(node.output[0], ())
     if len(following) != 1 or following[0].op_type != "Add":
@@ -68,8 +68,9 @@ def _bias(
 def _channels_first(layer: OnnxLayer) -> Floats:
     """``(output channels, input channels, taps)``."""
     weight = numpy_helper.to_array(layer.weight)
-    if layer.node.op_type == "MatMul":
-        return np.ascontiguousarray(weight.T)[:, :, None]
+    swapped = any(attribute.name == "transB" and attribute.i for attribute in layer.node.attribute)
+    if layer.node.op_type != "Conv" and not swapped:
+        weight = np.ascontiguousarray(weight.T)
     return weight.reshape(*weight.shape[:2], -1)
 
 

@@ -15,8 +15,9 @@ from edgediff_exporters.passes.fix_shapes import fix_shapes
 from edgediff_exporters.passes.open_graph import open_graph
 from edgediff_exporters.quantization.activations import Activation
 from edgediff_exporters.quantization.base import Calibration, Layer
-from edgediff_exporters.quantization.onnx_int8 import observe_layers, quantise_int8
+from edgediff_exporters.quantization.onnx_int8 import observe_layers, quantise_layers
 from edgediff_exporters.quantization.onnx_layers import quantisable
+from edgediff_exporters.quantization.onnx_schemes import SCHEMES, Scheme
 from edgediff_runtimes.bundle import OperatorCount
 from edgediff_runtimes.tensors import TensorSpec
 
@@ -26,15 +27,15 @@ class OnnxQuantiser:
     """See ``Quantiser``. It remembers what it saw of the last graph, so that a search calibrates once."""
 
     format = "onnx"
-    precisions = ("int8", "mixed")
+    precisions = tuple(SCHEMES)
 
     def __init__(self) -> None:
-        self._seen: tuple[Path, Calibration, dict[str, Activation]] | None = None
+        self._seen: tuple[Path, Calibration, Scheme, dict[str, Activation]] | None = None
 
     def layers(self, graph: Path) -> tuple[Layer, ...]:
         """See ``Quantiser.layers``."""
         model = onnx.load(graph, load_external_data=False)
-        return tuple(found.layer for found in quantisable(model))
+        return tuple(found.layer for found in quantisable(model, SCHEMES["int8"]))
 
     def inputs(self, given: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
         """See ``Quantiser.inputs``: the same."""
@@ -54,9 +55,10 @@ class OnnxQuantiser:
         """See ``Quantiser.quantise``."""
         if feeds is None:
             raise ValueError(f"`{precision}` needs calls to calibrate with")
-        if self._seen is None or self._seen[0] != graph or self._seen[1] is not feeds:
-            self._seen = graph, feeds, observe_layers(graph, feeds)
-        return quantise_int8(graph, folder, self._seen[2], keep)
+        scheme = SCHEMES[precision]
+        if self._seen is None or self._seen[0] != graph or self._seen[1] is not feeds or self._seen[2] != scheme:
+            self._seen = graph, feeds, scheme, observe_layers(graph, feeds, scheme)
+        return quantise_layers(graph, folder, self._seen[3], keep, scheme)
 
     def open_graph(
         self, graph: Path, folder: Path, openings: Sequence[Opening], *, places: Places, half: bool

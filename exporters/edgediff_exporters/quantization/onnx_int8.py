@@ -1,7 +1,9 @@
-"""Precision ``int8`` of an ONNX graph: weights and activations of 8 bits, by ONNX Runtime's quantiser.
+"""Weights of 8 bits and rounded activations in an ONNX graph (``int8``, ``a16w8``), by ONNX Runtime's quantiser.
 
 The graph says it in the standard's own operators: ``QuantizeLinear`` and ``DequantizeLinear`` around each layer, which
 an engine fuses into integer arithmetic where it has any, and else computes as they stand.
+
+In ``int8``; how ``a16w8`` differs is in ``onnx_schemes``:
 
 1. Weights: symmetric, a scale per output channel, and 7 bits of the 8. x86 processors without VNNI add two products of
    8 bits in 16 bits and saturate; with 7 bits nothing can, so that a bundle gives the same numbers everywhere. On such
@@ -34,40 +36,45 @@ from edgediff_exporters.quantization.activations import Activation, observe
 from edgediff_exporters.quantization.base import Calibration
 from edgediff_exporters.quantization.bias_correction import correct_biases
 from edgediff_exporters.quantization.onnx_layers import OnnxLayer, quantisable
+from edgediff_exporters.quantization.onnx_schemes import Scheme
 from edgediff_exporters.quantization.rest import store_rest
 
-_LARGEST_WEIGHT = 64  # of 7 bits, as ONNX Runtime's `reduce_range` has it
-_OPS = ["Conv", "MatMul"]
+_LARGEST_OF_8_BITS = 127
 # Without this mark the quantiser would write the whole graph to a temporary file, to find shapes that it already has.
 _SHAPES_ARE_KNOWN = ("onnx.infer", "onnxruntime.quant")
 
 
-def observe_layers(graph: Path, feeds: Calibration) -> dict[str, Activation]:
-    """What goes into and comes out of every layer that int8 can quantise: enough for any choice of them."""
-    layers = quantisable(onnx.load(graph, load_external_data=False))
-    axes = {layer.node.input[0]: layer.channel_axis for layer in layers}
-    axes.update({layer.node.output[0]: 1 for layer in layers if layer.node.op_type == "Conv"})
+def observe_layers(graph: Path, feeds: Calibration, scheme: Scheme) -> dict[str, Activation]:
+    """What goes into and comes out of every layer that can be quantised: enough for any choice of them."""
+    layers = quantisable(onnx.load(graph, load_external_data=False), scheme)
+    axes = {layer.node.output[0]: 1 for layer in layers if layer.node.op_type in scheme.results}
+    axes.update({layer.node.input[0]: layer.channel_axis for layer in layers})
     return observe(graph, axes, feeds) if axes else {}
 
 
-def quantise_int8(
-    graph: Path, folder: Path, seen: Mapping[str, Activation], keep: Collection[str]
+def quantise_layers(
+    graph: Path, folder: Path, seen: Mapping[str, Activation], keep: Collection[str], scheme: Scheme
 ) -> tuple[WrittenFile, ...]:
-    """Write the graph in int8; see ``Quantiser.quantise`` and ``observe_layers``."""
+    """Write the graph with layers of whole numbers; see ``Quantiser.quantise`` and ``observe_layers``."""
     model = onnx.load(graph)
-    layers = [layer for layer in quantisable(model) if layer.node.name not in keep]
+    layers = [layer for layer in quantisable(model, scheme) if layer.node.name not in keep]
     if layers:
-        correct_biases(model, layers, seen, largest=_LARGEST_WEIGHT)
-        model = _quantised(model, layers, seen)
+        correct_biases(model, layers, seen, largest=scheme.largest)
+        model = _quantised(model, layers, seen, scheme)
     result = ir.from_proto(model)
     del model
     result.graph.sort()  # the quantiser appends its nodes
-    store_rest(result)
+    store_rest(result, half=scheme.half_rest)
     return write_graph(result, folder, on_bytes=lambda _done, _total: None)
 
 
-def _quantised(model: onnx.ModelProto, layers: Sequence[OnnxLayer], seen: Mapping[str, Activation]) -> onnx.ModelProto:
-    ranges = {name: (activation.low, activation.high) for name, activation in seen.items()}
+def _quantised(
+    model: onnx.ModelProto, layers: Sequence[OnnxLayer], seen: Mapping[str, Activation], scheme: Scheme
+) -> onnx.ModelProto:
+    ranges = {
+        name: activation.extremes if scheme.whole_range else (activation.low, activation.high)
+        for name, activation in seen.items()
+    }
     copies = _read_copies(model, layers)
     ranges.update({copy: ranges[name] for name, copy in copies.items()})
     mark = model.metadata_props.add()
@@ -75,17 +82,20 @@ def _quantised(model: onnx.ModelProto, layers: Sequence[OnnxLayer], seen: Mappin
     quantiser = QDQQuantizer(
         model,
         per_channel=True,
-        reduce_range=True,
+        reduce_range=scheme.largest < _LARGEST_OF_8_BITS,
         weight_qType=QuantType.QInt8,
-        activation_qType=QuantType.QUInt8,
+        activation_qType=scheme.activations,
         tensors_range={
             name: TensorData(lowest=np.array(low, np.float32), highest=np.array(high, np.float32))
             for name, (low, high) in ranges.items()
         },
         nodes_to_quantize=[layer.node.name for layer in layers],
         nodes_to_exclude=[],
-        op_types_to_quantize=_OPS,
-        extra_options={"WeightSymmetric": True, "OpTypesToExcludeOutputQuantization": ["MatMul"]},
+        op_types_to_quantize=[*scheme.operators],
+        extra_options={
+            "WeightSymmetric": True,
+            "OpTypesToExcludeOutputQuantization": [op for op in scheme.operators if op not in scheme.results],
+        },
     )
     quantiser.quantize_model()
     quantised: onnx.ModelProto = quantiser.model.model

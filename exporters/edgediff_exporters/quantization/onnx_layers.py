@@ -1,6 +1,7 @@
-"""The layers of an ONNX graph that int8 quantises.
+"""The layers of an ONNX graph that are quantised.
 
 1. A convolution or a product with constant weights and computed activations. Products of two activations are none.
+Where activations have 8 bits:
 2. Not where one row stands for a whole picture (activations of two axes: the embeddings of time and pooled text). There
    is next to nothing to compute, and everything else hangs on it.
 3. Not the convolutions at the ends, which read an input of the graph or write its output: a few weights on which the
@@ -22,6 +23,7 @@ import onnx
 
 from edgediff_exporters.quantization.activations import ranks_of
 from edgediff_exporters.quantization.base import Layer
+from edgediff_exporters.quantization.onnx_schemes import Scheme
 
 _ONE_ROW = 2  # axes
 
@@ -54,7 +56,7 @@ class OnnxLayer:
         return 1 if self.node.op_type == "Conv" else -1
 
 
-def quantisable(model: onnx.ModelProto) -> tuple[OnnxLayer, ...]:
+def quantisable(model: onnx.ModelProto, scheme: Scheme) -> tuple[OnnxLayer, ...]:
     """The layers, in the order of the graph; see the module."""
     graph = model.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
@@ -63,12 +65,16 @@ def quantisable(model: onnx.ModelProto) -> tuple[OnnxLayer, ...]:
     first = {node.output[0] for node in graph.node if node.op_type == "Conv" and node.input[0] in given}
     ends = {*given, *(value.name for value in graph.output), *(name for name in first if readers[name] == 1)}
     ranks = ranks_of(model)
+
+    def spared(node: onnx.NodeProto) -> bool:
+        at_end = node.op_type == "Conv" and bool(ends & {node.input[0], node.output[0]})
+        return ranks.get(node.input[0], 0) == _ONE_ROW or at_end
+
     return tuple(
         OnnxLayer(node, stored[node.input[1]])
         for node in graph.node
-        if node.op_type in ("Conv", "MatMul")
+        if node.op_type in scheme.operators
         and node.input[1] in stored
         and node.input[0] not in stored
-        and ranks.get(node.input[0], 0) != _ONE_ROW
-        and not (node.op_type == "Conv" and ends & {node.input[0], node.output[0]})
+        and (scheme.everywhere or not spared(node))
     )

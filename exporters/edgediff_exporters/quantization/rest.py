@@ -18,11 +18,11 @@ _MATRIX = 2  # axes
 _LIFTED = ("Conv", "MatMul")
 
 
-def store_rest(model: ir.Model) -> None:
-    """Store the matrices of a graph with its weights, in place."""
+def store_rest(model: ir.Model, *, half: bool = False) -> None:
+    """Store the matrices of a graph with its weights, in place; ``half``: all of them in float16."""
     for value in list(model.graph.initializers.values()):
         tensor = value.const_value
         if tensor is None or tensor.dtype != ir.DataType.FLOAT or len(tensor.shape) < _MATRIX:
             continue
-        storage: Storage = "float16" if any(use.node.op_type in _LIFTED for use in value.uses()) else "int8"
+        storage: Storage = "float16" if half or any(use.node.op_type in _LIFTED for use in value.uses()) else "int8"
         attach_stored(model, value, torch.from_numpy(tensor.numpy().copy()), storage)

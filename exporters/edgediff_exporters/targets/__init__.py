@@ -5,11 +5,12 @@ from __future__ import annotations
 from edgediff_exporters.targets.base import Target
 from edgediff_exporters.targets.ncnn import NCNN
 from edgediff_exporters.targets.openvino_npu import OPENVINO_NPU
+from edgediff_exporters.targets.qnn import QNN
 from edgediff_runtimes.errors import SettingError
 
 __all__ = ["TARGETS", "Target", "target_of"]
 
-TARGETS: dict[str, Target] = {row.name: row for row in (OPENVINO_NPU, NCNN)}
+TARGETS: dict[str, Target] = {row.name: row for row in (OPENVINO_NPU, NCNN, QNN)}
 
 
 def target_of(name: str | None) -> Target | None:

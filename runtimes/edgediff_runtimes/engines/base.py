@@ -24,11 +24,12 @@ class Graph:
     """A graph to load: its role in the model, its file, its format, and what the manifest says of its tensors.
 
     ``inputs`` and ``outputs`` are empty where the manifest was derived; a session knows better. ``precision`` is the
-    manifest's word for it (``fp32``, ``fp16``, ``bf16``, ``w16``, ``w8``, ``w4``, ``int8``, ``mixed``; ``unknown``
-    where the manifest was derived) and says what it asks to be computed in, see ``execution.WISHES``. ``weights`` are
-    the operations that read the parameters whose names the graph lost, by parameter; ``change`` is what becomes of its
-    weights when it is loaded (a LoRA), or None. Where it is several files, each for inputs of one shape, ``fixed`` has
-    them all, each with the length of every named axis of ``inputs``; ``fixed_graphs.load_graph`` loads it.
+    manifest's word for it (``fp32``, ``fp16``, ``bf16``, ``w16``, ``w8``, ``w4``, ``int8``, ``mixed``,
+    ``a16w8``; ``unknown`` where the manifest was derived) and says what it asks to be computed in, see
+    ``execution.WISHES``. ``weights`` are the operations that read the parameters whose names the graph lost, by
+    parameter; ``change`` is what becomes of its weights when it is loaded (a LoRA), or None. Where it is several files,
+    each for inputs of one shape, ``fixed`` has them all, each with the length of every named axis of ``inputs``;
+    ``fixed_graphs.load_graph`` loads it.
     """
 
     role: str

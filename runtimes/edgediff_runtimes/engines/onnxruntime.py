@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import final
 
 from edgediff_runtimes.engines.base import Device, EngineOptions, Graph, Session
+from edgediff_runtimes.engines.execution import choose_execution
 from edgediff_runtimes.engines.onnxruntime_library import ort
 from edgediff_runtimes.engines.onnxruntime_providers import reached, reached_by
 from edgediff_runtimes.engines.onnxruntime_session import OnnxRuntimeSession, Opener
@@ -25,10 +26,13 @@ class OnnxRuntimeEngine:
 
     def execution(self, graph: Graph, *, device: str, options: EngineOptions) -> str:
         """A graph is computed as it was exported; see ``Engine.execution``."""
-        reached_by(device)
+        row = reached_by(device).provider
         if options.static is not None:
             expected, hint = f"none, because `{self.name}` gains nothing by a fixed size", '`engine="openvino"` does'
             raise SettingError("static", got="{}x{}".format(*options.static), expected=expected, hint=hint)
+        if row.execution is not None:
+            where = f"`{self.name}` on `{row.device}`"
+            return choose_execution(graph.precision, options.execution, available=(row.execution,), where=where)
         if not graph.inputs and graph.precision == "unknown":  # only the graph itself can tell
             return options.execution or "f32"
         halves = any(spec.dtype == "float16" for spec in (*graph.inputs, *graph.outputs))

@@ -37,6 +37,9 @@ class Provider:
         options: What the library is told for every graph: name -> (value, reason).
         which: The option that says which of several: ``cuda.1`` sets it to ``1``; None: there is one alone.
         fixed: Why graphs must be given fixed shapes before they are loaded; None: they may have any.
+        execution: What it computes floats in, whatever a graph has them in; None: in what the graph has.
+        contexts: Whether it gives compiled graphs away, to be loaded again.
+        emulator: What it does on a machine without such a device; None: nothing.
         verified: ``run``: its pictures were compared with the CPU's on such a device or in a software one;
             ``emulated``: on the maker's emulator; ``never``.
     """
@@ -50,6 +53,9 @@ class Provider:
     options: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     which: str | None = None
     fixed: str | None = None
+    execution: str | None = None
+    contexts: bool = False
+    emulator: str | None = None
     verified: Verified = "never"
 
 
@@ -102,9 +108,16 @@ PROVIDERS: tuple[Provider, ...] = (
         "Qualcomm Hexagon NPU",
         "onnxruntime-qnn",
         module="onnxruntime_qnn",
-        options={"backend_type": ("htp", "the NPU; its other backends are left to the CPU in silence")},
+        options={
+            "backend_type": ("htp", "the NPU; its other backends are left to the CPU in silence"),
+            "offload_graph_io_quantization": ("0", "the CPU would round what goes in and widen what comes out"),
+        },
         which="soc_model",  # of the chip: 57, 69 ...; the emulator has none of its own
         fixed="its compiler lays out memory when it compiles",
+        execution="f16",
+        contexts=True,
+        emulator="its maker's emulator, on the processor",
+        verified="emulated",
     ),
     Provider("NnapiExecutionProvider", "nnapi", "npu", "accelerators of Android", "onnxruntime", fixed="as NNAPI asks"),
     Provider(
@@ -117,6 +130,7 @@ PROVIDERS: tuple[Provider, ...] = (
     ),
     Provider("XnnpackExecutionProvider", "xnnpack", "cpu", "the processor, with XNNPACK", "onnxruntime"),
 )
+_UNTOLD = "57 is the number of a chip, which an emulator must be told; there is no such device here"
 # Offered by the library and no device: it asks a service on the network.
 _REMOTE = ("AzureExecutionProvider",)
 
@@ -147,7 +161,14 @@ class Reached:
     def device(self) -> Device:
         """As ``edgediff devices`` lists it."""
         row = self.provider
-        return Device(row.device, row.about, kind=row.kind, verified=row.verified)
+        about = f"{row.about}: {row.emulator}" if self.emulated else row.about
+        executions = ("f32",) if row.execution is None else (row.execution,)
+        return Device(row.device, about, executions, kind=row.kind, verified=row.verified)
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the plug-in found no such device and emulates one; it must be told which."""
+        return self.provider.emulator is not None and all(_kind(one) != self.provider.kind for one in self.plugged)
 
 
 @cache
@@ -171,7 +192,7 @@ def reached_by(device: str) -> Reached:
     A dot and a number behind it say which of several: ``cuda.1``.
 
     Raises:
-        DeviceError: There is none.
+        DeviceError: There is none, or one that is emulated without the number that says which.
     """
     there = reached()
     if device == "auto":
@@ -179,6 +200,9 @@ def reached_by(device: str) -> Reached:
     name, dot, index = device.partition(".")
     for one in there:
         if name in one.device.names and (not dot or (one.provider.which is not None and index.isdecimal())):
+            if one.emulated and not index:
+                others = [other.provider.device for other in there if other is not one]
+                raise DeviceError(device, available=[*others, f"{one.provider.device}.57"], hint=_UNTOLD)
             return replace(one, index=index or None)
     raise DeviceError(device, available=[one.provider.device for one in there], hint=package_hint(device))
 
@@ -212,4 +236,11 @@ def _plugged(row: Provider) -> tuple[Any, ...]:
         ort.register_execution_provider_library(row.name, library)
     except Exception as error:  # neither the library's nor the plug-in's exceptions share a base class
         raise EngineError(f"`{row.package}` is installed and cannot be used: {error}") from error
-    return tuple(device for device in ort.get_ep_devices() if device.ep_name == row.name)
+    found = [device for device in ort.get_ep_devices() if device.ep_name == row.name]
+    # Of a machine with several the first is taken: one of the kind that is asked for.
+    return tuple(sorted(found, key=lambda device: _kind(device) != row.kind))
+
+
+def _kind(device: object) -> str:
+    """What a plug-in's device is: ``cpu``, ``gpu`` or ``npu``."""
+    return str(device.device.type.name).lower()  # type: ignore[attr-defined] # the library has no types

@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import final
 
@@ -21,6 +22,7 @@ from edgediff_runtimes.engines.base import EngineOptions, Graph, Session, Share
 from edgediff_runtimes.engines.failing import failed
 from edgediff_runtimes.engines.forking import HomeProcess, keep_in_forks
 from edgediff_runtimes.engines.onnxruntime_assignment import RECORD, assigned, profiled
+from edgediff_runtimes.engines.onnxruntime_contexts import CONTEXT, MAKE, kept_context
 from edgediff_runtimes.engines.onnxruntime_library import ort
 from edgediff_runtimes.engines.onnxruntime_providers import CPU, Reached, device_name
 from edgediff_runtimes.engines.onnxruntime_weights import changed_model
@@ -63,7 +65,7 @@ class Opener:
     kept: list[object] = field(default_factory=list)  # other weights, which live as long as what was opened with them
 
     def open(self, lengths: Mapping[str, int], *, profile: Path | None = None) -> ort.InferenceSession:
-        """The graph, loaded.
+        """The graph, loaded; compiled, where a compiled one was kept.
 
         Args:
             lengths: Axes that get a fixed length, by name.
@@ -73,6 +75,13 @@ class Opener:
             EngineError: It cannot be loaded.
             AdapterError: Other weights do not fit.
         """
+        if not self.reached.provider.contexts or self.graph.change is not None:
+            return self._open(lengths, profile, None)
+        build = partial(self._open, lengths, profile)
+        return kept_context(self.graph, self.reached, lengths, build, keep=self.options.keep_compiled)
+
+    def _open(self, lengths: Mapping[str, int], profile: Path | None, kept: Path | None) -> ort.InferenceSession:
+        """``kept``: where the compiled graph is, or where it is to be written; None: nowhere."""
         row, plugged = self.reached.provider, self.reached.plugged
         settings = session_options(self.graph.precision, self.options)
         settings.add_session_config_entry(*RECORD)
@@ -84,8 +93,14 @@ class Opener:
         providers: list[object] = [] if row.name == CPU else [(row.name, self.reached.settings)]
         model: str | bytes = str(self.graph.path)
         if self.graph.change is not None:
-            model, kept = changed_model(self.graph, self.graph.change, settings)
-            self.kept.append(kept)
+            model, values = changed_model(self.graph, self.graph.change, settings)
+            self.kept.append(values)
+        elif kept is not None and (kept / CONTEXT).exists():
+            model = str(kept / CONTEXT)
+        elif kept is not None:
+            for name, value in MAKE.items():
+                settings.add_session_config_entry(name, value)
+            settings.add_session_config_entry("ep.context_file_path", str(kept / CONTEXT))
         try:
             if plugged:
                 settings.add_provider_for_devices([*plugged[:1]], self.reached.settings)
@@ -104,7 +119,7 @@ class OnnxRuntimeSession(Session):
         graph, row = opener.graph, opener.reached.provider
         self._role = graph.role
         self._opener: Opener | None = opener
-        self._fixed = row.fixed is not None
+        self._fixed = row.fixed is not None and not _has_fixed_shapes(graph)
         self._home = HomeProcess()
         self._lock = threading.Lock()
         self._sessions: OrderedDict[Shapes | None, ort.InferenceSession] = OrderedDict()
@@ -126,7 +141,7 @@ class OnnxRuntimeSession(Session):
             self.inputs = {node.name: _spec(node) for node in session.get_inputs()}
             self.outputs = {node.name: _spec(node) for node in session.get_outputs()}
         halves = any(spec.dtype == "float16" for spec in (*self.inputs.values(), *self.outputs.values()))
-        self.execution = "f16" if precision_of(graph.precision).half or halves else "f32"
+        self.execution = row.execution or ("f16" if precision_of(graph.precision).half or halves else "f32")
 
     def run(self, feeds: Mapping[str, Array], *, cancel: CancelToken | None = None) -> dict[str, Array]:
         """Compute the graph; see ``Session.run``."""
@@ -239,6 +254,10 @@ def session_options(precision: str, options: EngineOptions) -> ort.SessionOption
             # 486 for 252 MB of weights, bit for bit the same. (It would do harm to `w8`: 9 GB in place of 0.44.)
             settings.execution_order = ort.ExecutionOrder.PRIORITY_BASED
     return settings
+
+
+def _has_fixed_shapes(graph: Graph) -> bool:
+    return bool(graph.inputs) and all(isinstance(axis, int) for spec in graph.inputs for axis in spec.shape)
 
 
 def _spec(node: ort.NodeArg) -> TensorSpec:

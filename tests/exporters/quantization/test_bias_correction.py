@@ -9,6 +9,7 @@ from edgediff_exporters.quantization.activations import Activation
 from edgediff_exporters.quantization.bias_correction import correct_biases
 from edgediff_exporters.quantization.onnx_int8 import observe_layers
 from edgediff_exporters.quantization.onnx_layers import quantisable
+from edgediff_exporters.quantization.onnx_schemes import SCHEMES
 
 
 def values(model, name):
@@ -25,8 +26,8 @@ def test_the_mean_of_what_a_layer_gives_is_kept(trained, calls, layer, weight, b
     """Linear layers without padding: the mean error is what rounding adds, times the mean input, and nothing else."""
     model = onnx.load(trained)
     before = values(model, bias)
-    (found,) = (one for one in quantisable(model) if one.node.name == layer)
-    seen = observe_layers(trained, calls)
+    (found,) = (one for one in quantisable(model, SCHEMES["int8"]) if one.node.name == layer)
+    seen = observe_layers(trained, calls, SCHEMES["int8"])
     means = seen[found.node.input[0]].means
     correct_biases(model, [found], seen, largest=4)
     matrix = values(model, weight)
@@ -38,14 +39,14 @@ def test_the_mean_of_what_a_layer_gives_is_kept(trained, calls, layer, weight, b
 
 def test_a_layer_without_a_bias_and_all_others_stay_as_they_are(trained, calls):
     model = onnx.load(trained)
-    query = [one for one in quantisable(model) if one.node.name == "q"]
-    correct_biases(model, query, observe_layers(trained, calls), largest=4)
+    query = [one for one in quantisable(model, SCHEMES["int8"]) if one.node.name == "q"]
+    correct_biases(model, query, observe_layers(trained, calls, SCHEMES["int8"]), largest=4)
     assert model == onnx.load(trained)
 
 
 def test_a_bias_that_two_layers_share_stays_as_it_is(trained):
     model = onnx.load(trained)
-    layers = [one for one in quantisable(model) if one.node.op_type == "Conv"]
+    layers = [one for one in quantisable(model, SCHEMES["int8"]) if one.node.op_type == "Conv"]
     for one in layers:
         one.node.input[2] = "conv_bias"
     seen = {one.node.input[0]: Activation(0.0, 1.0, np.ones(112)) for one in layers}

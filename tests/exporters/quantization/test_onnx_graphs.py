@@ -8,6 +8,7 @@ from onnx import helper, numpy_helper
 from edgediff_exporters import graph_file
 from edgediff_exporters.quantization import quantiser_for
 from edgediff_exporters.quantization.onnx_layers import quantisable
+from edgediff_exporters.quantization.onnx_schemes import SCHEMES
 from edgediff_runtimes.bundle import OperatorCount
 from edgediff_runtimes.engines import EngineOptions, Graph, get_engine
 from edgediff_runtimes.errors import SettingError
@@ -73,7 +74,7 @@ def test_what_alone_reads_the_first_convolution_stays_in_float():
         ports = [helper.make_tensor_value_info(name, FLOAT, [1, 4, 8, 8]) for name in ("x", "result")]
         weight = numpy_helper.from_array(np.ones((4, 4, 1, 1), np.float32), "w")
         graph = helper.make_graph(nodes, "vae", ports[:1], ports[1:], [weight])
-        return [layer.node.name for layer in quantisable(helper.make_model(graph))]
+        return [layer.node.name for layer in quantisable(helper.make_model(graph), SCHEMES["int8"])]
 
     chain = [conv("x", "first"), conv("first", "second"), conv("second", "third"), conv("third", "result")]
     assert names(chain) == ["third"]
@@ -167,4 +168,38 @@ def test_a_format_without_quantiser_is_refused():
 def test_one_row_per_picture_is_told_by_the_shape_the_graph_states(trained):
     model = onnx.load(trained)
     del model.graph.value_info[:]
-    assert [layer.node.name for layer in quantisable(model)] == list(LAYERS)  # what is not known is taken
+    assert [layer.node.name for layer in quantisable(model, SCHEMES["int8"])] == list(
+        LAYERS
+    )  # what is not known is taken
+
+
+def test_a16w8_rounds_every_convolution_and_product_with_weights_and_nothing_else(made, snr_db, trained):
+    path = made("a16w8")
+    assert quantiser_for("onnx").count(path) == {
+        "Conv": OperatorCount(4, 4, 4),
+        "Gemm": OperatorCount(1, 1, 1),
+        "MatMul": OperatorCount(5, 3, 4),  # of one more, both factors are results of those
+    }
+    graph = onnx.load(path).graph
+    makers = {name: node.op_type for node in graph.node for name in node.output}
+    readers = {name: node for node in graph.node for name in node.input}
+    whole = {"Conv", "Gemm", "MatMul"}
+    for node in graph.node:
+        if node.op_type in whole and node.name not in ("scores", "mixed"):
+            assert makers[node.input[0]] == makers[node.input[1]] == "DequantizeLinear"
+            assert readers[node.output[0]].op_type == "QuantizeLinear", node.name
+        if node.op_type == "QuantizeLinear":
+            assert makers[node.input[0]] in {"Identity", *whole}
+    assert 36 < snr_db(path) < 60
+    assert path.stat().st_size < 0.3 * trained.stat().st_size
+    onnx.checker.check_model(path, full_check=True)
+
+
+def test_a16w8_has_activations_of_16_bits_and_a_scale_per_channel(made):
+    stored = initialisers(made("a16w8"))
+    kinds = {tensor.data_type for name, tensor in stored.items() if name.endswith("_zero_point")}
+    assert kinds == {onnx.TensorProto.UINT16, INT8, onnx.TensorProto.INT32}  # of activations, of weights, of biases
+    for node in onnx.load(made("a16w8")).graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0].endswith("_quantized"):
+            tensor, (axis,) = stored[node.input[0]], (a.i for a in node.attribute if a.name == "axis")
+            assert list(stored[node.input[1]].dims) == [tensor.dims[axis]]

@@ -12,8 +12,15 @@ from edgediff_runtimes.engines import onnxruntime_providers as providers
 from edgediff_runtimes.engines.base import Device, Share
 from edgediff_runtimes.engines.onnxruntime_assignment import of_last_run, profiled
 from edgediff_runtimes.engines.onnxruntime_session import OnnxRuntimeSession, Opener
-from edgediff_runtimes.errors import DeviceError, EngineError
+from edgediff_runtimes.errors import DeviceError, EngineError, SettingError
 
+
+def plugged_in(kind):
+    """A device of a plug-in, as the library has it."""
+    return types.SimpleNamespace(device=types.SimpleNamespace(type=types.SimpleNamespace(name=kind.upper())))
+
+
+CHIP, EMULATOR = plugged_in("npu"), plugged_in("cpu")
 FEEDS = {"a": np.ones((2, 3), np.float32), "b": np.ones((2, 3), np.float32)}
 
 
@@ -47,12 +54,12 @@ def test_rows_have_names_of_their_own():
 
 
 def test_what_the_library_offers_is_listed_and_can_be_named(offered):
-    offered("CUDAExecutionProvider", "FutureExecutionProvider", "AzureExecutionProvider", qnn=("chip",))
+    offered("CUDAExecutionProvider", "FutureExecutionProvider", "AzureExecutionProvider", qnn=(CHIP,))
     names = [device.name for device in get_engine("onnxruntime").devices()]
     assert names == ["cpu", "cuda", "qnn", "future"]  # and no service on the network
     assert providers.reached_by("auto").provider.name == providers.CPU
     assert providers.reached_by("gpu").provider.device == "cuda"
-    assert providers.reached_by("npu").plugged == ("chip",)
+    assert providers.reached_by("npu").plugged == (CHIP,)
     assert engine_for("onnx", "npu").name == "onnxruntime"
 
 
@@ -75,6 +82,34 @@ def test_a_number_says_which_of_several(offered):
     for name in ("cuda.", "cuda.one", "xnnpack.1", "cpu.0"):
         with pytest.raises(DeviceError):
             providers.reached_by(name)
+
+
+def test_an_emulated_device_must_be_told_which_it_is(offered):
+    offered(qnn=(EMULATOR,))
+    (_, device) = get_engine("onnxruntime").devices()
+    assert (device.executions, device.verified) == (("f16",), "emulated")
+    assert "emulator, on the processor" in device.description
+    for name in ("qnn", "npu"):
+        with pytest.raises(DeviceError, match=rf"`{name}` is not available: expected one of cpu, qnn\.57") as caught:
+            providers.reached_by(name)
+        assert "there is no such device here" in caught.value.hint
+    assert providers.reached_by("qnn.57").settings["soc_model"] == "57"
+    offered(qnn=(CHIP,))
+    assert "soc_model" not in providers.reached_by("qnn").settings
+    assert "emulator" not in get_engine("onnxruntime").devices()[1].description
+
+
+def test_a_device_that_has_float16_alone_is_not_given_fp32_unasked(offered, add):
+    offered(qnn=(CHIP,))
+    engine, options = get_engine("onnxruntime"), EngineOptions()
+    with pytest.raises(
+        SettingError, match="`execution` is 'f32': expected f16, which is all that `onnxruntime` on `qnn`"
+    ):
+        engine.execution(add, device="qnn", options=options)
+    for precision in ("fp16", "a16w8", "int8"):
+        graph = Graph("unet", add.path, "onnx", precision=precision)
+        assert engine.execution(graph, device="qnn", options=options) == "f16"
+    assert engine.execution(graph, device="cpu", options=options) == "f32"
 
 
 def test_a_plug_in_that_cannot_be_registered_says_so(monkeypatch):

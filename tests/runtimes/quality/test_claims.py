@@ -11,7 +11,7 @@ import pytest
 from edgediff_runtimes.bundle import Bundle, LevelQuality, Spread
 from edgediff_runtimes.errors import BundleError, ComponentFileError, ManifestError, VerificationError
 from edgediff_runtimes.quality import RECORD_NAME, Reference, Runner, check_claims, check_record, measure
-from edgediff_runtimes.quality.claims import CEILING_DB, PICTURE_DB, PICTURE_SSIM, SNR_DB, Figure
+from edgediff_runtimes.quality.claims import CEILING_DB, HALF_CEILING_DB, PICTURE_DB, PICTURE_SSIM, SNR_DB, Figure
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +149,21 @@ def test_the_record_belongs_to_the_files_of_the_bundle(bundle, measured_copy):
 
 def test_a_bundle_that_was_not_measured_has_no_record(tiny):
     assert Reference.of(tiny) is None
+
+
+@pytest.mark.parametrize(
+    ("device", "execution", "held"), [("chip", "f16", True), ("cpu", "f16", False), ("chip", "f32", False)]
+)
+def test_half_precision_of_another_device_rounds_elsewhere(report, device, execution, held):
+    def with_unet(report, snr_db, **changes):
+        unet = dataclasses.replace(report.components["unet"], snr_db=snr_db, levels=(), **changes)
+        return dataclasses.replace(report, components={**report.components, "unet": unet})
+
+    claimed = with_unet(report, 63)
+    near = dataclasses.replace(with_unet(report, HALF_CEILING_DB, execution=execution), device=device)
+    if held:
+        check_claims(claimed, near)
+    far = dataclasses.replace(with_unet(report, HALF_CEILING_DB - 1, execution=execution), device=device)
+    for measured in [far] if held else [far, near]:
+        with pytest.raises(VerificationError, match="SNR of `unet`"):
+            check_claims(claimed, measured)

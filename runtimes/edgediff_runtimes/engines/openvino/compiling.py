@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, final
 
-from edgediff_runtimes.compiled_cache import CompiledCache
+from edgediff_runtimes.compiled_cache import CompiledCache, files_beside
 from edgediff_runtimes.engines.base import Graph
 from edgediff_runtimes.engines.execution import EXECUTIONS
 from edgediff_runtimes.engines.openvino.devices import Place
@@ -81,7 +81,7 @@ class Compiler:
         if self.graph.change is not None:
             # Not kept: what was compiled holds all weights then, and a scale that is tried out once takes their room.
             return self._build(shapes, None)
-        files = _files_beside(self.graph.path)
+        files = files_beside(self.graph.path)
         depends_on = [
             about,
             ov.__version__,
@@ -191,12 +191,3 @@ def narrowed(model: ov.Model) -> bool:
                 reader.replace_source_output(within.output(0))
             found = True
     return found
-
-
-def _files_beside(path: Path) -> list[tuple[str, int, int]]:
-    """Name, length and time of the graph's file and of those beside it, among which are its weights."""
-    try:
-        stats = [(file.name, file.stat()) for file in sorted(path.parent.iterdir()) if file.is_file()]
-    except OSError:  # compiling will say what is wrong with it
-        return []
-    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
