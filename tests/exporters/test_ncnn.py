@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,16 +17,10 @@ from scripted_engine import CONVERTER, module_of  # noqa: E402 - after the skip
 
 import edgediff  # noqa: E402 - after the skip
 from edgediff_exporters import TrialOptions, check_request, export  # noqa: E402 - after the skip
-from edgediff_exporters.host_time import (  # noqa: E402 - after the skip
-    fed_outside,
-    has_time_inside,
-    told_from_outside,
-    with_time_outside,
-)
-from edgediff_exporters.ncnn.component import export_ncnn_component, fixed_plan  # noqa: E402 - after the skip
+from edgediff_exporters.host_time import told_from_outside  # noqa: E402 - after the skip
+from edgediff_exporters.ncnn.component import export_ncnn_component  # noqa: E402 - after the skip
 from edgediff_exporters.ncnn.pnnx import find_pnnx  # noqa: E402 - after the skip
 from edgediff_exporters.opening import open_model  # noqa: E402 - after the skip
-from edgediff_exporters.reference import run_reference  # noqa: E402 - after the skip
 from edgediff_runtimes.bundle import Bundle, Component  # noqa: E402 - after the skip
 from edgediff_runtimes.engines import ENGINES  # noqa: E402 - after the skip
 from edgediff_runtimes.errors import (  # noqa: E402 - after the skip
@@ -37,9 +30,6 @@ from edgediff_runtimes.errors import (  # noqa: E402 - after the skip
     SettingError,
 )
 from edgediff_runtimes.installing import install_line  # noqa: E402 - after the skip
-from edgediff_runtimes.parts import times  # noqa: E402 - after the skip
-from edgediff_runtimes.parts.values import Value  # noqa: E402 - after the skip
-from edgediff_runtimes.recipe.declarations import TimeSinusoid  # noqa: E402 - after the skip
 from edgediff_runtimes.tensors import TensorSpec  # noqa: E402 - after the skip
 
 TEXT = {"": {"batch": 1, "sequence": 9}}
@@ -137,24 +127,6 @@ def test_weights_of_several_sizes_are_stored_once_where_they_are_the_same(made, 
         ("unet/model_16x16.ncnn.param", 8),
         ("unet/model_24x16.ncnn.param", 12),
     ]
-
-
-def test_sines_outside_are_those_inside(made):
-    source = made.opened.source
-    plan = next(plan for plan in made.opened.plans if plan.role == "unet")
-    config, weights = source.config("unet"), source.weights("unet").renamed(plan.rename)
-    assert has_time_inside(plan, config)
-    inside = fixed_plan(plan, UNET[""], TAKEN["unet"])
-    (sinusoid, graph) = fed_outside(made.opened.recipe, {"unet": config}).first.network
-    assert isinstance(sinusoid, TimeSinusoid)
-    assert (graph.feeds["timestep"], sinusoid.name, sinusoid.to) == ("t_features", "t", "t_features")
-    generator = torch.Generator().manual_seed(1)
-    sample, time, text = (item.draw({}, generator) for item in inside.inputs)
-    context = SimpleNamespace(values={"t": Value(time.numpy().astype(np.float64))})
-    features = torch.from_numpy(times.time_sinusoid(sinusoid, context)["t_features"].array)
-    (expected,) = run_reference(inside, config, weights, [[sample, time, text]])
-    (got,) = run_reference(with_time_outside(inside, config), config, weights, [[sample, features, text]])
-    torch.testing.assert_close(got[0], expected[0], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("precision", "flag"), [("fp32", "0"), ("w16", "1"), ("fp16", "1")])

@@ -236,3 +236,23 @@ def test_a_network_for_a_target_is_told_its_time_from_outside(exported):
     plain = Bundle.open(exported("sd1").path)
     one, other = (drawn(one, width=24, height=16, guidance=5.0) for one in (plain, bundle))
     assert np.abs(one[0] - other[0]).max() <= 1
+
+
+@pytest.mark.filterwarnings("ignore:the tokenizer in:edgediff_exporters.openvino_tokenizer.TokenizerGraphWarning")
+@pytest.mark.parametrize(("case", "told"), [("stable_diffusion_xl", "time_ids"), ("flux", "guidance")])
+def test_a_network_for_a_target_is_told_other_numbers_likewise(small, tmp_path, case, told):
+    source = small(case, **({"variant": "-dev"} if case == "flux" else {}))
+    plain = edgediff.export(source, tmp_path / "plain")
+    width, height = plain.manifest.defaults.width, plain.manifest.defaults.height
+    made = edgediff.export(
+        source,
+        tmp_path / "made",
+        target="openvino-npu",
+        sizes=[(width, height)],
+        precision="fp32",
+        evaluation_pictures=0,
+    )
+    use = made.manifest.recipe.network
+    assert use.feeds[told].endswith("_features")
+    one, other = (drawn(one) for one in (plain, made))
+    assert np.abs(one[0] - other[0]).max() <= 1

@@ -60,6 +60,23 @@ class GraphInput:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Sines:
+    """A ``Timesteps`` of diffusers, which makes sines and cosines of numbers, in a module.
+
+    Attributes:
+        name: How its name in the module ends; there may be several of that name.
+        inputs: Inputs of the graph, of whose numbers it is asked for them, in order, each time the module is called.
+            One that the graph has not is left out. Nothing else reads these inputs.
+        factor: What the module multiplies the numbers by beforehand.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    factor: float = 1.0
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class ComponentPlan:
     """How one component becomes one graph.
 
@@ -76,6 +93,7 @@ class ComponentPlan:
         rename: The module's name for a tensor, from its name in the file.
         single: Names of layers, without what they are part of, that stay in float32 where the graph computes in
             float16: their sums go beyond its range.
+        sines: What can be computed in front of it in place of inside, see ``host_time``.
     """
 
     role: str
@@ -89,6 +107,7 @@ class ComponentPlan:
     tolerances: Mapping[str, float] = field(default_factory=lambda: TOLERANCES)
     rename: Callable[[str], str] = field(default=lambda name: name)
     single: tuple[str, ...] = ()
+    sines: tuple[Sines, ...] = ()
 
 
 def called_by_name(inputs: Sequence[GraphInput]) -> Callable[..., Outputs]:

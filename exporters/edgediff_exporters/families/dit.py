@@ -9,7 +9,7 @@ import torch
 from diffusers import DiTTransformer2DModel
 
 from edgediff_exporters.families.admitted import Admitted
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs, Sines
 from edgediff_exporters.families.fitting import check_latents
 from edgediff_exporters.families.stable_diffusion import vae_decoder
 from edgediff_exporters.sources.base import Source
@@ -51,4 +51,6 @@ def _transformer(config: Config) -> ComponentPlan:
         outputs=("out_hidden_states",),
         traced={"batch": 2},
         checked={"batch": 3},
+        # The first block's is asked once more, at the end.
+        sines=(Sines("norm1.emb.time_proj", ("timestep", "timestep")),),
     )

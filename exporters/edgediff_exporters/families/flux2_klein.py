@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderKLFlux2, Flux2Transformer2DModel
 
 from edgediff_exporters.families.admitted import Admitted
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs, called_by_name
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs, Sines, called_by_name
 from edgediff_exporters.families.fitting import check_latents, check_text
 from edgediff_exporters.modules.language_models import (
     LANGUAGE_MODEL_LEFTOVERS,
@@ -79,6 +79,7 @@ def _transformer(config: Config) -> ComponentPlan:
         outputs=("out_hidden_states",),
         traced={"batch": 2, "tokens": 15, "sequence": 7},
         checked={"batch": 3, "tokens": 24, "sequence": 5},
+        sines=(Sines("time_guidance_embed.time_proj", ("timestep",), factor=1000.0),),
     )
 
 

@@ -13,7 +13,7 @@ from diffusers import HunyuanDiT2DModel
 from diffusers.models.embeddings import HunyuanDiTAttentionPool, get_2d_rotary_pos_embed_from_grid
 
 from edgediff_exporters.families.admitted import Admitted
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs, Sines
 from edgediff_exporters.families.fitting import check_latents, check_text
 from edgediff_exporters.families.stable_diffusion import UNREAD, vae_decoder
 from edgediff_exporters.modules.text_encoders import (
@@ -129,4 +129,8 @@ def _transformer(config: Config) -> ComponentPlan:
         outputs=("out_hidden_states",),
         traced={"batch": 2, "height": 3 * patch, "width": 5 * patch, "tokens": 15},
         checked={"batch": 3, "height": 6 * patch, "width": 4 * patch, "tokens": 24},
+        sines=(
+            Sines("time_extra_emb.time_proj", ("timestep",)),
+            Sines("time_extra_emb.size_proj", ("image_meta_size",)),
+        ),
     )

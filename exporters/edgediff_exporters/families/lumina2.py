@@ -11,7 +11,7 @@ import torch
 from diffusers import Lumina2Transformer2DModel
 
 from edgediff_exporters.families.admitted import Admitted
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs, Sines
 from edgediff_exporters.families.fitting import check_latents, check_text
 from edgediff_exporters.families.stable_diffusion import vae_decoder
 from edgediff_exporters.modules.language_models import (
@@ -108,4 +108,5 @@ def _transformer(config: Config) -> ComponentPlan:
         outputs=("out_hidden_states",),
         traced={"batch": 2, "height": 6, "width": 10, "sequence": 7},
         checked={"batch": 3, "height": 16, "width": 8, "sequence": 20},
+        sines=(Sines("time_caption_embed.time_proj", ("timestep",)),),
     )

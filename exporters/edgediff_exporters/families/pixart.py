@@ -10,7 +10,7 @@ import torch
 from diffusers import PixArtTransformer2DModel
 
 from edgediff_exporters.families.admitted import Admitted
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs, Sines
 from edgediff_exporters.families.fitting import check_latents, check_text
 from edgediff_exporters.families.stable_diffusion import vae_decoder
 from edgediff_exporters.modules.text_encoders import T5_TOKENIZERS, t5_encoder
@@ -83,4 +83,6 @@ def _transformer(config: Config) -> ComponentPlan:
         outputs=("out_hidden_states",),
         traced={"batch": 2, "height": 3 * patch, "width": 5 * patch, "sequence": 7},
         checked={"batch": 3, "height": 6 * patch, "width": 4 * patch, "sequence": 9},
+        # The sizes stay inside, where an aspect ratio is made of them.
+        sines=(Sines("adaln_single.emb.time_proj", ("timestep",)),),
     )

@@ -12,7 +12,7 @@ from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
 from diffusers.models.attention_processor import Attention
 
 from edgediff_exporters.families.admitted import Admitted
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs, Sines
 from edgediff_exporters.families.fitting import check_text
 from edgediff_exporters.modules.language_models import (
     LANGUAGE_MODEL_LEFTOVERS,
@@ -161,6 +161,7 @@ def _transformer(config: Config) -> ComponentPlan:
         outputs=("out_hidden_states",),
         traced={"batch": 2, "height": 6, "width": 10, "sequence": 7},
         checked={"batch": 3, "height": 16, "width": 8, "sequence": 20},
+        sines=(Sines("time_text_embed.time_proj", ("timestep",)),),
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderDC, SanaTransformer2DModel
 
 from edgediff_exporters.families.admitted import Admitted
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, called_by_name
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Sines, called_by_name
 from edgediff_exporters.families.fitting import check_latents, check_text
 from edgediff_exporters.modules.language_models import (
     GEMMA_TOKENIZERS,
@@ -88,6 +88,7 @@ def _transformer(config: Config) -> ComponentPlan:
         outputs=("out_hidden_states",),
         traced={"batch": 2, "height": 5, "width": 7, "sequence": 9},
         checked={"batch": 3, "height": 6, "width": 4, "sequence": 12},
+        sines=(Sines("time_embed.emb.time_proj", ("timestep",)),),
     )
 
 

@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 
 from edgediff_exporters.families.admitted import Admitted
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, called_by_name
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Sines, called_by_name
 from edgediff_exporters.families.fitting import check_colours
 from edgediff_exporters.modules.text_encoders import clip_last
 from edgediff_exporters.sources.base import Source
@@ -170,6 +170,7 @@ def unet(config: Config, *, levels: int = 0) -> ComponentPlan:
         outputs=("out_sample",),
         traced={"batch": 2, "height": 9, "width": 15, "sequence": 7},
         checked={"batch": 3, "height": 16, "width": 12, "sequence": 5},
+        sines=(Sines("time_proj", ("timestep",)),),
         rename=rename_attention,
     )
 

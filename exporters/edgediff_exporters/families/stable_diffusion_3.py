@@ -9,7 +9,7 @@ import torch
 from diffusers import SD3Transformer2DModel
 
 from edgediff_exporters.families.admitted import Admitted
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, called_by_name
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Sines, called_by_name
 from edgediff_exporters.families.fitting import check_latents, check_text
 from edgediff_exporters.families.stable_diffusion import (
     AUTOENCODERS,
@@ -94,4 +94,5 @@ def _transformer(config: Config) -> ComponentPlan:
         outputs=("out_hidden_states",),
         traced={"batch": 2, "height": 3 * patch, "width": 5 * patch, "sequence": 7},
         checked={"batch": 3, "height": 6 * patch, "width": 4 * patch, "sequence": 5},
+        sines=(Sines("time_text_embed.time_proj", ("timestep",)),),
     )

@@ -9,7 +9,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from edgediff_exporters.families.admitted import Admitted, has
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs, Sines
 from edgediff_exporters.families.stable_diffusion import (
     AUTOENCODERS,
     CHECKPOINT_LEFTOVERS,
@@ -121,4 +121,5 @@ def sized_unet(role: str, config: Config, *, pooled: int) -> ComponentPlan:
         outputs=("out_sample",),
         traced={"batch": 2, "height": 9, "width": 15, "sequence": 7},
         checked={"batch": 3, "height": 16, "width": 12, "sequence": 5},
+        sines=(Sines("time_proj", ("timestep",)), Sines("add_time_proj", ("time_ids",))),
     )

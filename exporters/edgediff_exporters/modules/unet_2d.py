@@ -6,7 +6,7 @@ import torch
 from diffusers import UNet2DModel
 
 from edgediff_exporters.families.admitted import Admitted
-from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
+from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs, Sines
 from edgediff_exporters.families.stable_diffusion import rename_attention
 from edgediff_exporters.sources.base import Source
 from edgediff_runtimes.errors import SourceError
@@ -46,6 +46,7 @@ def unet_2d(source: Source, *, most: float = 1000.0) -> ComponentPlan:
         outputs=("out_sample",),
         traced={"batch": 2, "height": 3 * multiple, "width": 5 * multiple},
         checked={"batch": 3, "height": 4 * multiple, "width": 6 * multiple},
+        sines=(Sines("time_proj", ("timestep",)),),
         rename=rename_attention,
     )
 
