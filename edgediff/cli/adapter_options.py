@@ -67,7 +67,8 @@ def repeated_adapters(repeat: Path, given: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         repeat: The picture.
-        given: What the command line says for ``edgediff.load``; the scales of its ``loras`` are the picture's.
+        given: What the command line says for ``edgediff.load``; a scale of its ``loras`` that is not 1, which stands
+            for none, must be the picture's.
 
     Raises:
         SettingError: A file is nowhere to be found.
@@ -87,6 +88,10 @@ def repeated_adapters(repeat: Path, given: dict[str, Any]) -> dict[str, Any]:
         if other is not None:
             raise click.UsageError(f"{repeat} was drawn with another --{name[:-1]} than {other}")
         found[name] = files if name == "embeddings" else list(zip(files, map(_scale, wanted), strict=True))
+    for place, scale in given["loras"]:
+        drawn = [own for file, own in found["loras"] if file == place]
+        if scale not in (1, *drawn):
+            raise click.UsageError(f"{repeat} was drawn with {place}={drawn[0]:g}: expected no other scale than that")
     return found
 
 
@@ -117,5 +122,5 @@ def _found(recorded: dict[str, Any], places: list[Path]) -> Path:
         got=str(recorded.get("name")),
         expected=f"the file that the picture was drawn with, whose SHA-256 is {str(recorded.get('sha256'))[:12]}…, in "
         "the picture's folder or the working directory",
-        hint="name it with `loras=[...]` or `embeddings=[...]`",
+        hint="name it with `loras` or `embeddings`",
     )

@@ -28,7 +28,7 @@ def print_picture(path: Path, *, as_json: bool) -> None:
         return
     settings = metadata.get("settings")
     facts: dict[str, Any] = dict(settings) if isinstance(settings, dict) else {}
-    facts |= {**_drawn_with(metadata), "computed": metadata.get("computed")}
+    facts |= {**_drawn_with(metadata), "computed": _computed(metadata.get("computed"))}
     click.echo(f"{path.name}: drawn by edgediff; `edgediff run --repeat {path.name} -m BUNDLE` draws it again")
     _print_facts(facts)
 
@@ -50,6 +50,17 @@ def _print_facts(facts: dict[str, Any]) -> None:
 def _drawn_with(metadata: dict[str, Any]) -> dict[str, Any]:
     bundle = " ".join(str(metadata[name]) for name in ("bundle", "fingerprint") if name in metadata)
     return {"bundle": bundle, **{name: metadata.get(name) for name in ("loras", "embeddings", "enlarger")}}
+
+
+def _computed(recorded: object) -> object:
+    """Who computed each component; --json has more of it."""
+    if not isinstance(recorded, dict) or not all(isinstance(one, dict) for one in recorded.values()):
+        return recorded
+    return [
+        f"{role} {one.get('engine')} {one.get('execution')}, calls: {one.get('calls')}"
+        + (f", in f32 again: {one['rescued']}" if one.get("rescued") else "")
+        for role, one in recorded.items()
+    ]
 
 
 def _text(value: object) -> str:

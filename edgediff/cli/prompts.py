@@ -59,7 +59,7 @@ def texts(prompt: str | None, prompts: Path | None) -> list[str | None]:
         SettingError: The file cannot be read, or there is nothing in it.
     """
     if prompt is not None and prompts is not None:
-        raise click.UsageError(NO_PROMPT)
+        raise click.UsageError("expected a PROMPT or --prompts FILE: got both")
     if prompts is not None:
         return _filled("prompts", str(prompts), [line.strip() for line in _read("prompts", str(prompts)).splitlines()])
     if prompt == STDIN:
@@ -78,7 +78,8 @@ def repeated(
 
     if prompt is not None or prompts is not None or options.keys() - {*PICTURES, *_BESIDE}:
         raise click.UsageError(
-            "--repeat takes its settings from the file: of what says what to draw only pictures go with it"
+            "--repeat takes its settings from the file: expected nothing else that says what to draw but the pictures "
+            "that it was drawn from, such as --image and --mask"
         )
     metadata = read_metadata(repeat)
     if "grid" in metadata:

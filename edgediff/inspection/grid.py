@@ -77,9 +77,14 @@ def sheet(
     return result
 
 
-def enlarged(image: Image.Image) -> Image.Image:
-    """A small picture by a whole factor, pixel by pixel; a large one as it is."""
-    factor = max(1, math.ceil(_LEAST_SIDE / min(image.size)))
+def factor_of(image: Image.Image) -> int:
+    """The whole factor by which a small picture is enlarged on a sheet; 1 for a large one."""
+    return max(1, math.ceil(_LEAST_SIDE / min(image.size)))
+
+
+def enlarged(image: Image.Image, factor: int | None = None) -> Image.Image:
+    """A picture by a whole factor, pixel by pixel; its own where nothing is said."""
+    factor = factor or factor_of(image)
     return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from edgediff.inspection.grid import GAP, INK, LETTERS, LINE, PAPER, enlarged, write_line
+from edgediff.inspection.grid import GAP, INK, LETTERS, LINE, PAPER, enlarged, factor_of, write_line
 
 _MOST_LINES = 3  # of a label; what is longer is cut
 _WIDEST = 220  # pixels of the labels of rows
@@ -17,7 +17,7 @@ _WORD = re.compile(r"\s*(?:[^\s=]+=?|=)")  # a line may also end behind a sign o
 def labelled_sheet(
     pictures: Sequence[Sequence[Image.Image]], *, columns: Sequence[str], rows: Sequence[str], title: str
 ) -> Image.Image:
-    """Put pictures into rows and columns; small ones are enlarged by a whole factor, pixel by pixel.
+    """Put pictures into rows and columns; small ones are enlarged by one whole factor, pixel by pixel.
 
     Args:
         pictures: Row by row, all rows equally long.
@@ -25,7 +25,8 @@ def labelled_sheet(
         rows: A label for each row; empty where it needs none.
         title: One line above all, cut to the width of the sheet.
     """
-    shown = [[enlarged(image) for image in row] for row in pictures]
+    factor = min(factor_of(image) for row in pictures for image in row)  # one for all, so that sizes can be compared
+    shown = [[enlarged(image, factor) for image in row] for row in pictures]
     width, height = (max(image.size[axis] for row in shown for image in row) for axis in (0, 1))
     beside = min(max((_length(label) for label in rows if label), default=0), _WIDEST)
     left = GAP + (beside + GAP if beside else 0)

@@ -65,6 +65,11 @@ def test_repeat_finds_the_files_by_their_hashes(command, lora, embedding, tmp_pa
     outcome = command("run", "--repeat", first, "-m", "emoji-lcm", "-o", again)  # the LoRA is in another folder
     assert outcome.code == 1
     assert "the file that the picture was drawn with, whose SHA-256 is" in outcome.err
+    assert "hint: name it with `--lora` or `--embedding`" in outcome.err
+    outcome = command("run", "--repeat", first, "-m", "emoji-lcm", "-o", again, "--lora", f"{lora}=0.7")
+    assert (outcome.code, f"was drawn with {lora}=0.5: expected no other scale" in outcome.err) == (2, True)
+    facts = command("inspect", first).out.splitlines()
+    assert any(line.startswith("computed:") and "unet onnxruntime f32, calls: " in line for line in facts)
     assert command("run", "--repeat", first, "-m", "emoji-lcm", "-o", again, "--lora", lora).code == 0
     assert (pixels(first) == pixels(again)).all()
     assert read_metadata(first) == read_metadata(again)

@@ -15,7 +15,7 @@ from edgediff_runtimes.installing import install_line
 USAGE = [
     (["draw"], "No such command 'draw'"),
     (["run"], "expected a PROMPT, or --prompts FILE, or --repeat PICTURE"),
-    (["run", "a", "--prompts", "{tmp}/prompts.txt"], "expected a PROMPT, or --prompts FILE"),
+    (["run", "a", "--prompts", "{tmp}/prompts.txt"], "expected a PROMPT or --prompts FILE: got both"),
     (["run", "a", "red", "apple"], 'expected one PROMPT, got 3 words: put it in quotes, as in "a red apple"'),
     (["run", "a", "--colour", "red"], "No such option"),
     (["run", "a", "--num-inference-steps", "4"], ": it is called --steps here"),

@@ -223,6 +223,13 @@ def test_labels_stand_beside_their_pictures():
     assert tuple(sheet[0, 0]) == PAPER
 
 
+def test_sizes_can_be_compared_on_a_sheet():
+    """One factor for all, that of the picture which needs the smallest."""
+    pictures = [[Image.new("RGB", size, "white") for size in ((64, 64), (96, 96), (64, 32))]]
+    sheet = np.asarray(labelled_sheet(pictures, columns=("a", "b", "c"), rows=("",), title=""))
+    assert (sheet == 255).all(axis=2).sum() == 2**2 * (64 * 64 + 96 * 96 + 64 * 32)
+
+
 def test_a_sheet_is_a_file_of_its_own(pipeline, tmp_path):
     found = edgediff.grid(pipeline, "a cat", over={"steps": [1, 2]}, seed=7)
     found.save(tmp_path / "x.webp")
