@@ -48,7 +48,8 @@ class Enlarger:
     def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
         self._path = Path(path)
         if self._path.suffix.lower() != ".onnx" or not self._path.is_file():
-            raise SettingError("enlarger", got=str(path), expected="an ONNX file, `.onnx`")
+            missing = "" if self._path.exists() else ", which does not exist"
+            raise SettingError("enlarger", got=f"{path}{missing}", expected="an ONNX file, `.onnx`")
         graph = Graph("enlarger", self._path, "onnx", precision="unknown")
         options = EngineOptions(threads=threads)
         self._session: Session = get_engine("onnxruntime").load(graph, device="auto", options=options)

@@ -270,7 +270,7 @@ class NonFiniteError(EdgediffError, ArithmeticError):
             f"the component `{shown(component)}` returned values that are not finite{where}",
             hint=hint
             or 'half precision overflows in some models: export that component with `precision="fp32"`; '
-            "a very large guidance, or scale of a LoRA, overflows in all of them",
+            "a very large scale (of guidance, a LoRA, a control picture) overflows in all of them",
         )
         self.component = component
         self.step = step

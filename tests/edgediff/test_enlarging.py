@@ -75,7 +75,11 @@ def test_a_graph_is_let_go_of_where_no_pipeline_comes_of_it(bundle, golden, monk
         (["--enlarge", "1"], 1, "`enlarge` is 1.0: expected a number above 1 and at most 8"),
         (["--enlarge", "2", "--tile", "8"], 1, "`tile` is 8: expected a whole number of pixels from 64, or `auto`"),
         (["--enlarger", "x.onnx"], 2, "--enlarger has no effect without --enlarge"),
-        (["--enlarge", "2", "--enlarger", "x.onnx"], 1, "`enlarger` is 'x.onnx': expected an ONNX file"),
+        (
+            ["--enlarge", "2", "--enlarger", "x.onnx"],
+            1,
+            "`enlarger` is 'x.onnx, which does not exist': expected an ONNX file",
+        ),
         (
             ["--noise-level", "20"],
             1,

@@ -110,7 +110,7 @@ class Sampler:
         kept = steps * strength
         skipped = int(max(steps - kept, 0)) if self.fractional_strength else max(steps - min(int(kept), steps), 0)
         if skipped >= steps:
-            hint = f"with {steps} steps, take a strength of {1 / steps:.3g} or more"
+            hint = f"with {steps} steps, take a strength of {1 / steps:.3g} or more" if steps > 1 else "take more steps"
             raise SamplerError("strength", got=strength, expected="a strength that leaves at least one step", hint=hint)
         return replace(self, intervals=self.intervals[skipped:])
 

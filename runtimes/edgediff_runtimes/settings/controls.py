@@ -59,7 +59,7 @@ def control_choices(recipe: Recipe, options: Mapping[str, Any]) -> dict[str, lis
     if not pictures:
         for name in _ABOUT:
             if options.get(name) is not None:
-                raise SettingError(name, got=options[name], expected=f"nothing, because there is no {PICTURE}")
+                raise SettingError(name, got=options[name], expected=f"nothing, because there is no `{PICTURE}`")
         return {}
     if options.get("enlarge") is not None:
         expected = "nothing beside `enlarge`, which draws several sizes, and in tiles"
@@ -70,13 +70,14 @@ def control_choices(recipe: Recipe, options: Mapping[str, Any]) -> dict[str, lis
     ends = _each("control_end", options, there, default=1.0)
     names = _each("control_preprocessor", options, there, default=None)
     for start, end in zip(starts, ends, strict=True):
+        if end is not None and not 0 < end <= 1:
+            raise SettingError("control_end", got=end, expected="a share of the calls above 0, up to 1")
         if start is not None and not 0 <= start < end:
-            raise SettingError("control_start", got=start, expected=f"a share of the calls from 0, below {end}")
-        if end is not None and end > 1:
-            raise SettingError("control_end", got=end, expected="a share of the calls up to 1")
+            expected = f"a share of the calls from 0, below {end:g}, where `control_end` is"
+            raise SettingError("control_start", got=start, expected=expected)
     for name in names:
         if name is not None and name not in PREPROCESSORS:
-            raise SettingError("control_preprocessor", got=name, expected=f"one of {', '.join(PREPROCESSORS)}, or None")
+            raise SettingError("control_preprocessor", got=name, expected=f"{', '.join(PREPROCESSORS)}, or nothing")
     return dict(zip(_ABOUT, (scales, starts, ends, names), strict=True))
 
 
@@ -85,7 +86,7 @@ def _each(name: str, options: Mapping[str, Any], there: Sequence[bool], *, defau
     given = options.get(name)
     entries = list(given) if isinstance(given, list | tuple) else [given] * len(there)
     if len(entries) != len(there):
-        expected = f"one for all pictures, or {len(there)} as there are components for them"
+        expected = f"one for all pictures, or one for each of the {len(there)} components that take a picture"
         raise SettingError(name, got=given, expected=expected)
     found: list[Any] = []
     for entry, is_there in zip(entries, there, strict=True):

@@ -39,7 +39,7 @@ def prompt_choices(recipe: Recipe, options: Mapping[str, Any]) -> dict[str, floa
     scale = options.get(_SCALE)
     if not prompt_pictures(recipe, options):
         if scale is not None:
-            raise SettingError(_SCALE, got=scale, expected=f"nothing, because there is no {PICTURE}")
+            raise SettingError(_SCALE, got=scale, expected=f"nothing, because there is no `{PICTURE}`")
         return {}
     found = as_finite(1.0 if scale is None else scale)
     if found is None:
