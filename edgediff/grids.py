@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
@@ -175,15 +175,21 @@ class _Call:
         return _Call(self.label, self.prompt, cast("Options", {**self.options, **fixed}))
 
 
+def _are_values(values: object) -> bool:
+    return isinstance(values, Iterable) and not isinstance(values, str | bytes)
+
+
 def _axes(over: Over, options: Options) -> list[_Axis]:
     """What is varied, checked against itself and against what all pictures have."""
+    if not isinstance(over, Mapping) or any(not _are_values(values) for values in over.values()):
+        raise SettingError("over", got=over, expected="lists of values by option, such as {'steps': [2, 4, 8]}")
     if not 1 <= len(over) <= _MOST_AXES:
         raise SettingError("over", got=len(over), expected="one option to vary, or two")
     axes = []
     varied: set[str] = set()
     for key, values in over.items():
         names = (key,) if isinstance(key, str) else key
-        rows = [(value,) if isinstance(key, str) else tuple(value) for value in values]
+        rows = [(value,) if isinstance(key, str) else tuple(value) if _are_values(value) else () for value in values]
         if not rows or any(len(row) != len(names) for row in rows):
             raise SettingError("over", got=" ".join(names), expected="at least one value for each of its options")
         for name in names:

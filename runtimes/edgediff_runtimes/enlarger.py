@@ -46,6 +46,8 @@ class Enlarger:
     """
 
     def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
+        if not isinstance(path, str | Path):
+            raise SettingError("enlarger", got=path, expected="the path of an ONNX file")
         self._path = Path(path)
         if self._path.suffix.lower() != ".onnx" or not self._path.is_file():
             missing = "" if self._path.exists() else ", which does not exist"

@@ -74,10 +74,12 @@ class Pipeline:
 
         Raises:
             AdapterError: A LoRA cannot be read, or does not fit.
-            SettingError: The placement names what there is not.
+            SettingError: The placement names what there is not, or ``split_guidance`` is no bool.
             DeviceError: A device that it names is not there.
             BundleError: The recipe lacks a component or a tokenizer, or a tokenizer cannot be read.
         """
+        if not isinstance(split_guidance, bool):
+            raise SettingError("split_guidance", got=split_guidance, expected="True or False")
         bundle.check_wires()
         self.bundle = bundle
         self._enlarger = enlarger

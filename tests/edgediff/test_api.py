@@ -198,3 +198,8 @@ def _no_engine(name):
 
 def test_the_package_has_its_type_marker():
     assert (Path(edgediff.__file__).parent / "py.typed").is_file()
+
+
+def test_what_is_neither_true_nor_false_is_refused(bundle):
+    with pytest.raises(edgediff.EdgediffError, match="`split_guidance` is 'no': expected True or False"):
+        edgediff.load(bundle, split_guidance="no")

@@ -41,6 +41,8 @@ def test_another_graph_is_refused(golden, name, got):
 def test_what_is_no_graph_is_refused(golden, tmp_path):
     with pytest.raises(SettingError, match="expected an ONNX file"):
         Enlarger(tmp_path / "none.onnx")
+    with pytest.raises(SettingError, match="expected the path of an ONNX file"):
+        Enlarger(3)
     shutil.copy(golden / "engines" / "add.onnx", tmp_path / "add.pth")
     with pytest.raises(SettingError, match="expected an ONNX file"):
         Enlarger(tmp_path / "add.pth")

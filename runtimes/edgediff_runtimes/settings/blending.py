@@ -52,7 +52,7 @@ def between(options: Options, prompts: tuple[str, ...]) -> Between:
     if text is not None:
         texts = checks.texts([text] * len(prompts) if isinstance(text, str) else text)
         if len(texts) != len(prompts):
-            expected = f"one Unicode text, or {len(prompts)} as there are prompts"
+            expected = f"one Unicode text, or a list with one for each of {len(prompts)} prompts"
             raise SettingError("to_prompt", got=text, expected=expected)
         share = _HALF if share is None else share
     return {

@@ -80,7 +80,9 @@ def negatives(
     found = texts(each)
     if len(found) != len(prompts):
         raise SettingError(
-            "negative_prompt", got=negative, expected=f"one Unicode text, or {len(prompts)} as there are prompts"
+            "negative_prompt",
+            got=negative,
+            expected=f"one Unicode text, or a list with one for each of {len(prompts)} prompts",
         )
     return found
 
