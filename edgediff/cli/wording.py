@@ -2,7 +2,7 @@
 
 An error's hint names a setting as a program would give it, in backticks: ```low_memory=True```. Of the command it is
 ```--low-memory```. What is no option of any subcommand, such as a sampler's field, stays as it is.
-A sentence stays too, but for the name of the setting that it is about.
+A sentence stays too, but for the name of the setting that it is about, and those of two words in what was expected.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import re
 import click
 
 _QUOTED = re.compile(r"`([^`]+)`")
+_TWO_WORDS = re.compile(r"`(\w+_\w+)`")
+_EXPECTED = ": expected "
 _SETTING = re.compile(r"(\w+)(?:=(.+))?")
 _CALL = re.compile(r"edgediff\.(\w+)\(([^()]*)\)")
 
@@ -51,10 +53,13 @@ def with_option(sentence: str, setting: str, group: click.Group) -> str:
     from edgediff.cli.run_options import PAIRS
 
     pairs = {name: f"--{pair.replace('_', '-')}" for pair, names in PAIRS.items() for name in names}
-    option = pairs.get(setting) or _options(_commands(group)).get(setting, setting)
-    if option.lstrip("-") == setting:
-        return sentence
-    return sentence.replace(f"`{setting}`", f"`{option}`", 1)
+    options = _options(_commands(group))
+    option = pairs.get(setting) or options.get(setting, setting)
+    if option.lstrip("-") != setting:
+        sentence = sentence.replace(f"`{setting}`", f"`{option}`", 1)
+    # What was got is the user's text and stays; what was expected names settings of two words as Python does.
+    before, mark, expected = sentence.rpartition(_EXPECTED)
+    return before + mark + _TWO_WORDS.sub(lambda found: f"`{options.get(found[1], found[1])}`", expected)
 
 
 def _commands(group: click.Group) -> dict[str, click.Command]:

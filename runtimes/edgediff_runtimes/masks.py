@@ -56,7 +56,7 @@ def check_mask(mask: Image.Image) -> None:
             "mask",
             got="black all over",
             expected="white where the picture is to be drawn anew",
-            hint="a mask that is black there is turned around by any paint program, as *invert*",
+            hint="a mask that has black and white the other way round is to be inverted first",
         )
 
 

@@ -52,6 +52,12 @@ def test_a_sentence_names_the_option_where_it_is_another_word(setting, named):
     assert with_option(error.sentence, error.setting, group) == expected
 
 
+def test_a_sentence_names_options_of_two_words_in_what_was_expected():
+    error = SettingError("reuse", got="`mask_blur`", expected="`off` beside `guidance_interval` and `timestep_spacing`")
+    expected = "`reuse` is '`mask_blur`': expected `off` beside `--guidance-interval` and `timestep_spacing`"
+    assert with_option(error.sentence, error.setting, group) == expected
+
+
 @pytest.mark.parametrize("hint", LEFT)
 def test_what_is_no_setting_of_ours_stays(hint):
     assert as_options(hint, group) == hint
