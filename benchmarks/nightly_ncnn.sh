@@ -12,6 +12,7 @@ trap 'rm -rf "$tools"' EXIT
 .venv/bin/pip install -q --no-deps --target "$tools/pnnx" pnnx==20261020
 .venv/bin/pip install -q --no-deps --target "$tools/ncnn" "$(grep '^ncnn==' constraints.txt)"
 export PNNX=$tools/pnnx/pnnx/pnnx PYTHONPATH=$tools/ncnn
+mkdir -p "$folder"
 models=benchmarks/models/emoji/pipelines
 
 .venv/bin/edgediff export "$models/emoji-lcm" "$folder/lcm-onnx" --overwrite

@@ -5,7 +5,9 @@ The converter and the library themselves are run by night, see ``benchmarks/nigh
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import sys
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from scripted_engine import CONVERTER, module_of  # noqa: E402 - after the skip
+from transformers import CLIPTextModelWithProjection  # noqa: E402 - after the skip
 
 import edgediff  # noqa: E402 - after the skip
 from edgediff_exporters import TrialOptions, check_request, export  # noqa: E402 - after the skip
@@ -34,7 +37,13 @@ from edgediff_runtimes.tensors import TensorSpec  # noqa: E402 - after the skip
 
 TEXT = {"": {"batch": 1, "sequence": 9}}
 UNET = {"": {"batch": 1, "sequence": 9, "height": 8, "width": 10}}
-TAKEN = {"text_encoder": ["last_hidden_state"], "unet": ["out_sample"]}
+DIT = {"": {"batch": 1}}
+TAKEN = {
+    "text_encoder": ["last_hidden_state"],
+    "text_encoder_2": ["text_embeds"],
+    "transformer": ["out_hidden_states"],
+    "unet": ["out_sample"],
+}
 ALWAYS_THE_SAME = CONVERTER + 'open(told["ncnnbin"], "w").write("weights")\n'
 SIZES = ((16, 16), (24, 16))
 ONE_PICTURE = TrialOptions(evaluation_pictures=1, trial_steps=1)
@@ -64,11 +73,10 @@ def toolchain(pnnx, monkeypatch):
 @pytest.fixture
 def made(tmp_path, toolchain, sd1):  # noqa: ARG001 - in place
     """Exports a component of a tiny model; its graph is checked by running the traced module."""
-    opened = open_model(sd1, config=None)
-    plans = {plan.role: plan for plan in told_from_outside(opened).plans}
 
-    def made(role, *, precision="fp32", asked=None):
-        plan = plans[role]
+    def made(role, *, precision="fp32", asked=None, source=sd1):
+        opened = open_model(source, config=None)
+        plan = next(plan for plan in told_from_outside(opened).plans if plan.role == role)
         inputs = tuple(
             TensorSpec(item.name, str(item.dtype).removeprefix("torch."), item.shape) for item in plan.inputs
         )
@@ -79,11 +87,10 @@ def made(tmp_path, toolchain, sd1):  # noqa: ARG001 - in place
             Component("onnx", "fp32", (), inputs, outputs, None, ()),
             tmp_path,
             precision=precision,
-            asked=asked or {"text_encoder": TEXT, "unet": UNET}[role],
+            asked=asked or {"unet": UNET, "transformer": DIT}.get(role, TEXT),
             on_progress=lambda _: None,
         )
 
-    made.opened = opened
     return made
 
 
@@ -110,6 +117,31 @@ def test_a_network_is_told_its_time_from_outside(made, tmp_path):
     assert "Everything all 3 1 sample timestep encoder_hidden_states out_sample 0=1" in text
     assert "Input timestep 0 1 timestep" in text
     assert "aten::sin" not in str(module_of(param).graph)
+
+
+@pytest.mark.parametrize("end", [2, 510], ids=["the highest number", "the first of that number"])
+def test_the_end_of_a_text_is_found_in_words_that_ncnn_has(made, tmp_path, small, end):
+    source = tmp_path / "source"
+    shutil.copytree(small("stable_diffusion_xl", variant=""), source)
+    path = source / "text_encoder_2" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "eos_token_id": end}))
+    made("text_encoder_2", source=source)
+    graph = str(module_of(tmp_path / "text_encoder_2" / "model.ncnn.param").graph)
+    assert not [word for word in ("argmax", "aten::eq", "aten::index(") if word in graph]
+    module = module_of(tmp_path / "text_encoder_2" / "model.ncnn.param")
+    ids = torch.tensor(
+        [[1, 510, 256, 255, 509, 510, 510, 511, 511], [1, 510, 511, 3, 510, 511, 4, 5, 6]], dtype=torch.int32
+    )
+    whole = CLIPTextModelWithProjection.from_pretrained(source / "text_encoder_2").eval()
+    for row in ids:
+        with torch.no_grad():
+            torch.testing.assert_close(module(row[None])[0], whole(row[None]).text_embeds)
+
+
+def test_squares_become_pictures_in_axes_that_ncnn_has(made, tmp_path, small):
+    made("transformer", source=small("dit"))  # which is checked there
+    graph = module_of(tmp_path / "transformer" / "model.ncnn.param").graph
+    assert "einsum" not in str(graph)
 
 
 @pytest.mark.parametrize(
