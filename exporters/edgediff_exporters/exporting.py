@@ -288,6 +288,6 @@ def _options(
         *configs,
         *parts,
         *chosen,
-        *adapter_words(ip_adapter, opened.family.name, graphs.format),
+        *adapter_words(ip_adapter, opened.family.name, graphs.format, opened.source),
     ]
     return words if graphs.format == "onnx" else ["--format", graphs.format, *words]

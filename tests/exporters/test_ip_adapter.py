@@ -171,6 +171,17 @@ def test_in_one_go_it_is_the_same_bundle(sd1, adapter, grown, tmp_path):
     assert str(adapter.parent) not in made.to_json()
 
 
+def test_what_cannot_be_added_in_one_go_is_refused_before_anything_is_exported(sd1, adapter, tmp_path):
+    told = []
+    alone = shutil.copyfile(adapter, tmp_path / "alone.safetensors")
+    with pytest.raises(SourceError, match=r"`alone.safetensors` has no image encoder: expected a directory"):
+        edgediff.export(sd1, tmp_path / "bundle", ip_adapter=alone, on_progress=told.append)
+    with pytest.raises(SettingError, match=r"`ip_adapter` is 'model_index.json': expected a `.safetensors` file"):
+        edgediff.export(sd1, tmp_path / "bundle", ip_adapter=sd1 / "model_index.json", on_progress=told.append)
+    assert told == []
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_prompts_of_a_batch_have_the_same_pictures(grown):
     both = ours(grown, batch=2, guidance=4.0, prompt_image=picture())
     with edgediff.load(grown) as pipeline:

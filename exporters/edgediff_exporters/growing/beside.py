@@ -15,7 +15,7 @@ from edgediff_exporters.progress import OnProgress
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.sources.files import find_file
 from edgediff_runtimes.bundle import Bundle, Manifest
-from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.errors import SettingError, SourceError
 from edgediff_runtimes.families.ip_adapter import IMAGE_ENCODER
 
 # Their directories: diffusers' pipelines of several number them on, from 1.
@@ -34,11 +34,12 @@ def places_beside(source: Source) -> list[Path]:
     return found
 
 
-def adapter_words(adapter: str | Path | None, family: str, format_: str) -> list[str]:
+def adapter_words(adapter: str | Path | None, family: str, format_: str, source: Source) -> list[str]:
     """An IP-Adapter as the command line says it, without its path; looked at before anything is exported.
 
     Raises:
-        SettingError: There is none for the family, or the format.
+        SettingError: There is none for the family, or the format, or it is no such file.
+        SourceError: Its image encoder is not there.
     """
     if adapter is None:
         return []
@@ -47,11 +48,20 @@ def adapter_words(adapter: str | Path | None, family: str, format_: str) -> list
         expected = f"nothing, because it is for {' and '.join(FAMILIES)}"
     elif format_ != "onnx":
         expected = "nothing, because it is for ONNX graphs"
-    elif not Path(adapter).expanduser().is_file():
+    elif not (file := Path(adapter).expanduser()).is_file() or file.suffix != ".safetensors":
         expected = "a `.safetensors` file"
     if expected is not None:
         raise SettingError("ip_adapter", got=Path(adapter).name, expected=expected)
-    return ["--ip-adapter", Path(adapter).name]
+    if not _encoder(file, source).is_dir():
+        raise SourceError(
+            f"`{file.name}` has no image encoder: expected a directory `{IMAGE_ENCODER}` in the source or beside it"
+        )
+    return ["--ip-adapter", file.name]
+
+
+def _encoder(adapter: Path, source: Source) -> Path:
+    own = source.folder / IMAGE_ENCODER
+    return own if own.is_dir() else adapter.parent / IMAGE_ENCODER
 
 
 def grow_beside(
@@ -74,10 +84,10 @@ def grow_beside(
     if adapter is None:
         return manifest
     file = Path(adapter).expanduser()
-    own = source.folder / IMAGE_ENCODER
     with tempfile.TemporaryDirectory() as work:
-        encoder = own if own.is_dir() else file.parent / IMAGE_ENCODER
-        growth = ip_adapter(file, encoder, Bundle(folder, manifest), precision=precision, work=Path(work))
+        growth = ip_adapter(
+            file, _encoder(file, source), Bundle(folder, manifest), precision=precision, work=Path(work)
+        )
         grown = growth.write(Bundle(folder, manifest), folder, on_progress)
     origin = grown.provenance
     return replace(grown, provenance=replace(origin, components={**origin.components, **growth.origins}))
