@@ -3,8 +3,9 @@
 # `--target qnn` in a16w8 and in fp16. Tells the dB of every component and picture, and fails where one is below what the
 # bundle claims, where an operator on floats was left to the processor, and where compiled graphs are not loaded again by
 # the next process. It says that such a chip can take the graphs, and nothing of its speed. Run in a clone with its .venv,
-# which exports. Linux on x86-64. The emulator takes its time: about ten minutes. $1 is where bundles go, a temporary
-# folder by default. The package has Qualcomm's own licence, which is yours to accept; nothing of it gets into a bundle.
+# which exports. Linux on x86-64. A picture takes minutes in the emulator: three on a busy machine of two cores. $1 is
+# where bundles go, a temporary folder by default. The package has Qualcomm's own licence, which is yours to accept;
+# nothing of it gets into a bundle.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 folder=${1:-$(mktemp -d)}

@@ -1,8 +1,8 @@
 """Graphs that a provider compiled for its device, kept in ``CompiledCache``: "contexts" in ONNX Runtime's words.
 
 A context is a graph of one node for all that the provider computes, and a file of the device's own code and weights
-beside it. What the processor computes stays in the graph as it is. To load one takes a hundredth of the time that its
-compiler takes (``benchmarks/nightly_qnn.sh``).
+beside it. What the processor computes stays in the graph as it is. To load one takes a few hundredths of the time
+that its compiler takes (``benchmarks/nightly_qnn.sh``).
 """
 
 from __future__ import annotations

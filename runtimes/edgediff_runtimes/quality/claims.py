@@ -24,8 +24,8 @@ PICTURE_DB, PICTURE_SSIM = 3.0, 0.01
 # is held to this much.
 CEILING_DB = 60.0
 # Half precision has 11 bits (bfloat16 8), and another processor rounds elsewhere: fp16 graphs, whose claims of a
-# CPU's are 63 dB and more, were 47 to 66 dB from fp32 on Qualcomm's emulator, and 47 to 52 in WebGPU.
-HALF_CEILING_DB = 45.0
+# CPU's are 63 dB and more, were 44 to 70 dB from fp32 on Qualcomm's emulator, and 47 to 52 in WebGPU.
+HALF_CEILING_DB = 40.0
 
 
 @final
