@@ -23,7 +23,8 @@ import edgediff
 from edgediff.cli import group
 from edgediff_exporters import TrialOptions, adding
 from edgediff_exporters.modules.controlnet import openings
-from edgediff_exporters.openings import Skips
+from edgediff_exporters.openings import Opening, Skips
+from edgediff_exporters.passes.open_graph import open_graph
 from edgediff_exporters.quantization import quantiser_for
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.errors import BundleNotFoundError, SettingError, SourceError, TargetError
@@ -259,6 +260,26 @@ def test_the_network_keeps_its_weights_and_its_answers(exported, tmp_path, forma
     else:  # OpenVINO may fuse other operations then
         assert np.abs(before - after).max() <= 1e-5 * np.abs(before).max()
     assert np.abs(steered - after).max() > 1e-3
+
+
+def test_words_that_a_network_joins_are_no_skips(tmp_path):
+    """A U-Net that is told a pooled prompt puts one word in front of the others: three axes, not four."""
+    from_encoder = {"word": ["batch", 1, 4], "words": ["batch", 3, 4], "middle": [1, 2, 4, 4], "skip": [1, 2, 4, 4]}
+    known = [onnx.helper.make_tensor_value_info(name, 1, shape) for name, shape in from_encoder.items()]
+    made = [onnx.helper.make_node("Neg", [f"{name}.in"], [name], name=name) for name in from_encoder] + [
+        onnx.helper.make_node("Concat", ["word", "words"], ["text"], name="text", axis=1),
+        onnx.helper.make_node("Concat", ["middle", "skip"], ["joined"], name="joined", axis=1),
+    ]
+    inputs = [onnx.helper.make_tensor_value_info(f"{name}.in", 1, shape) for name, shape in from_encoder.items()]
+    outputs = [onnx.helper.make_tensor_value_info(name, 1, None) for name in ("text", "joined")]
+    onnx.save(
+        onnx.helper.make_model(onnx.helper.make_graph(made, "net", inputs, outputs, value_info=known)),
+        tmp_path / "net.onnx",
+    )
+    (tmp_path / "opened").mkdir()
+    open_graph(tmp_path / "net.onnx", tmp_path / "opened", [Opening("more", 0)], places=Skips(1), half=False)
+    opened = {node.name: [*node.input] for node in onnx.load(tmp_path / "opened" / "model.onnx").graph.node}
+    assert (opened["text"], opened["joined"]) == (["word", "words"], ["middle", "more.sum"])
 
 
 def edgediff_engine(format_):

@@ -7,14 +7,24 @@ in. Where one entry that is 0 is fed, it computes what it computed before.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
 from onnx import TensorProto, helper
 
 from edgediff_exporters.graph_file import GRAPH_NAME, WrittenFile
-from edgediff_exporters.openings import CHANNEL_AXES, PAIR, Blocks, Made, Opening, Places, check_joins, ends_of_blocks
+from edgediff_exporters.openings import (
+    CHANNEL_AXES,
+    MAP_AXES,
+    PAIR,
+    Blocks,
+    Made,
+    Opening,
+    Places,
+    check_joins,
+    ends_of_blocks,
+)
 
 
 def open_graph(graph: Path, folder: Path, openings: Sequence[Opening], *, places: Places, half: bool) -> WrittenFile:
@@ -59,7 +69,8 @@ def _open_blocks(graph: onnx.GraphProto, openings: Sequence[Opening], blocks: Bl
 
 
 def _open_skips(graph: onnx.GraphProto, openings: Sequence[Opening], skips: int, *, half: bool) -> None:
-    joins = [node for node in graph.node if _joins(node)]
+    ranks = _ranks(graph)
+    joins = [node for node in graph.node if _joins(node, ranks)]
     check_joins(joins, skips)
     for opening in openings:
         join, place = (joins[0], 0) if opening.place is None else (joins[skips - 1 - opening.place], 1)
@@ -71,9 +82,17 @@ def _open_skips(graph: onnx.GraphProto, openings: Sequence[Opening], skips: int,
             join.input[place] = total
 
 
-def _joins(node: onnx.NodeProto) -> bool:
+def _joins(node: onnx.NodeProto, ranks: Mapping[str, int]) -> bool:
     axes = [attribute.i for attribute in node.attribute if attribute.name == "axis"]
-    return node.op_type == "Concat" and len(node.input) == PAIR and axes[0] in CHANNEL_AXES
+    if node.op_type != "Concat" or len(node.input) != PAIR or axes[0] not in CHANNEL_AXES:
+        return False
+    return all(ranks.get(name, len(MAP_AXES)) == len(MAP_AXES) for name in node.input)
+
+
+def _ranks(graph: onnx.GraphProto) -> dict[str, int]:
+    """The number of axes of each array that the graph tells the shape of."""
+    kinds = {value.name: value.type.tensor_type for value in graph.value_info}
+    return {name: len(kind.shape.dim) for name, kind in kinds.items() if kind.HasField("shape")}
 
 
 def _before_sums(graph: onnx.GraphProto, value: str) -> str:
