@@ -35,6 +35,7 @@ _MODELS = Path(__file__).parent / "models"
 _BUNDLE_FILES = (
     *("*.json", "*.md", "*.txt", "LICENSE*", "*.npz"),
     *("*.onnx", "*.onnx_data", "*openvino_*.xml", "*openvino_*.bin", "*.ncnn.param", "*.ncnn.bin"),
+    "*.mlpackage/*",
 )
 
 
@@ -206,7 +207,7 @@ def export(
         format: ``onnx`` or ``openvino``; None: the target's, else ``onnx``.
         precision: ``fp32``, ``fp16``, ``bf16``, ``w16``, ``w8``, ``w4``, ``int8``, ``mixed`` or ``a16w8`` for all
             components, or by component; ``*`` stands for all others. None: the target's, else ``fp32``.
-        target: What takes graphs of fixed shapes alone, ``ncnn``, ``openvino-npu`` or ``qnn``; see ``docs/export.md``.
+        target: What takes fixed shapes alone: ``coreml``, ``ncnn``, ``openvino-npu``, ``qnn``; see ``docs/export.md``.
         sizes: Width and height of the pictures that its graphs draw, the first by default; None: the model's own.
         config: For a checkpoint that does not tell its model: a diffusers directory that does, or ``sd2-v`` or so.
         components: Components that come from elsewhere, by their name in the source, such as ``{"vae": folder}``: a

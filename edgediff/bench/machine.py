@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("edgediff", "numpy", "onnxruntime", "openvino", "ncnn", "tokenizers", "pillow")
+_PACKAGES = ("edgediff", "numpy", "onnxruntime", "openvino", "ncnn", "coremltools", "tokenizers", "pillow")
 _CORES, _GOVERNOR = "/sys/devices/system/cpu", "cpu*/cpufreq/scaling_governor"
 
 

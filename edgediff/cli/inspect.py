@@ -117,6 +117,7 @@ def print_bundle(opened: Bundle) -> None:
     )
     provenance = manifest.provenance
     facts = {
+        **_target(manifest),
         "tasks": ", ".join(manifest.tasks),
         "scheduler": f"{manifest.scheduler['_class_name']}, predicts {manifest.scheduler.get('prediction_type', '-')}",
         **_asked(manifest),
@@ -135,6 +136,19 @@ def print_bundle(opened: Bundle) -> None:
         print_quality(manifest.quality)
     if manifest.reuse:
         print_reuse(manifest.reuse)
+
+
+def _target(manifest: Manifest) -> dict[str, str]:
+    """What the graphs are for, where it is not any processor."""
+    from edgediff_runtimes.plain import readable_bytes
+
+    if manifest.target is None:
+        return {}
+    graphs = [graph for component in manifest.components.values() for graph in component.fixed]
+    beside = sum(entry.bytes for graph in graphs if graph.package is not None for entry in graph.package.files)
+    sizes = ", ".join(f"{width}x{height}" for width, height in manifest.sizes)
+    packages = f"; packages beside the graphs: {readable_bytes(beside)}" if beside else ""
+    return {"target": f"{manifest.target}, {sizes}{packages}"}
 
 
 def _asked(manifest: Manifest) -> dict[str, str]:

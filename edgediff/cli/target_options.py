@@ -14,9 +14,9 @@ TARGET = Section(
         click.Option(
             ["--target"],
             metavar="NAME",
-            shell_complete=completion.one_of("openvino-npu", "qnn", "ncnn"),
-            help="Graphs of fixed shapes: openvino-npu (Intel's NPUs), qnn (Qualcomm's) or ncnn. It says format and "
-            "precision for you.",
+            shell_complete=completion.one_of("openvino-npu", "qnn", "ncnn", "coreml"),
+            help="Graphs of fixed shapes: openvino-npu (Intel's NPUs), qnn (Qualcomm's), ncnn, coreml. It says format "
+            "and precision for you.",
         ),
         click.Option(
             ["--size", "sizes"],

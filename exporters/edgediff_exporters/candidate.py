@@ -17,7 +17,7 @@ from edgediff_exporters.quantization import Calibration, Quantiser, quantiser_fo
 from edgediff_exporters.quantization.calibration import record_calibration
 from edgediff_exporters.sources.base import Source
 from edgediff_exporters.staging import link
-from edgediff_exporters.targets.base import Write
+from edgediff_exporters.targets.base import Modules, Write
 from edgediff_exporters.targets.lengths import lengths_by_suffix
 from edgediff_exporters.targets.request import Wanted
 from edgediff_exporters.trials import Trials
@@ -49,6 +49,11 @@ class Order:
     def format(self) -> str:
         """The graphs' format."""
         return self.graphs.format
+
+    @property
+    def modules(self) -> Modules:
+        """What the graphs are of."""
+        return Modules(self.source, self.plans)
 
     @property
     def exact(self) -> Order:

@@ -142,7 +142,8 @@ class _Plan:
 
     def tools(self) -> tuple[str, ...]:
         """Packages that make such graphs."""
-        return tools(self.graphs.format, self.precisions.values())
+        own = () if self.graphs.target is None else self.graphs.target.tools
+        return (*tools(self.graphs.format, self.precisions.values()), *own)
 
     def order(self, opened: OpenedModel, weights: Source) -> Order:
         """The components of the model, with weights from ``weights``."""
@@ -154,6 +155,8 @@ def _planned(
 ) -> _Plan:
     """What is asked for as what is done, or refused; ``grown``: whether a component is added afterwards."""
     precisions = precision_by_role(graphs.precision, opened.recipe.duties, format_=graphs.format)
+    if graphs.target is not None:
+        graphs.target.admit(opened.plans, precisions)
     used = {*precisions.values()}
     measured = graphs.format != "onnx" or used != {"fp32"}
     ours = Subjects.of(opened.recipe)
@@ -172,7 +175,7 @@ def _with_components(order: Order, folder: Path, described: Manifest, on_progres
         manifest = _beside_fp32(order, folder, described, on_progress)
     else:
         manifest = _straight(order, folder, described, on_progress)
-        manifest = with_fixed_shapes(order.graphs, folder, manifest, on_progress)
+        manifest = with_fixed_shapes(order.graphs, order.modules, folder, manifest, on_progress)
     shutil.rmtree(folder / _ADAPTED, ignore_errors=True)
     return manifest
 
@@ -231,7 +234,7 @@ def _beside_fp32(order: Order, folder: Path, described: Manifest, on_progress: O
     fp32 = Bundle(original, _straight(order.exact, original, described, on_progress))
     components, search = make_candidate(order, fp32, folder, work, on_progress)
     manifest = replace(fp32.manifest, components=components)
-    manifest = with_fixed_shapes(order.graphs, folder, manifest, on_progress)
+    manifest = with_fixed_shapes(order.graphs, order.modules, folder, manifest, on_progress)
     if order.trials.evaluation:
         quality = measure_candidate(fp32, Bundle(folder, manifest), folder, order.trials, on_progress)
         manifest = replace(manifest, quality=replace(quality, search=search))

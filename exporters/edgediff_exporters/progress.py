@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
-Stage: TypeAlias = Literal["trace", "write", "check", "preview", "calibrate", "quantise", "fix", "search", "measure"]
+Stage: TypeAlias = Literal[
+    "trace", "write", "check", "preview", "calibrate", "quantise", "fix", "convert", "search", "measure"
+]
 
 
 @final

@@ -98,7 +98,7 @@ def trace(plan: ComponentPlan, config: Config, *, dtype: torch.dtype) -> Traced:
         SourceError: The config makes no module, or one that cannot compute.
     """
     module = empty_module(plan, config)
-    with _quiet():
+    with quiet():
         module = module.to(dtype)
     for name, part in module.named_modules():
         if name.rpartition(".")[2] in plan.single:
@@ -114,7 +114,7 @@ def trace(plan: ComponentPlan, config: Config, *, dtype: torch.dtype) -> Traced:
         examples = tuple(torch.zeros(item.sizes(plan.traced), dtype=item.dtype) for item in plan.inputs)
     flat = _Flat(plan, module, dtype).eval()
     axes = (tuple(_dynamic_axes(item.shape) for item in plan.inputs),)
-    with refusing_oddities(f"the config of `{plan.origin}`"), _quiet():
+    with refusing_oddities(f"the config of `{plan.origin}`"), quiet():
         # Captured here and not by torch.onnx, which would do it with sizes taken to be perhaps 0 or 1: that fails on
         # a U-Net, and what it then falls back to takes seven times as long.
         captured = torch.export.export(flat, examples, dynamic_shapes=axes, strict=False)
@@ -190,7 +190,7 @@ def _symbols(plan: ComponentPlan, model: ir.Model) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep torch's notes on its own insides from the user: they ask nothing of them."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)

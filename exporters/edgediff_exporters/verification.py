@@ -103,7 +103,7 @@ def measure(
                 for name, spec in session.inputs.items()
                 if name not in cast
             }
-            error = _relative_error(plan, session.run(cast), outputs)
+            error = relative_error(plan, session.run(cast), outputs)
             shapes = {name: tuple(array.shape) for name, array in named.items()}
             if not error <= allowed:  # so that NaN fails too
                 text = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
@@ -113,7 +113,7 @@ def measure(
         return tuple(checks), tuple(session.inputs.values()), tuple(session.outputs.values())
 
 
-def _relative_error(plan: ComponentPlan, got: Mapping[str, Array], expected: Outputs) -> float:
+def relative_error(plan: ComponentPlan, got: Mapping[str, Array], expected: Outputs) -> float:
     """The largest over all outputs of max |got - expected| / max |expected|; infinite where shapes differ."""
     errors = [0.0]
     for name, reference in zip(plan.outputs, expected, strict=True):

@@ -202,8 +202,8 @@ class VerificationError(BundleError, ArithmeticError):
 class NotInstalledError(EdgediffError, ImportError):
     """Something was asked for whose packages are not installed."""
 
-    def __init__(self, what: str, *, extra: str | None, reason: ImportError) -> None:
-        super().__init__(f"{what} is not installed ({reason})", hint=install_line(extra))
+    def __init__(self, what: str, *, extra: str | None, reason: ImportError, hint: str | None = None) -> None:
+        super().__init__(f"{what} is not installed ({reason})", hint=hint or install_line(extra))
 
 
 class EngineError(EdgediffError, RuntimeError):

@@ -14,7 +14,7 @@ from importlinter.api import read_configuration
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("edgediff", "exporters/edgediff_exporters", "runtimes/edgediff_runtimes")
 CONTRACTS = read_configuration(str(ROOT / "pyproject.toml"))["contracts_options"]
-OF_EXTRAS = "OpenVINO and ncnn are extras: only their engines import them"
+OF_EXTRAS = "OpenVINO, ncnn and coremltools are extras: only their engines import them"
 FORBIDDEN, EXTRA = (contract["forbidden_modules"] for contract in CONTRACTS if contract["type"] == "forbidden")
 
 
@@ -48,6 +48,7 @@ def _lint_imports(folder):
         ("edgediff_runtimes/components.py", "import openvino", OF_EXTRAS),
         ("edgediff/api.py", "import openvino", OF_EXTRAS),
         ("edgediff_runtimes/engines/ncnn/session.py", "import ncnn", OF_EXTRAS),
+        ("edgediff_runtimes/engines/coreml/session.py", "import coremltools", OF_EXTRAS),
     ],
 )
 def test_the_contracts_catch_a_planted_import(copy, module, planted, broken):

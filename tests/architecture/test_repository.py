@@ -21,8 +21,10 @@ def pins(root):
 def declared(root):
     """Every requirement string of ``pyproject.toml``; read as text, for Python 3.10 has no reader for it."""
     text = (root / "pyproject.toml").read_text(encoding="utf-8")
-    lists = re.findall(r"^(?:dependencies|export|openvino|ncnn|dev) = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
-    assert len(lists) == 5
+    lists = re.findall(
+        r"^(?:dependencies|export|openvino|ncnn|coreml|dev) = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL
+    )
+    assert len(lists) == 6
     return [Requirement(item) for body in lists for item in re.findall(r'"([^"]+)"', body)]
 
 

@@ -21,7 +21,8 @@ PACKAGES = {
     "edgediff_runtimes": "runtimes/edgediff_runtimes",
 }
 # Where imports beyond the base install may stand; which module of the runtime has them is the import contract's matter.
-EXTRAS = {"edgediff_exporters": ("export",), "edgediff_runtimes": ("openvino", "ncnn")}
+EXTRAS = {"edgediff_exporters": ("export",), "edgediff_runtimes": ("openvino", "ncnn", "coreml")}
+EVERY = ("export", "openvino", "ncnn", "coreml", "dev")
 BASE = {"numpy", "onnxruntime", "tokenizers", "pillow", "click", "rich"}
 LARGEST_BYTES = 16_000_000
 
@@ -53,7 +54,7 @@ def test_everything_else_belongs_to_an_extra(requirements):
     assert {"torch", "diffusers", "transformers"} <= {canonicalize_name(item.name) for item in rest}
     for item in rest:
         assert not item.marker.evaluate({"extra": ""}), item
-        assert any(item.marker.evaluate({"extra": extra}) for extra in ("export", "openvino", "ncnn", "dev")), item
+        assert any(item.marker.evaluate({"extra": extra}) for extra in EVERY), item
 
 
 def _imported(node):

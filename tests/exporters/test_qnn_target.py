@@ -12,6 +12,7 @@ import pytest
 import edgediff
 from edgediff_exporters import TrialOptions
 from edgediff_exporters.targets import TARGETS
+from edgediff_exporters.targets.base import Modules
 from edgediff_exporters.targets.qnn import COMPUTED, LeftOperatorsWarning
 from edgediff_exporters.targets.request import wanted
 from edgediff_runtimes.bundle import Bundle
@@ -137,4 +138,4 @@ def test_an_operator_that_it_was_not_seen_to_compute_is_said(made, tmp_path):
     model.graph.output.append(onnx.helper.make_tensor_value_info("beside", onnx.TensorProto.FLOAT, None))
     onnx.save(model, path)
     with pytest.warns(LeftOperatorsWarning, match="`vae_decoder` has Erf, which no processor of `qnn` was seen"):
-        TARGETS["qnn"].finish(bundle.path, bundle.manifest, lambda _: None)
+        TARGETS["qnn"].finish(bundle.path, bundle.manifest, Modules(None, ()), lambda _: None)

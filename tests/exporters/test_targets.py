@@ -15,6 +15,7 @@ from edgediff_exporters import TrialOptions, check_request
 from edgediff_exporters.candidate import quantised
 from edgediff_exporters.quantization import quantiser_for
 from edgediff_exporters.targets import TARGETS
+from edgediff_exporters.targets.base import Modules
 from edgediff_exporters.targets.fixing import with_fixed_shapes
 from edgediff_exporters.targets.request import Wanted, wanted
 from edgediff_runtimes.bundle import Bundle
@@ -60,7 +61,7 @@ def fixed(bundle, folder):
     shutil.copytree(bundle.path, folder)
     target = replace(NPU, format=bundle.manifest.components["unet"].format)
     graphs = Wanted(target.format, "fp32", target, SIZES)
-    return saved(folder, with_fixed_shapes(graphs, folder, bundle.manifest, lambda _event: None))
+    return saved(folder, with_fixed_shapes(graphs, Modules(None, ()), folder, bundle.manifest, lambda _event: None))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgediff_runtimes.bundle import FixedGraph, Manifest
+from edgediff_runtimes.bundle import Bundle, FileEntry, FixedGraph, Manifest, Package
 from edgediff_runtimes.engines import EngineOptions, FakeEngine, Graph
 from edgediff_runtimes.errors import EngineError, ManifestError
 from edgediff_runtimes.fixed_graphs import each_file, load_graph
@@ -86,11 +86,14 @@ def test_a_closed_one_is_refused(engine, graph):
         session.run(feeds(1, 2))
 
 
+PACKAGE = Package((FileEntry("unet/model.mlpackage/Manifest.json", 617, "0" * 64),), 2e-3)
+
+
 @pytest.fixture
 def manifest():
     plain = Manifest.from_json(GOLDEN.read_text(encoding="utf-8"))
     unet = plain.components["unet"]
-    fixed = (FixedGraph(unet.files[0].path, {"batch": 1, "sequence": 12, "height": 8, "width": 8}),)
+    fixed = (FixedGraph(unet.files[0].path, {"batch": 1, "sequence": 12, "height": 8, "width": 8}, PACKAGE),)
     return replace(
         plain,
         components={**plain.components, "unet": replace(unet, fixed=fixed)},
@@ -101,6 +104,10 @@ def manifest():
 
 def test_a_manifest_with_fixed_graphs_is_read_back(manifest):
     assert Manifest.from_json(manifest.to_json()) == manifest
+    assert PACKAGE.files[0] in list(Bundle(GOLDEN.parent, manifest).files())
+    unet = manifest.components["unet"]
+    bare = replace(manifest, components={"unet": replace(unet, fixed=(replace(unet.fixed[0], package=None),))})
+    assert '"package"' not in bare.to_json()
 
 
 def test_a_manifest_without_them_is_as_it_was():
@@ -112,12 +119,18 @@ def test_a_manifest_without_them_is_as_it_was():
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ('"file": "unet/model.onnx"', '"file": "unet/other.onnx"', "among its files"),
+        ('"file": "unet/model.onnx"', '"file": "unet/model.other"', "among its files"),
         ('"sequence": 12,\n            "height"', '"height"', "the lengths of batch, height, sequence, width"),
         ('"sequence": 12', '"sequence": 0', "at least 1"),
         ('"sizes": [\n    [\n      64,', '"sizes": [\n    [\n      0,', "widths and heights"),
+        (
+            '"unet/model.mlpackage/Manifest.json"',
+            '"unet/Manifest.json"',
+            "in a directory `unet/model.…`",
+        ),
+        ('"unet/model.mlpackage/Manifest.json"', '"unet/model.onnx"', "in a directory `unet/model.…`"),
     ],
-    ids=["file", "axes", "length", "size"],
+    ids=["file", "axes", "length", "size", "package", "package of the graph itself"],
 )
 def test_a_manifest_that_cannot_be_is_refused(manifest, old, new, problem):
     text = manifest.to_json()

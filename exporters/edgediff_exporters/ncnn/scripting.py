@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from transformers import CLIPTextConfig
 
 from edgediff_exporters.families.base import ComponentPlan, Config, Outputs
-from edgediff_exporters.tracing import empty_module
+from edgediff_exporters.loaded_module import loaded_module
 from edgediff_exporters.weights import Weights
 
 # What a score is lessened by where a token must not look: large enough, and no infinity in any precision.
@@ -36,16 +36,7 @@ def write_script(plan: ComponentPlan, config: Config, weights: Weights, path: Pa
     Returns:
         The shape of every output.
     """
-    module = empty_module(plan, config)
-    stored = module.state_dict()
-    for name, buffer in module.named_buffers():
-        if name in stored:
-            buffer.copy_(weights.tensors[name].reshape(buffer.shape))
-    for prefix, part in module.named_modules():
-        for name, parameter in list(part.named_parameters(recurse=False)):
-            tensor = weights.tensors[f"{prefix}.{name}" if prefix else name]
-            values = tensor.reshape(parameter.shape).to(torch.float32)
-            part.register_parameter(name, torch.nn.Parameter(values, requires_grad=False))
+    module = loaded_module(plan, config, weights)
     generator = torch.Generator().manual_seed(0)
     examples = tuple(item.draw({}, generator) for item in plan.inputs)
     behind = _Behind(plan, module, config).eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgediff_exporters.targets.base import Target
+from edgediff_exporters.targets.coreml import COREML
 from edgediff_exporters.targets.ncnn import NCNN
 from edgediff_exporters.targets.openvino_npu import OPENVINO_NPU
 from edgediff_exporters.targets.qnn import QNN
@@ -10,7 +11,7 @@ from edgediff_runtimes.errors import SettingError
 
 __all__ = ["TARGETS", "Target", "target_of"]
 
-TARGETS: dict[str, Target] = {row.name: row for row in (OPENVINO_NPU, NCNN, QNN)}
+TARGETS: dict[str, Target] = {row.name: row for row in (OPENVINO_NPU, NCNN, QNN, COREML)}
 
 
 def target_of(name: str | None) -> Target | None:

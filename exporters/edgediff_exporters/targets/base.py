@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, final
@@ -15,11 +15,29 @@ if TYPE_CHECKING:  # a request is looked at before PyTorch is imported
     from edgediff_exporters.sources.base import Source
 
 Axes: TypeAlias = dict[str, int]
-# From the bundle's directory and its manifest, whose graphs are of fixed shapes, to the manifest of what is there then.
-Finish: TypeAlias = Callable[[Path, Manifest, OnProgress], Manifest]
+# Given the components and the precision of each: raises ``SettingError`` where the target cannot have one so.
+Admit: TypeAlias = "Callable[[Sequence[ComponentPlan], Mapping[str, str]], None]"
 
 
-def _as_it_is(_folder: Path, manifest: Manifest, _on_progress: OnProgress) -> Manifest:
+@final
+@dataclass(frozen=True, slots=True)
+class Modules:
+    """What a bundle's graphs are of: the weights, and how each component's module is built and called."""
+
+    source: Source
+    plans: Sequence[ComponentPlan]
+
+
+# From the bundle's directory, its manifest, whose graphs are of fixed shapes, and what they are of, to the manifest of
+# what is there then.
+Finish: TypeAlias = Callable[[Path, Manifest, Modules, OnProgress], Manifest]
+
+
+def _any(_plans: Sequence[ComponentPlan], _precisions: Mapping[str, str]) -> None:
+    pass
+
+
+def _as_it_is(_folder: Path, manifest: Manifest, _modules: Modules, _on_progress: OnProgress) -> Manifest:
     return manifest
 
 
@@ -62,11 +80,13 @@ class Target:
         precisions: What its graphs may be in; the first is taken where nothing is asked for.
         verified: How we know that it computes what the processor of a computer does.
         check: Raises an ``EdgediffError`` where what writes its graphs is not installed.
+        admit: Raises ``SettingError`` where a component cannot be had in its precision.
         time_outside: The sines and cosines of a time step are computed by the recipe, and its graphs take them, see
             ``host_time``.
         writer: Imports what writes a component for it straight from the model; None: graphs of its format that take any
             shape are written anew.
         finish: What is made of the graphs of fixed shapes: files that the target reads.
+        tools: Packages that make them.
     """
 
     name: str
@@ -75,6 +95,8 @@ class Target:
     precisions: tuple[str, ...]
     verified: str
     check: Callable[[], None] = lambda: None
+    admit: Admit = _any
     time_outside: bool = False
     writer: Callable[[], Write] | None = None
     finish: Finish = _as_it_is
+    tools: tuple[str, ...] = ()

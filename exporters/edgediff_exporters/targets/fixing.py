@@ -8,17 +8,20 @@ from pathlib import Path
 
 from edgediff_exporters.progress import ExportProgress, OnProgress
 from edgediff_exporters.quantization import quantiser_for
-from edgediff_exporters.targets.base import Axes
+from edgediff_exporters.targets.base import Axes, Modules
 from edgediff_exporters.targets.lengths import lengths_by_suffix
 from edgediff_exporters.targets.request import Wanted
 from edgediff_runtimes.bundle import Bundle, Component, FileEntry, FixedGraph, Manifest
 
 
-def with_fixed_shapes(graphs: Wanted, folder: Path, manifest: Manifest, on_progress: OnProgress) -> Manifest:
+def with_fixed_shapes(
+    graphs: Wanted, modules: Modules, folder: Path, manifest: Manifest, on_progress: OnProgress
+) -> Manifest:
     """Write every graph anew for each size, in place of the one for any.
 
     Args:
         graphs: What for, and in which sizes.
+        modules: What the graphs are of.
         folder: The bundle's.
         manifest: Of graphs that take any size, or that were written for these.
         on_progress: Told every component.
@@ -35,9 +38,8 @@ def with_fixed_shapes(graphs: Wanted, folder: Path, manifest: Manifest, on_progr
             on_progress(ExportProgress(role, "fix", 0, 1))
             components[role] = _fixed(components[role], folder, asked)
             on_progress(ExportProgress(role, "fix", 1, 1))
-    return target.finish(
-        folder, replace(manifest, components=components, target=target.name, sizes=graphs.sizes), on_progress
-    )
+    fixed = replace(manifest, components=components, target=target.name, sizes=graphs.sizes)
+    return target.finish(folder, fixed, modules, on_progress)
 
 
 def _fixed(component: Component, folder: Path, lengths: Mapping[str, Axes]) -> Component:

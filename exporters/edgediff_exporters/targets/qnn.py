@@ -16,7 +16,7 @@ import onnx_ir as ir
 
 from edgediff_exporters.passes.plain_operators import PlainOperators
 from edgediff_exporters.progress import ExportProgress, OnProgress
-from edgediff_exporters.targets.base import Target
+from edgediff_exporters.targets.base import Modules, Target
 from edgediff_runtimes.bundle import FileEntry, Manifest
 
 # Operators that were seen to end on it, on Qualcomm's emulator; ``PlainOperators`` writes out most others.
@@ -60,7 +60,7 @@ class LeftOperatorsWarning(UserWarning):
     """A graph has operators that the processor of the computer may have to compute."""
 
 
-def _with_plain_operators(folder: Path, manifest: Manifest, on_progress: OnProgress) -> Manifest:
+def _with_plain_operators(folder: Path, manifest: Manifest, _modules: Modules, on_progress: OnProgress) -> Manifest:
     components = {}
     for role, component in manifest.components.items():
         on_progress(ExportProgress(role, "write", 0, 1))

@@ -2,7 +2,7 @@
 
 from edgediff_runtimes.bundle.bundle import Bundle, sha256_of
 from edgediff_runtimes.bundle.file_entry import FileEntry
-from edgediff_runtimes.bundle.fixed_graph import FixedGraph
+from edgediff_runtimes.bundle.fixed_graph import FixedGraph, Package
 from edgediff_runtimes.bundle.manifest import (
     MANIFEST_NAME,
     Check,
@@ -43,6 +43,7 @@ __all__ = [
     "Manifest",
     "OperatorCount",
     "Origin",
+    "Package",
     "PictureQuality",
     "ProvedReuse",
     "Provenance",

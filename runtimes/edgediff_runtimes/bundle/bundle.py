@@ -83,6 +83,8 @@ class Bundle:
         """Every file of every component and tokenizer, the card, the vocabulary, and the record of the quality."""
         for component in self.manifest.components.values():
             yield from component.files
+            for graph in component.fixed:
+                yield from () if graph.package is None else graph.package.files
         for tokenizer in self.manifest.tokenizers:
             yield from tokenizer.files
         if self.manifest.quality is not None:

@@ -5,8 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+from edgediff_runtimes.bundle.file_entry import FileEntry
 from edgediff_runtimes.fields import Fields
 from edgediff_runtimes.untrusted.bounds import SIDE
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What a target reads in place of a graph: a directory beside it, of the graph's name with another ending.
+
+    Attributes:
+        files: Its files.
+        error: max |package - module| / max |module| over all outputs, computed without the target; None where it was
+            not.
+    """
+
+    files: tuple[FileEntry, ...]
+    error: float | None = None
+
+    @classmethod
+    def read(cls, fields: Fields, *, graph: str) -> Package:
+        """Read the package of a graph; its files lie in that directory."""
+        files = tuple(FileEntry.read(item) for item in fields.objects("files"))
+        beside = f"{graph.rpartition('.')[0]}."
+        if not files or not all(entry.path.startswith(beside) and entry.path != graph for entry in files):
+            raise fields.fail("files", f"files in a directory `{beside}…` beside the graph")
+        return cls(files, fields.optional_number("error"))
 
 
 @final
@@ -17,14 +42,18 @@ class FixedGraph:
     Attributes:
         file: Its path inside the bundle, which is among those of the component.
         axes: The length of every axis that has a name in the component's inputs.
+        package: What the bundle's target reads in its place; None: the graph itself.
     """
 
     file: str
     axes: dict[str, int]
+    package: Package | None = None
 
     @classmethod
     def read(cls, fields: Fields) -> FixedGraph:
         """Read one graph; every length is at least 1."""
         axes = fields.fields("axes")
         lengths = {name: axes.integer(name, minimum=1, bound=SIDE) for name in axes.values}
-        return cls(fields.string("file"), lengths)
+        file, given = fields.string("file"), fields.values.get("package")
+        package = None if given is None else Package.read(fields.fields("package"), graph=file)
+        return cls(file, lengths, package)

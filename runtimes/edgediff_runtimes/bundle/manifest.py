@@ -327,14 +327,21 @@ class Manifest:
         for name in ("reuse", "target", "sizes"):  # likewise
             if not values[name]:
                 del values[name]
-        for component in values["components"].values():
-            for name in ("weights", "fixed"):  # likewise
-                if not component[name]:
-                    del component[name]
+        _drop_unused(values["components"])  # likewise
         del values["recipe"]
         beside = {"tasks": self.tasks, "parts": self.recipe.parts, "stages": self.recipe.written()}
         values = {"format_version": self.format_version, "family": self.family, **beside, **values}
         return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _drop_unused(components: dict[str, Any]) -> None:
+    for component in components.values():
+        for graph in component["fixed"]:
+            if graph["package"] is None:
+                del graph["package"]
+        for name in ("weights", "fixed"):
+            if not component[name]:
+                del component[name]
 
 
 def _read_tensor(fields: Fields) -> TensorSpec:

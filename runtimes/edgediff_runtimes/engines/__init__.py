@@ -29,8 +29,9 @@ ENGINES: dict[str, tuple[str, str, str | None]] = {
     "onnxruntime": ("edgediff_runtimes.engines.onnxruntime", "OnnxRuntimeEngine", None),
     "openvino": ("edgediff_runtimes.engines.openvino", "OpenVinoEngine", "openvino"),
     "ncnn": ("edgediff_runtimes.engines.ncnn", "NcnnEngine", "ncnn"),
+    "coreml": ("edgediff_runtimes.engines.coreml", "CoreMlEngine", "coreml"),
 }
-# format -> engines that read it, the default first
+# format -> engines that read it, the default first; `coreml`, which reads what few graphs have beside them, is named
 _ENGINES_OF_FORMAT = {"onnx": ("onnxruntime", "openvino"), "openvino": ("openvino",), "ncnn": ("ncnn",)}
 # What an engine that is not installed would reach, where the machine has it.
 _WOULD_REACH = {"openvino": ("gpu", "npu", "auto-plugin")}
@@ -48,6 +49,8 @@ def get_engine(name: str) -> Engine:
     module, class_name, extra = ENGINES[name]
     try:
         engine: Engine = getattr(importlib.import_module(module), class_name)()
+    except NotInstalledError:  # it says more
+        raise
     except ImportError as error:
         raise NotInstalledError(f"the engine `{name}`", extra=extra, reason=error) from error
     return engine
