@@ -27,22 +27,23 @@ def check_tensors(source: Source, plans: Sequence[ComponentPlan], *, leftovers: 
     Raises:
         SourceError: A tensor is missing or misshapen, or belongs to something that is no part of the model.
     """
-    by_origin = {plan.origin: plan for plan in plans}
-    tensors = {origin: source.weights(origin).tensors for origin in by_origin}
-    modules = {
-        origin: empty_module(plan, source.config(origin), tensors=len(tensors[origin]))
-        for origin, plan in by_origin.items()
-    }
+    tensors = {plan.origin: source.weights(plan.origin).tensors for plan in plans}
+    modules = [
+        (plan, empty_module(plan, source.config(plan.origin), tensors=len(tensors[plan.origin]))) for plan in plans
+    ]
     # First what is there and has no place: a LoRA that was not merged takes the place of tensors that are missing then.
     check_leftovers(source.unread, leftovers, where=f"`{source.name}`")
-    for origin, plan in by_origin.items():
-        own = {*modules[origin].state_dict(), *(name for name, _ in modules[origin].named_buffers())}
-        unread = [name for name in tensors[origin] if plan.rename(name) not in own]
+    for origin, names in tensors.items():
+        unread = {*names}
+        for plan, module in modules:
+            if plan.origin == origin:  # of which two may read parts of it
+                own = {*module.state_dict(), *(name for name, _ in module.named_buffers())}
+                unread -= {name for name in names if plan.rename(name) in own}
         check_leftovers(unread, leftovers, where=f"`{origin}`")
-    for origin, plan in by_origin.items():
-        renamed = {plan.rename(name): tensor for name, tensor in tensors[origin].items()}
-        for name, value in modules[origin].state_dict().items():
-            _check(renamed.get(name), value, name=name, origin=origin)
+    for plan, module in modules:
+        renamed = {plan.rename(name): tensor for name, tensor in tensors[plan.origin].items()}
+        for name, value in module.state_dict().items():
+            _check(renamed.get(name), value, name=name, origin=plan.origin)
 
 
 def _check(tensor: torch.Tensor | None, value: torch.Tensor, *, name: str, origin: str) -> None:

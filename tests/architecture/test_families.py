@@ -91,6 +91,18 @@ CONFIGS["qwen-image"] = Configs(
         },
     },
 )
+CONFIGS["qwen-image-edit"] = Configs(
+    {"_class_name": "QwenImageEditPlusPipeline"},
+    {
+        "processor": {"size": {"shortest_edge": 3136, "longest_edge": 12845056}},
+        "text_encoder": {
+            "text_config": {"num_hidden_layers": 28},
+            "vision_config": {"patch_size": 14, "spatial_merge_size": 2, "window_size": 112},
+            "image_token_id": 151655,
+        },
+        "vae": CONFIGS["qwen-image"].by_name["vae"],
+    },
+)
 CONFIGS["stable-diffusion-upscale"] = Configs(
     {"_class_name": "StableDiffusionUpscalePipeline"},
     {"low_res_scheduler": {"_class_name": "DDPMScheduler"}, "unet": {}, "vae": _VAE},

@@ -12,6 +12,7 @@ import runpy
 import shutil
 import string
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -72,6 +73,7 @@ def write_tokenizer(folder, kind="clip"):
         "gemma": _write_gemma,
         "llama": _write_llama,
         "qwen": _write_qwen,
+        "qwen-vl": partial(_write_qwen, marks=("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")),
         "t5": _write_t5,
     }
     return makers[kind](folder)
@@ -92,11 +94,11 @@ def _write_gemma(folder):
     return len(GemmaTokenizer.from_pretrained(folder))
 
 
-def _write_qwen(folder):
+def _write_qwen(folder, *, marks=()):
     tokenizer = Qwen2Tokenizer(
         vocab={symbol: index for index, symbol in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))},
         merges=[],
-        additional_special_tokens=["<|im_start|>", "<|im_end|>"],
+        additional_special_tokens=["<|im_start|>", "<|im_end|>", *marks],
     )
     tokenizer.chat_template = (
         "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"

@@ -78,8 +78,8 @@ def cheap_fp32(family, shared, monkeypatch):
 @pytest.mark.usefixtures("cheap_fp32")
 def test_a_family_in_a_precision(family, tmp_path, format_, precision, record_property):
     model, source, fp32 = family
-    (plan, _), *_ = model.plans
-    prompt, options = model.asked(plan, start="noise")
+    (plan, start), *_ = model.plans
+    prompt, options = model.asked(plan, start=start)
     trials = {"evaluation_pictures": 1, "trial_steps": min(2, options["steps"])}
     trials |= {"trial_size": (options["width"], options["height"])} if "width" in options else {}
     trials |= {"calibration_pictures": 1} if precision_of(precision).calibrated else {}
@@ -96,7 +96,10 @@ def test_a_family_in_a_precision(family, tmp_path, format_, precision, record_pr
         with edgediff.load(made.path) as pipeline:
             results.append(pipeline(prompt, **options).latents)
     assert np.isfinite(results[0]).all()
-    np.testing.assert_array_equal(results[-1], results[0])
+    if start == "noise":
+        np.testing.assert_array_equal(results[-1], results[0])
+    else:  # the encoder of Qwen-Image's VAE: OpenVINO 2026.4.1 rounds it otherwise from its cache, in bf16 by 0.4 %
+        assert np.abs(results[-1] - results[0]).max() <= 2e-2 * np.abs(results[0]).max()
     assert made.manifest.quality.psnr_db.mean >= FLOORS[precision]
 
 

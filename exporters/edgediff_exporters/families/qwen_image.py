@@ -5,6 +5,7 @@ Qwen Team 2025, "Qwen-Image Technical Report".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import final
 
 import torch
@@ -34,27 +35,56 @@ _THETA = 10_000.0
 _PLACES = 4096
 
 
-@final
-class _Transformer(QwenImageTransformer2DModel):  # type: ignore[misc] # diffusers' base has no types
-    """The same, of latents that are not packed, so that it sees their height and width."""
+class PlacedTransformer(QwenImageTransformer2DModel):  # type: ignore[misc] # diffusers' base has no types
+    """The same, told where tokens are."""
 
     tables: RotaryTables  # of places from -_PLACES on
 
+    def answer(
+        self,
+        tokens: torch.Tensor,
+        places: torch.Tensor,
+        timestep: torch.Tensor,
+        text: torch.Tensor,
+        mask: torch.Tensor,
+    ) -> torch.Tensor:
+        """The tokens of the answer.
+
+        Args:
+            tokens: Latents in patches, ``(batch, tokens, channels)``.
+            places: Picture, row and column of each, ``(tokens, 3)``, int64; of the first picture the prediction is
+                wanted, others stand beside it.
+            timestep: ``(batch,)``, in [0, 1].
+            text: ``(batch, sequence, width)``.
+            mask: ``(batch, sequence)``: 1 for text, 0 for padding.
+        """
+        picture, text = self.img_in(tokens), self.txt_in(self.txt_norm(text))
+        beside = None
+        if self.zero_cond_t:  # to what stands beside it is always the end of the way
+            timestep = torch.cat([timestep, torch.zeros_like(timestep)])
+            beside = (places[:, 0] > 0).long()[None].expand(tokens.shape[0], -1)
+        time = self.time_text_embed(timestep, picture)
+        # Texts begin behind the longest half of a picture.
+        behind = torch.arange(1, text.shape[1] + 1) + places[:, 1:].max()
+        both = self.tables(places + _PLACES), self.tables(behind[:, None].expand(-1, 3) + _PLACES)
+        for block in self.transformer_blocks:
+            text, picture = block(picture, text, mask.bool(), time, both, modulate_index=beside)
+        answer: torch.Tensor = self.proj_out(self.norm_out(picture, time[: tokens.shape[0]]))
+        return answer
+
+
+@final
+class _Transformer(PlacedTransformer):
+    """The same, of latents that are not packed, so that it sees their height and width."""
+
     def forward(self, sample: torch.Tensor, timestep: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> Outputs:
         rows, columns = sample.shape[2] // _PATCH, sample.shape[3] // _PATCH
-        picture = self.img_in(torch.nn.functional.pixel_unshuffle(sample, _PATCH).flatten(2).transpose(1, 2))
-        text = self.txt_in(self.txt_norm(text))
-        time = self.time_text_embed(timestep, picture)
-        # Places are counted from the picture's middle; those of a text begin behind the longer half.
+        tokens = torch.nn.functional.pixel_unshuffle(sample, _PATCH).flatten(2).transpose(1, 2)
+        # Places are counted from the picture's middle.
         places = grid(torch.arange(rows // 2 - rows, rows // 2), torch.arange(columns // 2 - columns, columns // 2))
-        behind = torch.arange(1, text.shape[1] + 1) + places.max()
         places = torch.nn.functional.pad(places, (1, 0))
-        behind = behind[:, None].expand(-1, places.shape[1])
-        both = self.tables(places + _PLACES), self.tables(behind + _PLACES)
-        for block in self.transformer_blocks:
-            text, picture = block(picture, text, mask.bool(), time, both)
-        tokens = self.proj_out(self.norm_out(picture, time)).transpose(1, 2)
-        squares = tokens.reshape(sample.shape[0], -1, rows, columns)
+        answer = self.answer(tokens, places, timestep, text, mask).transpose(1, 2)
+        squares = answer.reshape(sample.shape[0], -1, rows, columns)
         return (torch.nn.functional.pixel_shuffle(squares, _PATCH),)
 
 
@@ -87,19 +117,41 @@ class _Attention:
         return attn.to_out[0](seen[:, length:]), attn.to_add_out(seen[:, :length])
 
 
-def _build(config: Config) -> torch.nn.Module:
-    module: _Transformer = _Transformer.from_config(config)
+def _first_half(_: torch.nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+    return (inputs[0][: inputs[0].shape[0] // 2],)
+
+
+def build_transformer(kind: type[PlacedTransformer], config: Config) -> torch.nn.Module:
+    """A transformer of some face, with its tables."""
+    module: PlacedTransformer = kind.from_config(config)
     for block in module.transformer_blocks:
         block.attn.set_processor(_Attention())
+        if block.zero_cond_t:  # of two times texts have the first; a graph cannot cut rows as diffusers does
+            block.zero_cond_t = False
+            block.txt_mod.register_forward_pre_hook(_first_half)
     dims = module.config.axes_dims_rope
     module.tables = RotaryTables(dims, [torch.arange(-_PLACES, _PLACES)] * len(dims), _THETA, dtype=_FP32)
     return module
 
 
-_EDITING = ("zero_cond_t", "use_additional_t_cond", "use_layer3d_rope", "guidance_embeds")
+def _build(config: Config) -> torch.nn.Module:
+    return build_transformer(_Transformer, config)
+
+
+_OTHERS = ("use_additional_t_cond", "use_layer3d_rope", "guidance_embeds")
 
 
 def _check(source: Source) -> None:
+    check_fitting(source)
+    refuse_set(source, ("zero_cond_t", *_OTHERS), "as those of models that edit have it")
+
+
+def check_fitting(source: Source) -> None:
+    """Whether transformer, VAE and text encoder fit each other.
+
+    Raises:
+        SourceError: They do not.
+    """
     transformer, vae = source.config("transformer"), source.config("vae")
     text = text_config(source.config("text_encoder")).get("hidden_size")
     check_text(source, "joint_attention_dim", text, "`hidden_size` of its text")
@@ -112,9 +164,22 @@ def _check(source: Source) -> None:
         )
     if (colours := vae.get("input_channels", _RGB)) != _RGB:
         raise SourceError(f"the VAE's `input_channels` is {colours}: expected {_RGB}, for red, green and blue")
-    for name in _EDITING:
-        if transformer.get(name):
-            raise SourceError(f"the transformer's `{name}` is set, as those of models that edit have it: expected none")
+
+
+def refuse_set(source: Source, names: Sequence[str], why: str) -> None:
+    """Refuse a transformer with a field that changes what it computes.
+
+    Args:
+        source: The source.
+        names: The fields.
+        why: What has them.
+
+    Raises:
+        SourceError: One is set.
+    """
+    for name in names:
+        if source.config("transformer").get(name):
+            raise SourceError(f"the transformer's `{name}` is set, {why}: expected none")
 
 
 ADMITTED = Admitted(
@@ -141,9 +206,13 @@ def plans(source: Source) -> tuple[ComponentPlan, ...]:
             takes=states_after([state]),
         ),
         _transformer(source.config("transformer")),
-        _vae_decoder(vae),
-        _vae_encoder(vae),
+        *autoencoder(vae),
     )
+
+
+def autoencoder(config: Config) -> tuple[ComponentPlan, ComponentPlan]:
+    """VAE decoder, VAE encoder."""
+    return _vae_decoder(config), _vae_encoder(config)
 
 
 def _transformer(config: Config) -> ComponentPlan:

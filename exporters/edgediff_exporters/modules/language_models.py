@@ -48,7 +48,7 @@ def decoder_states(
     """
 
     def forward(module: torch.nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Outputs:
-        masks = _masks(module.config, attention_mask)
+        masks = added_masks(module.config, attention_mask)
         out = module(input_ids=input_ids, attention_mask=masks, use_cache=False, output_hidden_states=True)
         return tuple(take(out) for take in takes.values())
 
@@ -68,7 +68,7 @@ def decoder_states(
     )
 
 
-def _masks(config: PreTrainedConfig, attention_mask: torch.Tensor) -> dict[str, torch.Tensor]:
+def added_masks(config: PreTrainedConfig, attention_mask: torch.Tensor) -> dict[str, torch.Tensor]:
     """What is added to the scores, by the kind of layer, in float32 whatever the model computes in.
 
     A token that sees nothing weighs all tokens alike, because the least float32 swallows its scores. The least float16

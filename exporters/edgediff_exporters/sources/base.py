@@ -14,6 +14,9 @@ from edgediff_runtimes.families import Configs
 
 MODEL_INDEX = "model_index.json"
 _SCHEDULER, _SCHEDULER_CONFIG = "scheduler", "scheduler_config.json"
+PROCESSOR = "processor"
+# Files of one, and the field that its numbers for pictures are in; empty: they are the file's own.
+_PROCESSOR_CONFIGS = (("processor_config.json", "image_processor"), ("preprocessor_config.json", ""))
 
 # Lengths in a config become tensors and layers: no model has longer ones, and a larger number would take the memory,
 # or the time, before the weights show that it is wrong.
@@ -147,7 +150,19 @@ class Source:
         for name in names:  # schedulers beside the model's own
             if name not in {_SCHEDULER, *parts} and self.find(f"{name}/{_SCHEDULER_CONFIG}") is not None:
                 parts[name] = self.read(name, _SCHEDULER_CONFIG, infinities=True)
+        if (processor := self._processor()) is not None:
+            parts[PROCESSOR] = processor
         return Configs(self.index, parts, self.scheduler())
+
+    def _processor(self) -> dict[str, Any] | None:
+        """How pictures are made ready for a text encoder that looks at them; None where none does."""
+        for name, field_ in _PROCESSOR_CONFIGS:
+            if self.find(f"{PROCESSOR}/{name}") is not None:
+                values = self.read(PROCESSOR, name)
+                own = values.get(field_) if field_ else values
+                if isinstance(own, dict):
+                    return own
+        return None
 
 
 def tokenizer_of(role: str) -> str | None:

@@ -17,6 +17,7 @@ from edgediff_runtimes.families.ldm_super_resolution import LDM_SUPER_RESOLUTION
 from edgediff_runtimes.families.lumina2 import LUMINA2
 from edgediff_runtimes.families.pixart import PIXART
 from edgediff_runtimes.families.qwen_image import QWEN_IMAGE
+from edgediff_runtimes.families.qwen_image_edit import QWEN_IMAGE_EDIT
 from edgediff_runtimes.families.sana import SANA
 from edgediff_runtimes.families.sana_sprint import SANA_SPRINT
 from edgediff_runtimes.families.score_sde import SCORE_SDE
@@ -41,6 +42,7 @@ FAMILIES: tuple[Family, ...] = (
     LUMINA2,
     PIXART,
     QWEN_IMAGE,
+    QWEN_IMAGE_EDIT,
     SANA,
     SANA_SPRINT,
     SCORE_SDE,
@@ -50,9 +52,6 @@ FAMILIES: tuple[Family, ...] = (
     STABLE_DIFFUSION_XL,
     Z_IMAGE,
 )
-# Pipelines that are known and not drawn with, each with the reason.
-_VISION = "its text encoder looks at the picture to edit through a vision tower, which is not exported"
-_REFUSED = {"QwenImageEditPipeline": _VISION, "QwenImageEditPlusPipeline": _VISION}
 
 
 def family_of(class_name: str) -> Family:
@@ -64,9 +63,6 @@ def family_of(class_name: str) -> Family:
     for family in FAMILIES:
         if class_name in family.pipelines:
             return family
-    if class_name in _REFUSED:
-        editors = "InstructPix2Pix, FLUX.1 Kontext or FLUX.2 klein"
-        raise BundleError(f"`{class_name}` is of no family: {_REFUSED[class_name]}; expected {editors}")
     known = sorted(name for family in FAMILIES for name in family.pipelines)
     raise BundleError(
         f"the family of `{class_name}` is unknown: expected one of {', '.join(known)}",

@@ -6,6 +6,9 @@ QwenImageImg2ImgPipeline.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 from edgediff_runtimes.families.base import Family
@@ -15,6 +18,7 @@ from edgediff_runtimes.families.texts import state_of
 from edgediff_runtimes.fields import is_finite
 from edgediff_runtimes.recipe.declarations import Affine, Gaussian, Graph, Noise, Pick, Picture, Pictures, Tokens
 from edgediff_runtimes.recipe.defaults import Defaults
+from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import Guidance, Recipe, Schedule, Space, Stage
 from edgediff_runtimes.untrusted.bounds import CHANNELS, SCALES, scales
 
@@ -31,15 +35,13 @@ _ENTRIES = 128  # of the latents along one side that diffusers takes where the c
 
 def recipe(configs: Configs) -> Recipe:
     """A language model's states of a description, a transformer over latents and these, one VAE of films."""
-    vae = configs.of("vae")
-    channels = vae.integer("z_dim", minimum=1, bound=CHANNELS)
-    factor = _factor(configs)
-    means, stds = _numbers(configs, "latents_mean", channels), _numbers(configs, "latents_std", channels)
+    channels, factor = channels_of(configs), factor_of(configs)
+    means, deviations = numbers_of(configs)
     from_picture = (
         Picture("image", "pixels"),
         Graph("vae_encoder", {"sample": "pixels"}, {"latent_parameters": "moments"}, tiled=True),
         Gaussian("moments", "encoded"),
-        Affine("encoded", "start", minus=means, times=stds),
+        Affine("encoded", "start", minus=means, times=_inverted(deviations)),
         Noise(),
     )
     text = {"input_ids": "ids", "attention_mask": "mask"}
@@ -68,11 +70,7 @@ def recipe(configs: Configs) -> Recipe:
             Affine("t_rows", "time", over=_TRAIN_TIMESTEPS),
             Graph("transformer", feeds, {"out_hidden_states": "prediction"}),
         ),
-        result=(
-            Affine("x", "latents", over=stds, plus=means),
-            Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True, tiled=True),
-            Pictures("pixels"),
-        ),
+        result=latents_result(configs),
         guidance=Guidance(negative=True, norm=1, norm_patch=_PATCH),
         schedule=Schedule(linear=True, shift="linear", token=_PATCH * factor, default_strength=0.6),
     )
@@ -81,24 +79,49 @@ def recipe(configs: Configs) -> Recipe:
 
 def defaults(configs: Configs) -> Defaults:
     """Those of diffusers' pipeline."""
-    side = _ENTRIES * _factor(configs)
+    side = _ENTRIES * factor_of(configs)
     return Defaults(steps=50, guidance=4.0, width=side, height=side)
 
 
-def _factor(configs: Configs) -> int:
+def channels_of(configs: Configs) -> int:
+    """Channels of the latents."""
+    return configs.of("vae").integer("z_dim", minimum=1, bound=CHANNELS)
+
+
+def factor_of(configs: Configs) -> int:
+    """Pixels along one side of an entry of the latents."""
     return configs.vae_factor(blocks="temperal_downsample", whole=0)
 
 
-def _numbers(configs: Configs, name: str, channels: int) -> tuple[float, ...]:
-    """One number per channel of the latents; of deviations their inverses, rounded as diffusers rounds them."""
-    fields = configs.of("vae")
-    given, inverted = fields.array(name), name == "latents_std"
-    if len(given) != channels or not all(is_finite(number) for number in given):
-        raise fields.fail(name, f"{channels} finite numbers")
-    if inverted and not all(scales(number) for number in given):
-        raise fields.fail(name, f"{channels} numbers, each {SCALES}")
-    numbers = np.asarray(given, np.float32)
-    return tuple(float(number) for number in (np.float32(1) / numbers if inverted else numbers))
+def numbers_of(configs: Configs) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel of the latents, which the transformer draws at 0 and 1."""
+    fields, count = configs.of("vae"), channels_of(configs)
+    means, deviations = (fields.array(name) for name in ("latents_mean", "latents_std"))
+    for name, given in (("latents_mean", means), ("latents_std", deviations)):
+        if len(given) != count or not all(is_finite(number) for number in given):
+            raise fields.fail(name, f"{count} finite numbers")
+    if not all(scales(number) for number in deviations):
+        raise fields.fail("latents_std", f"{count} numbers, each {SCALES}")
+    return _rounded(means), _rounded(deviations)
+
+
+def latents_result(configs: Configs) -> tuple[Part, ...]:
+    """The final sample decoded, one picture at a time."""
+    means, deviations = numbers_of(configs)
+    return (
+        Affine("x", "latents", over=_inverted(deviations), plus=means),
+        Graph("vae_decoder", {"latent_sample": "latents"}, {"sample": "pixels"}, alone=True, tiled=True),
+        Pictures("pixels"),
+    )
+
+
+def _inverted(numbers: tuple[float, ...]) -> tuple[float, ...]:
+    """As diffusers rounds it, which divides by inverses."""
+    return _rounded(np.float32(1) / np.asarray(numbers, np.float32))
+
+
+def _rounded(numbers: Iterable[Any]) -> tuple[float, ...]:
+    return tuple(float(np.float32(number)) for number in numbers)
 
 
 QWEN_IMAGE = Family(

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgediff_runtimes.parts import arrays, control, graph, noisy, options, patches, pictures, positions, times, tokens
+from edgediff_runtimes.parts import (
+    arrays,
+    control,
+    graph,
+    noisy,
+    options,
+    patches,
+    pictures,
+    positions,
+    times,
+    tokens,
+    vision,
+)
 from edgediff_runtimes.parts.fitting import fitting
 from edgediff_runtimes.parts.values import Context, Value
 from edgediff_runtimes.recipe import declarations as declared
@@ -23,12 +35,14 @@ WORK: dict[type[Part], Callable[[Any, Context], dict[str, Value]]] = {
     declared.TimeSinusoid: times.time_sinusoid,
     declared.GridIds: positions.grid_ids,
     declared.TextIds: positions.text_ids,
+    declared.PictureTextIds: vision.picture_text_ids,
     declared.Picture: pictures.picture,
     declared.Mask: pictures.mask,
     declared.Pictures: pictures.pictures,
     declared.Control: control.control,
     declared.ControlScale: control.control_scale,
     declared.PromptPictures: control.prompt_pictures,
+    declared.WindowPatches: vision.window_patches,
     declared.Branches: control.branches,
     declared.Noise: arrays.noise,
     declared.Noisy: noisy.noisy,

@@ -10,6 +10,7 @@ from edgediff_runtimes.images import array_to_image, image_to_array, within_area
 from edgediff_runtimes.masks import at_sample_size, mask_to_array
 from edgediff_runtimes.parts.values import Context, Value, rows_of
 from edgediff_runtimes.recipe.declarations import Mask, Noised, Picture, Pictures
+from edgediff_runtimes.recipe.sizes import size_of_area
 
 _AXES, _CHANNELS = 4, (1, 3)
 _FILTERS = {"lanczos": Image.Resampling.LANCZOS, "bicubic": Image.Resampling.BICUBIC}
@@ -19,7 +20,11 @@ def picture(part: Picture, context: Context) -> dict[str, Value]:
     """The caller's picture in the size of the run, or its own."""
     image, settings = context.pictures[part.choice], context.settings
     width, height = settings.width // part.factor, settings.height // part.factor
-    if part.area is not None:
+    if part.rounded is not None:
+        # Of the square as large as the run, whose own sides were rounded too.
+        side = size_of_area(1, 1, area=settings.width * settings.height, multiple=part.rounded)[0]
+        width, height = size_of_area(*image.size, area=side**2, multiple=part.rounded)
+    elif part.area is not None:
         image = within_area(image, area=part.area, multiple=context.space.multiple or context.space.factor)
         width, height = image.size
     return {part.to: Value(image_to_array(image, width=width, height=height, resample=_FILTERS[part.filter]))}

@@ -17,8 +17,9 @@ def grid_ids(part: GridIds, context: Context) -> dict[str, Value]:
     ids = np.zeros((rows, columns, part.axes), np.float32)
     ids[..., 0] = part.first
     longer = None if part.within is None else max(rows, columns)
-    ids[..., part.row] = _places(rows, longer, part.within)[:, None]
-    ids[..., part.row + 1] = _places(columns, longer, part.within)
+    middles = (rows - rows // 2, columns - columns // 2) if part.centred else (0, 0)
+    ids[..., part.row] = _places(rows, longer, part.within)[:, None] - middles[0]
+    ids[..., part.row + 1] = _places(columns, longer, part.within) - middles[1]
     return {part.to: Value(ids.reshape(-1, part.axes))}
 
 

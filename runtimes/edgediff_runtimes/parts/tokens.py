@@ -26,9 +26,10 @@ def tokens(part: Tokens, context: Context) -> dict[str, Value]:
         return {part.ids: _weighted(context.texts, encoder, length=part.length or encoder.max_tokens)}
     negative = part.template if part.negative_template is None else part.negative_template
     templates = [part.template] * len(settings.prompts) + [negative] * len(settings.negative_prompts)
-    prompts = (*settings.prompts, *settings.negative_prompts)
-    texts = [_framed(template, text, part.clean) for template, text in zip(templates, prompts, strict=True)]
-    length = encoder.max_tokens if part.length is None else part.length
+    prompts, (front, seen) = (*settings.prompts, *settings.negative_prompts), _in_front(part, context)
+    texts = [front + text for text in _cleaned(prompts, part.clean)]
+    texts = [_framed(template, text) for template, text in zip(templates, texts, strict=True)]
+    length = (encoder.max_tokens if part.length is None else part.length) + seen
     headed = [bool(part.head) and template.startswith(part.head) for template in templates]
     longer = encoder.count(part.head) + length - 2 if any(headed) else length
     encoded = encoder.encode(
@@ -59,9 +60,28 @@ def _weighted(texts: Sequence[Text], encoder: Encoder, *, length: int) -> Value:
     return Value(np.concatenate([text.ids for text in padded]), "variants", padded)
 
 
-def _framed(template: str, text: str, clean: str) -> str:
+def _cleaned(prompts: Sequence[str], clean: str) -> list[str]:
+    return [prompt.lower().strip() if clean == "lower" else prompt for prompt in prompts]
+
+
+def _framed(template: str, text: str) -> str:
     # Not str.format: a prompt and a template may hold braces of their own.
-    return template.replace("{}", text.lower().strip() if clean == "lower" else text, 1)
+    return template.replace("{}", text, 1)
+
+
+def _in_front(part: Tokens, context: Context) -> tuple[str, int]:
+    """What stands in front of every prompt for the caller's pictures, and how many tokens of these it holds."""
+    if part.grids is None:
+        return "", 0
+    settings, mark = context.settings, part.picture_mark
+    for setting, prompts in (("prompt", settings.prompts), ("negative_prompt", settings.negative_prompts)):
+        if any(mark in prompt for prompt in prompts):
+            raise SettingError(setting, got=mark, expected="a text without it, because it stands for the picture")
+    counts = [int(rows * columns) for rows, columns in context.array(part.grids)]
+    pictures = [
+        _framed(part.picture, str(number)).replace(mark, mark * count) for number, count in enumerate(counts, 1)
+    ]
+    return "".join(pictures), sum(counts)
 
 
 def _kept(part: Tokens, headed: list[bool], length: int, row: int) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from edgediff_runtimes.recipe.declarations import KINDS, Affine, Choice, Graph, 
 from edgediff_runtimes.recipe.guidance import Guidance
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.records import read_record, write_record
+from edgediff_runtimes.recipe.sizes import size_of_area
 
 __all__ = ["ALWAYS", "RGB_CHANNELS", "GraphUse", "Guidance", "Recipe", "Schedule", "Space", "Stage", "token_count"]
 
@@ -40,6 +41,7 @@ class Space:
         trained: Widths and heights that it was trained at: of a picture to draw from, the one of the nearest shape
             counts; empty: the picture's own.
         area: Such a picture is taken for one of at most so many pixels; None: of as many as it has.
+        rounded: It is taken for one of about ``area`` pixels, sides rounded to multiples of this; None: see ``area``.
         upscale: Width and height of a picture are so many times those of the caller's, where it is drawn from one.
         preview: ``channels + 1`` rows of RGB: a sample's entry, and 1, times them is about its colour in [0, 1]. Fitted
             at export; None where it was not.
@@ -53,6 +55,7 @@ class Space:
     largest: int | None = None
     trained: tuple[tuple[int, ...], ...] = ()
     area: int | None = None
+    rounded: int | None = None
     upscale: int = 1
     preview: tuple[tuple[float, ...], ...] | None = None
 
@@ -68,6 +71,8 @@ class Space:
         """
         if self.trained:  # of two that are as near, the narrower one, as diffusers chooses
             _, width, height = min((abs(width / height - wide / high), wide, high) for wide, high in self.trained)
+        elif self.area is not None and self.rounded is not None:
+            width, height = size_of_area(width, height, area=self.area, multiple=self.rounded)
         elif self.area is not None and width * height > self.area:
             smaller = math.sqrt(self.area / (width * height))
             width, height = int(width * smaller), int(height * smaller)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from edgediff_runtimes.fields import Fields, is_finite
-from edgediff_runtimes.untrusted.bounds import AXIS, CHANNELS, FACTOR, LABELS, PIXELS, SIDE, TOKENS, Bound
+from edgediff_runtimes.untrusted.bounds import AXIS, CHANNELS, FACTOR, LABELS, PIXELS, SIDE, TOKENS, VOCABULARY, Bound
 
 T = TypeVar("T")
 
@@ -38,8 +38,14 @@ _BOUNDS: dict[str, Bound] = {
     "default": LABELS,
     "index": AXIS,
     "side": SIDE,
+    "merge": FACTOR,
+    "window": FACTOR,
+    "least": PIXELS,
+    "most": PIXELS,
+    "rounded": SIDE,
+    "mark": VOCABULARY,
 }
-_LEAST = {"names": 0, "dropped": 0, "entries": 0, "default": 0, "index": 0}
+_LEAST = {"names": 0, "dropped": 0, "entries": 0, "default": 0, "index": 0, "mark": 0}
 
 
 def read_record(cls: type[T], fields: Fields) -> T:

@@ -20,10 +20,11 @@ from edgediff_runtimes.recipe.declarations import (
     Sizes,
     Sum,
     Tokens,
+    WindowPatches,
 )
 from edgediff_runtimes.recipe.part import Part
-from edgediff_runtimes.recipe.recipe import Recipe, Stage
-from edgediff_runtimes.untrusted.bounds import SCALES, scales
+from edgediff_runtimes.recipe.recipe import RGB_CHANNELS, Recipe, Stage
+from edgediff_runtimes.untrusted.bounds import SCALES, SIDE, scales
 
 _NETWORK_READS = ("x", "t", "t_rows")
 _RESULTS = (Pictures,)
@@ -69,6 +70,7 @@ def check_wires(recipe: Recipe, faces: Faces, tokenizers: Collection[str]) -> No
             for part in parts:
                 _check_part(stage, phase, part, faces, tokenizers)
         _check_controls(stage, first=index == 0)
+        _check_looking(stage)
     if all(stage.schedule.since is not None for stage in recipe.stages):
         raise RecipeError(recipe.first.name, "schedule", "may be left out", "a stage without `since`")
 
@@ -196,6 +198,31 @@ def _check_noised(stage: Stage, phase: str, part: Noised) -> None:
     if part.default not in range(len(part.signal)):
         expected = f"a whole number from 0 and below {len(part.signal)}, the levels that it has shares for"
         raise RecipeError(stage.name, phase, f"has {part.default} for `{part.choice}`", expected)
+
+
+def _check_looking(stage: Stage) -> None:
+    """Whether pictures that a text encoder looks at are there, and have tokens among its texts."""
+    for phase, parts in stage.phases.items():
+        for part in parts:
+            if isinstance(part, WindowPatches):
+                _check_windows(stage, phase, part)
+            if isinstance(part, Tokens) and part.grids is not None:
+                mark = part.picture_mark
+                if not mark or mark not in part.picture:
+                    what = "has nothing for a picture's tokens"
+                    raise RecipeError(stage.name, phase, what, "`picture_mark` in `picture`")
+
+
+def _check_windows(stage: Stage, phase: str, part: WindowPatches) -> None:
+    if phase != "given" or not all(any(isinstance(one, Picture) for one in parts) for parts in stage.tasks.values()):
+        raise RecipeError(stage.name, phase, "looks at the caller's pictures", "it in `given`, and one in every task")
+    if (side := part.patch * part.merge * part.window) > SIDE.most:
+        raise RecipeError(stage.name, phase, f"has windows of {side:,} pixels a side", f"at most {SIDE.most:,}")
+    if part.least > part.most:
+        raise RecipeError(stage.name, phase, f"has pictures of {part.least:,} pixels at least", f"up to {part.most:,}")
+    if len(part.mean) != RGB_CHANNELS or len(part.std) != RGB_CHANNELS or not all(map(scales, part.std)):
+        expected = f"{RGB_CHANNELS} numbers each, none of `std` near to 0"
+        raise RecipeError(stage.name, phase, f"has other colours in `{part.to}` than three", expected)
 
 
 def _check_part(stage: Stage, phase: str, part: Part, faces: Faces, tokenizers: Collection[str]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgediff_runtimes.errors import BundleError, SettingError
+from edgediff_runtimes.errors import ManifestError, SettingError
 from edgediff_runtimes.families import Configs, family_of
 from edgediff_runtimes.images import within_area
 from edgediff_runtimes.recipe import Space
@@ -96,10 +96,45 @@ def test_latents_of_the_picture_are_scaled_for_cosxl_alone():
     assert (times(), times(is_cosxl_edit=True)) == (1.0, 0.13)
 
 
-@pytest.mark.parametrize("name", ["QwenImageEditPipeline", "QwenImageEditPlusPipeline"])
-def test_what_needs_a_vision_tower_is_refused_with_the_reason(name):
-    with pytest.raises(BundleError, match=f"`{name}` is of no family: its text encoder looks .* FLUX.1 Kontext"):
-        family_of(name)
+def _qwen(**processor):
+    by_name = {
+        "processor": processor,
+        "text_encoder": {
+            "num_hidden_layers": 2,
+            "vision_config": {"patch_size": 14, "spatial_merge_size": 2, "window_size": 112},
+            "image_token_id": 7,
+        },
+        "vae": {"z_dim": 1, "temperal_downsample": [1, 1, 1], "latents_mean": [0.5], "latents_std": [2.0]},
+    }
+    return family_of("QwenImageEditPipeline").recipe(Configs({"_class_name": "QwenImageEditPipeline"}, by_name))
+
+
+@pytest.mark.parametrize(
+    ("picture", "size"), [((640, 480), (1184, 896)), ((500, 500), (1024, 1024)), ((9000, 100), (9728, 96))]
+)
+def test_qwen_draws_a_megapixel_in_the_shape_of_the_picture(picture, size):
+    recipe = _qwen()
+    assert recipe.tasks == ("edit",)
+    assert recipe.first.space.from_picture(*picture) == size
+
+
+@pytest.mark.parametrize(
+    ("processor", "bounds"),
+    [
+        ({}, (3136, 1003520)),
+        ({"size": {"shortest_edge": 5, "longest_edge": 6}}, (5, 6)),
+        ({"size": {"shortest_edge": 5}, "min_pixels": 3, "max_pixels": 4}, (3, 4)),
+    ],
+)
+def test_how_large_qwen_sees_a_picture_is_said_by_its_processor(processor, bounds):
+    part = _qwen(**processor).first.given[0]
+    assert (part.least, part.most) == bounds
+
+
+@pytest.mark.parametrize("mean", [[0.5], [0.5, "a", 0.5], 0.5])
+def test_colours_are_three_numbers(mean):
+    with pytest.raises(ManifestError, match=r"processor/config.json.image_mean` is .*: expected (3 finite|an array)"):
+        _qwen(image_mean=mean)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,17 @@ from edgediff_runtimes.recipe import Recipe, wires
 from edgediff_runtimes.settings import Options
 
 STAGE = ("stages", 0)
+WINDOWS = {
+    "part": "window_patches",
+    **{name: name for name in ("to", "positions", "pictures", "order", "grids")},
+    "patch": 14,
+    "merge": 2,
+    "window": 4,
+    "least": 3136,
+    "most": 4000,
+    "mean": [0.5, 0.5, 0.5],
+    "std": [0.5, 0.5, 0.5],
+}
 LABEL = {"part": "choice", "choice": "class_label", "to": "y", "below": 3}
 BROKEN = [
     # (what is changed, the new value, what the sentence says)
@@ -48,6 +59,8 @@ BROKEN = [
     (("given", 2), {**LABEL, "null": 4.0}, "(given) has 4 for `class_label`"),
     (("given", 2), {**LABEL, "names": {"cat": 3}}, "(given) has 3 for `class_label`"),
     (("given", 2), {"part": "choice", "choice": "guidance", "to": "y", "default": 1e300}, "(given) has 1e+300"),
+    (("given", 2), WINDOWS, "(given) looks at the caller's pictures: expected it in `given`, and one in every task"),
+    (("given", 0, "grids"), "ids", "(given) reads `ids`, which nothing writes before"),
     (("network",), [{"part": "affine", "name": "x", "to": "prediction"}], "(network) computes no graph"),
     (("network", 1), {"part": "pictures", "name": "x"}, "(result) ends in nothing that a caller can take"),
     (("tasks", "given"), [{"part": "noise"}], "(tasks) has one called `given`"),
@@ -158,3 +171,28 @@ def test_a_second_stage_that_does_not_suit_the_first_is_named(bundle_dir, change
 
 def test_options_of_recipes_are_options_of_calls():
     assert {*wires.NUMBERS, *wires.LABELS, *wires.PICTURES} <= Options.__annotations__.keys() | {*wires.SEVERAL}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"window": 1024}, "(given) has windows of 28,672 pixels a side: expected at most 16,384"),
+        ({"most": 3000}, "(given) has pictures of 3,136 pixels at least: expected up to 3,000"),
+        ({"std": [0.5, 0.0, 0.5]}, "(given) has other colours in `to` than three"),
+        ({"mean": [0.5]}, "(given) has other colours in `to` than three"),
+    ],
+)
+def test_pictures_are_cut_into_windows_that_memory_holds(write, change, sentence):
+    write(("tasks",), {"edit": [{"part": "picture", "choice": "image", "to": "pixels"}, {"part": "noise"}]})
+    with pytest.raises(RecipeError) as caught:
+        Bundle.open(write(("given", 2), {**WINDOWS, **change}))
+    assert sentence in caught.value.sentence
+
+
+@pytest.mark.parametrize("mark", ["", "<moon>"])
+def test_texts_about_pictures_have_a_mark_for_their_tokens(write, mark):
+    write(("tasks",), {"edit": [{"part": "picture", "choice": "image", "to": "pixels"}, {"part": "noise"}]})
+    write(("given", 2), WINDOWS)
+    tokens = {"part": "tokens", "tokenizer": "tokenizer", "ids": "y", "grids": "grids", "picture_mark": mark}
+    with pytest.raises(RecipeError, match=r"\(given\) has nothing for a picture's tokens: expected `picture_mark`"):
+        Bundle.open(write(("given", 3), {**tokens, "picture": "<sun>"}))

@@ -28,6 +28,7 @@ from edgediff_runtimes.recipe.declarations.noisy import Noisy
 from edgediff_runtimes.recipe.declarations.pictures import Mask, Noised, Picture, Pictures
 from edgediff_runtimes.recipe.declarations.positions import GridIds, TextIds
 from edgediff_runtimes.recipe.declarations.times import TimeSinusoid
+from edgediff_runtimes.recipe.declarations.vision import PictureTextIds, WindowPatches
 from edgediff_runtimes.recipe.part import Part
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Patches",
     "Pick",
     "Picture",
+    "PictureTextIds",
     "Pictures",
     "PromptPictures",
     "Repeat",
@@ -60,6 +62,7 @@ __all__ = [
     "TimeSinusoid",
     "Tokens",
     "Unpatches",
+    "WindowPatches",
 ]
 
 # By their names in a manifest. A reader that lacks one refuses the bundle and says which.
@@ -72,11 +75,13 @@ KINDS: dict[str, type[Part]] = {
     "time_sinusoid": TimeSinusoid,
     "grid_ids": GridIds,
     "text_ids": TextIds,
+    "picture_text_ids": PictureTextIds,
     "picture": Picture,
     "mask": Mask,
     "control": Control,
     "control_scale": ControlScale,
     "prompt_pictures": PromptPictures,
+    "window_patches": WindowPatches,
     "branches": Branches,
     "noise": Noise,
     "noised": Noised,

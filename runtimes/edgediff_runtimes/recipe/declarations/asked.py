@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, final
 
-from edgediff_runtimes.recipe.part import OPTION, WRITE, Part
+from edgediff_runtimes.recipe.part import OPTION, READ, WRITE, Part
 
 
 @final
@@ -30,6 +30,9 @@ class Tokens(Part):
         head: The beginning of a template, an instruction. Where a text has it, a row has as many tokens as the head,
             marks included, and ``length`` - 2 more, of which the first and the last ``length`` - 1 are kept (Xie et
             al. 2024, "SANA", section 3.3, as its own code counts).
+        grids: Rows and columns of pictures that texts are about, as ``WindowPatches`` writes them; None: none are.
+        picture: What stands in front of a prompt for each of these, its number, from 1, in place of ``{}``.
+        picture_mark: What of that stands there once for each of the picture's tokens; ``length`` does not count them.
     """
 
     ALWAYS: ClassVar = ("prompt", "negative_prompt", "to_prompt", "blend")
@@ -47,6 +50,9 @@ class Tokens(Part):
     kept: str | None = field(default=None, metadata=WRITE)
     dropped: int = 0
     head: str = ""
+    grids: str | None = field(default=None, metadata=READ)
+    picture: str = ""
+    picture_mark: str = ""
 
 
 @final

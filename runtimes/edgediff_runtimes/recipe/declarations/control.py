@@ -12,6 +12,8 @@ CONTROLS = ("control_image", "control_scale", "control_start", "control_end", "c
 
 # Pictures beside the prompt, and how much they weigh.
 PROMPT_PICTURES = ("prompt_image", "prompt_image_scale")
+# Of red, green and blue in the pictures that CLIP was taught with.
+CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
 @final
@@ -69,8 +71,8 @@ class PromptPictures(Part):
     to: str = field(metadata=WRITE)
     scale: str = field(metadata=WRITE)
     side: int
-    mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
-    std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
+    mean: tuple[float, ...] = CLIP_MEAN
+    std: tuple[float, ...] = CLIP_STD
 
 
 @final

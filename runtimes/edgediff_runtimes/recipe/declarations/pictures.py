@@ -20,6 +20,8 @@ class Picture(Part):
             multiples of the space's; None: it has the size of the run.
         factor: Its sides are those of the run over this.
         filter: What it is resized with.
+        rounded: It has about as many pixels as the run in its own shape, both sides rounded to multiples of so many;
+            None: see ``area``.
     """
 
     ALWAYS: ClassVar = ("width", "height")
@@ -28,6 +30,7 @@ class Picture(Part):
     area: int | None = None
     factor: int = 1
     filter: Literal["lanczos", "bicubic"] = "lanczos"
+    rounded: int | None = None
 
 
 @final

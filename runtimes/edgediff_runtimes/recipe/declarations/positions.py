@@ -22,6 +22,7 @@ class GridIds(Part):
         like: A value whose last two axes are the height and width that count in place of the run's; None: none.
         within: Rows and columns are scaled so that the picture fits into the middle of a square with sides of so many
             (Li et al. 2024, "Hunyuan-DiT", section 2.1, as diffusers counts); None: they are counted from zero.
+        centred: They are counted from the middle: the first of n is n // 2 - n.
     """
 
     ALWAYS: ClassVar = ("width", "height")
@@ -32,6 +33,7 @@ class GridIds(Part):
     first: float = 0.0
     like: str | None = field(default=None, metadata=READ)
     within: int | None = None
+    centred: bool = False
 
 
 @final
