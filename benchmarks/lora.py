@@ -6,9 +6,10 @@
     python -m benchmarks.lora names --fp32 DIR --bundle DIR  # an OpenVINO bundle of before: names its weights
 
 ``precisions`` exports the emoji model in fp32 and in each precision, with the LoRA fused and without, and compares
-pictures of twelve prompts by PSNR. ``size`` starts a process for each case, which draws one picture of 64×64 pixels in
-one step and tells its seconds and the peak of its memory: all that is resident, and what of it is private (not mapped
-files).
+pictures of twelve prompts by PSNR, with the standard error of the difference between two such figures; ``--rounds 2``
+draws each prompt with another seed as well. ``size`` starts a process for each case, which draws one picture of 64×64
+pixels in one step and tells its seconds and the peak of its memory: all that is resident, and what of it is private
+(not mapped files).
 """
 
 from __future__ import annotations
@@ -44,17 +45,18 @@ SHOWN = ("a red apple", "a rocket", "a mushroom", "a sailboat")  # the last was 
 SCALE = 0.8
 
 
-def drawn(bundle: Path, *, lora: bool) -> np.ndarray:
-    """Pictures of all prompts, (pictures, height, width, 3), float64."""
+def drawn(bundle: Path, *, lora: bool, rounds: int) -> np.ndarray:
+    """Pictures of all prompts, with other seeds in each round, (pictures, height, width, 3), float64."""
+    seeds = [(100 * number + place, prompt) for number in range(rounds) for place, prompt in enumerate(PROMPTS)]
     with edgediff.load(bundle, loras={LORA: SCALE} if lora else None, threads=1) as pipeline:
-        images = [pipeline(prompt, seed=seed).images[0] for seed, prompt in enumerate(PROMPTS)]
+        images = [pipeline(prompt, seed=seed).images[0] for seed, prompt in seeds]
     return np.stack([np.asarray(image, np.float64) for image in images])
 
 
-def distance(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean PSNR of pictures, in dB."""
+def distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """PSNR of each picture, in dB."""
     errors = np.square(one - other).mean(axis=(1, 2, 3))
-    return float(np.mean(10 * np.log10(255**2 / np.maximum(errors, 1e-9))))
+    return 10 * np.log10(255**2 / np.maximum(errors, 1e-9))
 
 
 def exported(work: Path, format_: str, precision: str, *, lora: bool) -> Path:
@@ -77,21 +79,24 @@ def exported(work: Path, format_: str, precision: str, *, lora: bool) -> Path:
 
 def precisions(arguments: argparse.Namespace) -> None:
     """Compare at load with fused, in every precision."""
-    reference = drawn(exported(arguments.work, "onnx", "fp32", lora=True), lora=False)
+    rounds = arguments.rounds
+    reference = drawn(exported(arguments.work, "onnx", "fp32", lora=True), lora=False, rounds=rounds)
     base = exported(arguments.work, "onnx", "fp32", lora=False)
-    at_load = drawn(base, lora=True)
+    at_load = drawn(base, lora=True, rounds=rounds)
     print(f"fp32: at load against fused: largest difference {np.abs(at_load - reference).max():.0f} of 255")
-    print(f"what the LoRA changes: {distance(drawn(base, lora=False), reference):.1f} dB")
+    print(f"what the LoRA changes: {distances(drawn(base, lora=False, rounds=rounds), reference).mean():.1f} dB")
     rows = []
     for format_, precision in [*CASES, *(IR_CASES if arguments.openvino else ())]:
-        fused = drawn(exported(arguments.work, format_, precision, lora=True), lora=False)
-        loaded = drawn(exported(arguments.work, format_, precision, lora=False), lora=True)
+        fused = drawn(exported(arguments.work, format_, precision, lora=True), lora=False, rounds=rounds)
+        loaded = drawn(exported(arguments.work, format_, precision, lora=False), lora=True, rounds=rounds)
+        own, between = distances(fused, reference), distances(loaded, fused)
         row = {
             "format": format_,
             "precision": precision,
-            "fused, against fp32": round(distance(fused, reference), 2),
-            "at load, against fp32": round(distance(loaded, reference), 2),
-            "at load, against fused": round(distance(loaded, fused), 2),
+            "fused, against fp32": round(own.mean(), 2),
+            "at load, against fp32": round(distances(loaded, reference).mean(), 2),
+            "at load, against fused": round(between.mean(), 2),
+            "standard error of the last less the first": round((between - own).std(ddof=1) / len(own) ** 0.5, 2),
         }
         rows.append(row)
         print(json.dumps(row), flush=True)
@@ -231,6 +236,7 @@ def main() -> None:
         command.add_argument("--rank", type=int, default=16, help="(default: %(default)s)")
         command.add_argument("--repeats", type=int, default=3, help="processes of each case (default: %(default)s)")
         command.add_argument("--swaps", type=int, default=0, help="how often the LoRA is taken off and put on again")
+        command.add_argument("--rounds", type=int, default=1, help="pictures of each prompt (default: %(default)s)")
         command.add_argument("--low-memory", action="store_true", help="as of `edgediff run`")
         command.add_argument("--openvino", action="store_true", help="OpenVINO's format as well")
     arguments = parser.parse_args()

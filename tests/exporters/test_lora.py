@@ -186,6 +186,19 @@ def test_every_matrix_is_found_in_every_scheme(stored, sd1, role):
     assert far == {}
 
 
+def test_what_is_computed_as_whole_numbers_is_told_from_what_is_only_stored(stored):
+    scheme, path = stored
+    weights = stored_weights(Bundle.open(path).graph("unet"))
+    weights = {name: getattr(one, "stored", one) for name, one in weights.items()}
+    computed = {name for name, one in weights.items() if isinstance(one, Scaled) and one.computed}
+    kept = {name for name, one in weights.items() if isinstance(one, Scaled)} - computed
+    if scheme.endswith("int8"):
+        assert {name for name in kept if "time_emb" not in name} == set()
+        assert kept
+        assert {name for name in computed if "time_emb" in name} == set()
+    assert bool(computed) == scheme.endswith("int8")
+
+
 def test_a_lora_in_every_scheme(stored, lora):
     """The pictures change, and are those of before once it is gone."""
     scheme, path = stored

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgediff_exporters.quantization.openvino_layers import CONVOLUTIONS, HANDS_ON, stored
+from edgediff_exporters.quantization.openvino_layers import CONVOLUTIONS, stored
 from edgediff_runtimes.bundle import OperatorCount
 from edgediff_runtimes.engines.openvino.library import ov
 from edgediff_runtimes.engines.openvino.reading import read_model
+from edgediff_runtimes.engines.openvino.weights import is_rounded
 
 _TABLE = 2  # axes of a table of embeddings
 _WHOLE = ("i8", "u8", "i4", "u4")
@@ -34,7 +35,7 @@ def count_operators(path: Path) -> dict[str, OperatorCount]:
         counts[kind] = OperatorCount(
             seen.total + 1,
             seen.quantised_weights + any(map(_is_stored_whole, sources)),
-            seen.quantised_activations + any(map(_is_rounded, sources)),
+            seen.quantised_activations + any(is_rounded(node) for node in sources if stored(node) is None),
         )
     return dict(sorted(counts.items()))
 
@@ -42,14 +43,6 @@ def count_operators(path: Path) -> dict[str, OperatorCount]:
 def _is_stored_whole(node: ov.Node) -> bool:
     constant = stored(node)
     return constant is not None and constant.get_element_type().get_type_name() in _WHOLE
-
-
-def _is_rounded(node: ov.Node) -> bool:
-    while node.get_type_name() in HANDS_ON:
-        if node.get_type_name() == "Concat":
-            return all(_is_rounded(source.get_node()) for source in node.input_values())
-        node = node.input_value(0).get_node()
-    return node.get_type_name() == "FakeQuantize" and stored(node) is None
 
 
 def _is_table(node: ov.Node) -> bool:

@@ -20,8 +20,6 @@ from edgediff_runtimes.engines.openvino.library import ov
 
 CONVOLUTIONS = ("Convolution", "GroupConvolution", "ConvolutionBackpropData")
 _ONE_ROW = 2  # axes
-# What hands numbers on as they are, so that a rounding in front of it is one behind it.
-HANDS_ON = ("Concat", "Interpolate", "Reshape", "Slice", "Split", "Squeeze", "StridedSlice", "Transpose", "Unsqueeze")
 # Operations that leave weights what they are: they stand between the stored numbers and what multiplies with them.
 _BETWEEN = ("Convert", "FakeQuantize", "Multiply", "Reshape", "Subtract", "Transpose")
 

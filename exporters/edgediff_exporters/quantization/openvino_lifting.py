@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from edgediff_exporters.quantization.openvino_layers import CONVOLUTIONS, HANDS_ON, multiplications, stored
+from edgediff_exporters.quantization.openvino_layers import CONVOLUTIONS, multiplications, stored
 from edgediff_runtimes.engines.openvino.library import ov
+from edgediff_runtimes.engines.openvino.weights import HANDS_ON
 from edgediff_runtimes.tensors import Floats
 
 _SMOOTHING = "nncf_smooth_quant"  # in the name of the multiplication that NNCF puts in front of a smoothed layer

@@ -47,7 +47,8 @@ _DTYPES = {
 # private for the 2.6 GB of Stable Diffusion XL's U-Net, where the library's own products of int8 took 3.2 GB and 1.6
 # times as long.
 _INT8_WIDENED = (("session.disable_quant_qdq", "1"),)
-_INT8_KEPT = (*_INT8_WIDENED, ("optimization.disable_specified_optimizers", "ConstantFolding"))
+_UNFOLDED = ("optimization.disable_specified_optimizers", "ConstantFolding")
+_INT8_KEPT = (*_INT8_WIDENED, _UNFOLDED)
 _FATAL_ONLY = 4  # the library's severity: its errors are raised here, and it would print a cancelled run as an error
 # Graphs for fixed shapes that are kept at a time: a run with guidance and one without differ in their batch.
 _KEPT_SHAPES = 2
@@ -95,6 +96,9 @@ class Opener:
         if self.graph.change is not None:
             model, values = changed_model(self.graph, self.graph.change, settings)
             self.kept.append(values)
+            if self.options.low_memory and precision_of(self.graph.precision).calibrated:
+                # It leaves weights that are only stored in int8 as they are, but not those that are in float16 now.
+                settings.add_session_config_entry(*_UNFOLDED)
         elif kept is not None and (kept / CONTEXT).exists():
             model = str(kept / CONTEXT)
         elif kept is not None:

@@ -13,7 +13,6 @@ from edgediff_runtimes.engines.onnxruntime_library import ort
 from edgediff_runtimes.tensors import Array
 from edgediff_runtimes.weights.change import WeightChange
 from edgediff_runtimes.weights.onnx_weights import onnx_weights
-from edgediff_runtimes.weights.schemes import in_precision
 
 _FOLDER = "session.model_external_initializers_file_folder_path"
 
@@ -36,7 +35,7 @@ def changed_model(graph: Graph, change: WeightChange, settings: ort.SessionOptio
     file, stored = onnx_weights(graph.path)
     inside: dict[str, Array] = {}
     beside: dict[str, Array] = {}
-    for name, array in change.tensors(in_precision(stored, graph.precision)):
+    for name, array in change.tensors(stored):
         one = file.initialisers[name]
         (inside if one.file is None or array.shape != one.shape else beside)[name] = array
     if beside:

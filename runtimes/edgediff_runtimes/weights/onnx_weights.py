@@ -90,10 +90,15 @@ def _scaled(
             bias = (maker.inputs[0], maker.inputs[1])
     axis = widener.numbers.get("axis", 1) % len(one.shape)
     shape = one.shape[::-1] if turned else one.shape
-    yield (
-        parameter,
-        Scaled(file.array, one.name, scale, axis, shape, turned, zero if zero in file.initialisers else None, bias),
-    )
+    zero = zero if zero in file.initialisers else None
+    computed = layer is not None and _multiplies_rounded(layer, widener, makers)
+    yield parameter, Scaled(file.array, one.name, scale, axis, shape, turned, zero, bias, computed)
+
+
+def _multiplies_rounded(layer: Node, widener: Node, makers: dict[str, Node]) -> bool:
+    """Whether what the weights are multiplied with is rounded too, which engines compute as whole numbers."""
+    others = [makers.get(name) for name in layer.inputs[:2] if name != widener.outputs[0]]
+    return any(maker is not None and maker.op == "DequantizeLinear" for maker in others)
 
 
 def _blocks(file: OnnxFile, one: Initialiser, product: Node) -> Iterator[tuple[str, StoredWeight]]:

@@ -3,26 +3,28 @@
 Every scheme reads the parameter in float32 and in the layout of the model's own module (output channels first), and
 rounds other values for it anew in the same way: whole numbers get fresh scales, so that nothing is clipped. The
 rounding is that of the exporter's ``passes/rounding.py``; how many levels a graph uses is seen in its numbers, because
-ONNX Runtime's and NNCF's quantisers leave one bit of eight unused in graphs with rounded activations.
+ONNX Runtime's and NNCF's quantisers leave one bit of eight unused in graphs with rounded activations. x86 processors
+without VNNI are why: they add the products of two neighbours along the summed axis in 16 bits. What is rounded a second
+time takes the whole range for OpenVINO, as far as no two neighbours need more than these 16 bits (``Scaled.paired``).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias, final
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from edgediff_runtimes.errors import AdapterError
-from edgediff_runtimes.precisions import precision_of
 from edgediff_runtimes.tensors import Array, Floats
 
 Tensors: TypeAlias = Callable[[str], Array]
 _STEPS = 15  # of numbers of 4 bits
 _WIDEST = {"int8": 127, "uint8": 255}
+_SEVEN_BITS = 64
 _MATRIX = 2  # axes
 
 
@@ -56,8 +58,8 @@ class StoredWeight(ABC):
             values: Shaped as ``shape``.
 
         Returns:
-            As of ``write``; or, where whole numbers are only stored and widened before anything is computed, float16 by
-            the numbers' name: the parameter itself, as the numbers are laid out, without scale and zero point.
+            As of ``write``; or, where numbers of 8 bits are only stored and become floats before anything is computed,
+            float16 by the numbers' name: the parameter itself, laid out as the numbers are, without scale and zero.
 
         Raises:
             AdapterError: As of ``write``.
@@ -102,7 +104,10 @@ class Scaled(StoredWeight):
         turned: As of ``Plain``.
         zero: The numbers that stand for zero, of the scales' shape; None: all are 0.
         bias: A bias in whole numbers and its scales, which are the weights' times the activation's; None: none.
-        widened: The numbers are only stored: they become floats before anything is computed with them.
+        computed: What they multiply is rounded too: the product is of whole numbers. Else they are only stored so.
+        paired: Where they were of 7 bits they may be of 8, unless two neighbours of one sign exceed 128 together: times
+            255 it is the largest number of 16 bits. Which are neighbours, OpenVINO's kernels decide: inputs 0 and 1, 2
+            and 3, and so on.
     """
 
     tensors: Tensors
@@ -113,7 +118,8 @@ class Scaled(StoredWeight):
     turned: bool = False
     zero: str | None = None
     bias: tuple[str, str] | None = None
-    widened: bool = False
+    computed: bool = False
+    paired: bool = False
 
     def read(self) -> Floats:
         """See ``StoredWeight.read``."""
@@ -138,8 +144,11 @@ class Scaled(StoredWeight):
             zeros = np.clip(np.round(least - low / scales), least, most)
         else:
             most = self._levels(stored)
-            least = -most if stored.dtype == np.int8 else 0
             magnitude = np.maximum(values.max(None if whole else others), -values.min(None if whole else others))
+            if self.paired and most <= _SEVEN_BITS:
+                most, magnitude = _WIDEST["int8"], _neighbours(values, self.axis)
+                magnitude = magnitude.max() if whole else magnitude
+            least = -most if stored.dtype == np.int8 else 0
             scales, zeros = _scales(magnitude / most, old), None
         numbers = values / self._along(scales, values.ndim)
         np.round(numbers, out=numbers)
@@ -154,7 +163,7 @@ class Scaled(StoredWeight):
 
     def write_changed(self, values: Floats) -> dict[str, Array]:
         """See ``StoredWeight.write_changed``."""
-        if not self.widened:
+        if self.computed:
             return self.write(values)
         return {self.name: _floats(turn(values, self.turned), self.tensors(self.name), np.float16, name=self.name)}
 
@@ -275,16 +284,17 @@ class Blocks(StoredWeight):
         }
 
 
-def in_precision(weights: StoredWeights, name: str) -> StoredWeights:
-    """The parameters of a graph of a precision, which says whether whole numbers are only stored.
-
-    Args:
-        weights: The parameters.
-        name: Of the precision.
-    """
-    if not precision_of(name).widened:
-        return weights
-    return {name: replace(one, widened=True) if isinstance(one, Scaled) else one for name, one in weights.items()}
+def _neighbours(values: Floats, axis: int) -> Floats:
+    """The largest sum of two neighbours of one sign along the summed axis, or of one alone, per channel."""
+    rows: Floats = np.moveaxis(values, axis, 0)
+    first, second = rows[:, :-1:2], rows[:, 1::2]
+    sums = (
+        np.maximum(first, 0) + np.maximum(second, 0),
+        -np.minimum(first, 0) - np.minimum(second, 0),
+        np.abs(rows[:, -1:]),  # of an odd number
+    )
+    largest: Floats = np.max([one.reshape(len(rows), -1).max(1, initial=0) for one in sums], axis=0)
+    return largest
 
 
 def turn(values: Array, turned: bool) -> Array:  # noqa: FBT001 - a field, passed on

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from edgediff.api import open_bundle
 from edgediff_runtimes.errors import AdapterError, BundleError
 from edgediff_runtimes.weights.onnx_file import OnnxFile
 from edgediff_runtimes.weights.reading import stored_weights
-from edgediff_runtimes.weights.schemes import Blocks, Divided, Plain, Scaled, in_precision
+from edgediff_runtimes.weights.schemes import Blocks, Divided, Plain, Scaled
 
 onnx = pytest.importorskip("onnx", reason="graphs are read and made with the exporter's packages")
 RNG = np.random.default_rng(0)
@@ -67,12 +69,28 @@ def test_other_values_get_fresh_scales():
 def test_changed_values_are_not_rounded_a_second_time_where_numbers_are_only_stored(axis, turned):
     values = some(5, 7)
     _, stored = scaled(values.T if turned else values, axis, shape=(5, 7), turned=turned)
-    again = in_precision({"w": stored}, "w8")["w"].write_changed(values)
+    again = stored.write_changed(values)
     assert list(again) == ["numbers"]
     assert (again["numbers"] == (values.T if turned else values).astype(np.float16)).all()
     assert again["numbers"].dtype == np.float16
-    computed_with = in_precision({"w": stored}, "int8")["w"].write_changed(values)
-    assert {name: array.dtype for name, array in computed_with.items()} == {"numbers": np.int8, "scales": np.float32}
+    computed = replace(stored, computed=True).write_changed(values)
+    assert {name: array.dtype for name, array in computed.items()} == {"numbers": np.int8, "scales": np.float32}
+
+
+@pytest.mark.parametrize(
+    ("axis", "turned", "shape"), [(0, False, (5, 64)), (1, True, (7, 5)), (0, False, (5, 7, 3, 3))]
+)
+def test_neighbours_fit_into_16_bits_where_7_bits_become_8(axis, turned, shape):
+    values = some(*shape)
+    tensors, stored = scaled(values.T if turned else values, axis, most=63, shape=shape, turned=turned)
+    before = tensors["scales"].copy()
+    tensors.update(replace(stored, computed=True, paired=True).write_changed(values))
+    assert np.abs(stored.read() - values).max() <= tensors["scales"].max() / 2 * 1.001
+    assert (tensors["scales"] < before).all()
+    numbers = tensors["numbers"].astype(int)
+    numbers = numbers.T if turned else numbers
+    assert np.abs(numbers[:, :-1:2] + numbers[:, 1::2]).max() <= 128
+    assert 64 < np.abs(numbers).max() <= 127
 
 
 def test_channels_of_zeros():

@@ -20,10 +20,12 @@ from edgediff_runtimes.engines.openvino.reading import read_model
 from edgediff_runtimes.tensors import Array, Floats
 from edgediff_runtimes.weights.change import WeightChange
 from edgediff_runtimes.weights.onnx_weights import onnx_weights
-from edgediff_runtimes.weights.schemes import Blocks, Divided, Plain, Scaled, StoredWeight, StoredWeights, in_precision
+from edgediff_runtimes.weights.schemes import Blocks, Divided, Plain, Scaled, StoredWeight, StoredWeights
 
 _READS = {"MatMul": 1, "Convolution": 1, "Gather": 0}  # the input that an operation's weights go into
 _COMPRESSED = "_compressed"  # what OpenVINO puts behind the name of a constant that it rounded
+# What hands numbers on as they are, so that a rounding in front of it is one behind it.
+HANDS_ON = ("Concat", "Interpolate", "Reshape", "Slice", "Split", "Squeeze", "StridedSlice", "Transpose", "Unsqueeze")
 _SMOOTHED = "/nncf_smooth_quant"  # likewise NNCF, of a multiplication that evens out activations
 _MATRIX = 2  # axes
 _INTEGERS = ("i8", "u8")
@@ -51,7 +53,7 @@ def changed(model: ov.Model, graph: Graph, change: WeightChange) -> None:
     """
     constants = {node.get_friendly_name(): node for node in model.get_ops() if node.get_type_name() == "Constant"}
     stored = onnx_weights(graph.path)[1] if graph.format == "onnx" else stored_in(model, graph.weights)
-    for name, array in change.tensors(in_precision(stored, graph.precision)):
+    for name, array in change.tensors(stored):
         old = constants[name]
         if array.dtype == np.float16 and old.get_element_type().is_integral():
             _halve(old, array)
@@ -148,7 +150,8 @@ def _stored(operation: Any, constants: _Constants) -> StoredWeight | None:  # no
     if node.get_type_name() == "Constant" and node.get_element_type().is_real():
         found = Plain(constants, node.get_friendly_name(), shape, turned)
     elif node.get_type_name() == "Multiply":
-        found = _scaled(node, constants, shape, turned=turned)
+        computed = kind != "Gather" and is_rounded(_source(operation, 0))
+        found = _scaled(node, constants, shape, turned=turned, computed=computed)
     factor = _smoothing(operation, constants)
     return found if found is None or factor is None else Divided(found, factor)
 
@@ -159,6 +162,7 @@ def _scaled(
     shape: tuple[int, ...],
     *,
     turned: bool,
+    computed: bool,
 ) -> StoredWeight | None:
     """Whole numbers, less their zero point, times their scales."""
     scale = _without(_source(node, 1), "Convert")
@@ -176,7 +180,18 @@ def _scaled(
     if stored not in _INTEGERS:
         return None
     axis = next((place for place, length in enumerate(scale.shape) if length > 1), 0)
-    return Scaled(constants, name, scales, axis, shape, turned, zeros[0] if zeros else None)
+    zero = zeros[0] if zeros else None
+    paired = computed and stored == "i8"
+    return Scaled(constants, name, scales, axis, shape, turned, zero, computed=computed, paired=paired)
+
+
+def is_rounded(node: Any) -> bool:  # noqa: ANN401 - a library without types
+    """Whether activations are rounded, which OpenVINO multiplies as whole numbers where a device does."""
+    while node.get_type_name() in HANDS_ON:
+        if node.get_type_name() == "Concat":
+            return all(is_rounded(source.get_node()) for source in node.input_values())
+        node = _source(node, 0)
+    return bool(node.get_type_name() == "FakeQuantize")
 
 
 def _smoothing(operation: Any, constants: _Constants) -> Floats | None:  # noqa: ANN401 - a library without types
