@@ -86,7 +86,13 @@ def test_a_closed_one_is_refused(engine, graph):
         session.run(feeds(1, 2))
 
 
-PACKAGE = Package((FileEntry("unet/model.mlpackage/Manifest.json", 617, "0" * 64),), 2e-3)
+PACKAGE = Package(
+    (
+        FileEntry("unet/model.mlpackage/Manifest.json", 617, "0" * 64),
+        FileEntry("unet/model.mlpackage/weights.bin", 12, "1" * 64),
+    ),
+    2e-3,
+)
 
 
 @pytest.fixture
@@ -104,7 +110,7 @@ def manifest():
 
 def test_a_manifest_with_fixed_graphs_is_read_back(manifest):
     assert Manifest.from_json(manifest.to_json()) == manifest
-    assert PACKAGE.files[0] in list(Bundle(GOLDEN.parent, manifest).files())
+    assert {*PACKAGE.files} < {*Bundle(GOLDEN.parent, manifest).files()}
     unet = manifest.components["unet"]
     bare = replace(manifest, components={"unet": replace(unet, fixed=(replace(unet.fixed[0], package=None),))})
     assert '"package"' not in bare.to_json()
@@ -129,8 +135,10 @@ def test_a_manifest_without_them_is_as_it_was():
             "in a directory `unet/model.…`",
         ),
         ('"unet/model.mlpackage/Manifest.json"', '"unet/model.onnx"', "in a directory `unet/model.…`"),
+        ('"unet/model.mlpackage/Manifest.json"', '"unet/model.onnx_data"', "in a directory `unet/model.…`"),
+        ('"unet/model.mlpackage/weights.bin"', '"unet/model.other/weights.bin"', "in a directory `unet/model.…`"),
     ],
-    ids=["file", "axes", "length", "size", "package", "package of the graph itself"],
+    ids=["file", "axes", "length", "size", "package", "the graph itself", "no directory", "two directories"],
 )
 def test_a_manifest_that_cannot_be_is_refused(manifest, old, new, problem):
     text = manifest.to_json()

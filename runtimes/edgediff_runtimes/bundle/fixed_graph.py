@@ -26,10 +26,13 @@ class Package:
 
     @classmethod
     def read(cls, fields: Fields, *, graph: str) -> Package:
-        """Read the package of a graph; its files lie in that directory."""
+        """Read the package of a graph; its files lie in one directory of that name."""
         files = tuple(FileEntry.read(item) for item in fields.objects("files"))
-        beside = f"{graph.rpartition('.')[0]}."
-        if not files or not all(entry.path.startswith(beside) and entry.path != graph for entry in files):
+        beside, depth = f"{graph.rpartition('.')[0]}.", graph.count("/") + 1
+        directories = {"/".join(entry.path.split("/")[:depth]) for entry in files}
+        if len(directories) != 1 or not all(
+            entry.path.startswith(beside) and entry.path.count("/") >= depth for entry in files
+        ):
             raise fields.fail("files", f"files in a directory `{beside}…` beside the graph")
         return cls(files, fields.optional_number("error"))
 

@@ -17,14 +17,16 @@ from edgediff_runtimes.recipe.declarations import (
     Noisy,
     Picture,
     Pictures,
+    Sinusoid,
     Sizes,
     Sum,
+    TimeSinusoid,
     Tokens,
     WindowPatches,
 )
 from edgediff_runtimes.recipe.part import Part
 from edgediff_runtimes.recipe.recipe import RGB_CHANNELS, Recipe, Stage
-from edgediff_runtimes.untrusted.bounds import SCALES, SIDE, scales
+from edgediff_runtimes.untrusted.bounds import LOOKED_AT, MARK, SCALES, SIDE, scales
 
 _NETWORK_READS = ("x", "t", "t_rows")
 _RESULTS = (Pictures,)
@@ -40,6 +42,8 @@ LABELS = ("class_label",)
 SEVERAL = ("image", "image_2", "image_3", "image_4")  # what tasks call the pictures of the option `image`
 PICTURES = (*SEVERAL, "denoise", "mask")
 _LARGEST = 3.4e38  # of float32
+_LEAST_DIM = 4  # of a `Sinusoid`: its frequencies are spread from the first to the last, so there are two
+_PAIR = 2  # a sine and a cosine
 
 # Names of what a component's graph takes and of what it gives; empty where the bundle does not say.
 Faces = Mapping[str, tuple[Collection[str], Collection[str]]]
@@ -211,18 +215,39 @@ def _check_looking(stage: Stage) -> None:
                 if not mark or mark not in part.picture:
                     what = "has nothing for a picture's tokens"
                     raise RecipeError(stage.name, phase, what, "`picture_mark` in `picture`")
+                if len(mark) > MARK.most:
+                    expected = f"at most {MARK.most} characters, because {MARK.reason}"
+                    raise RecipeError(stage.name, phase, f"has a `picture_mark` of {len(mark):,}", expected)
 
 
 def _check_windows(stage: Stage, phase: str, part: WindowPatches) -> None:
-    if phase != "given" or not all(any(isinstance(one, Picture) for one in parts) for parts in stage.tasks.values()):
+    taken = [{one.choice for one in parts if isinstance(one, Picture)} for parts in stage.tasks.values()]
+    if phase != "given" or not all(choices & {*SEVERAL} for choices in taken):
         raise RecipeError(stage.name, phase, "looks at the caller's pictures", "it in `given`, and one in every task")
     if (side := part.patch * part.merge * part.window) > SIDE.most:
         raise RecipeError(stage.name, phase, f"has windows of {side:,} pixels a side", f"at most {SIDE.most:,}")
     if part.least > part.most:
         raise RecipeError(stage.name, phase, f"has pictures of {part.least:,} pixels at least", f"up to {part.most:,}")
+    if (tokens := part.most // (part.patch * part.merge) ** 2) > LOOKED_AT.most:
+        raise RecipeError(stage.name, phase, f"has pictures of {tokens:,} tokens", LOOKED_AT.expected)
     if len(part.mean) != RGB_CHANNELS or len(part.std) != RGB_CHANNELS or not all(map(scales, part.std)):
         expected = f"{RGB_CHANNELS} numbers each, none of `std` near to 0"
         raise RecipeError(stage.name, phase, f"has other colours in `{part.to}` than three", expected)
+
+
+def _check_sines(stage: Stage, phase: str, part: Part) -> None:
+    """Refuse frequencies that are no numbers, or so low that no number can be told from its row."""
+    if isinstance(part, Sinusoid) and part.dim < _LEAST_DIM:
+        raise RecipeError(stage.name, phase, f"makes `{part.to}` with a `dim` of {part.dim}", f"at least {_LEAST_DIM}")
+    if not isinstance(part, TimeSinusoid):
+        return
+    if part.shift > 1 or part.shift >= part.dim // 2:
+        got = f"makes `{part.to}` with a `dim` of {part.dim} and a `shift` of {part.shift:g}"
+        raise RecipeError(stage.name, phase, got, "a `shift` of at most 1 and below half of `dim`")
+    if part.dim < _PAIR or not scales(part.scale):
+        got = f"makes `{part.to}` with a `dim` of {part.dim} and a `scale` of {part.scale:g}"
+        expected = "a `dim` of at least 2, and a `scale` from 1e-6 to 1e6 or the negative of one"
+        raise RecipeError(stage.name, phase, got, expected)
 
 
 def _check_part(stage: Stage, phase: str, part: Part, faces: Faces, tokenizers: Collection[str]) -> None:
@@ -236,6 +261,7 @@ def _check_part(stage: Stage, phase: str, part: Part, faces: Faces, tokenizers: 
         raise RecipeError(stage.name, phase, f"has black and white {part.span:g} apart", "a distance above 0")
     if isinstance(part, Noised):
         _check_noised(stage, phase, part)
+    _check_sines(stage, phase, part)
     if isinstance(part, Affine):
         for number in part.over if isinstance(part.over, tuple) else (part.over,):
             if not scales(number):

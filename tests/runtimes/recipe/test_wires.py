@@ -25,6 +25,7 @@ WINDOWS = {
     "mean": [0.5, 0.5, 0.5],
     "std": [0.5, 0.5, 0.5],
 }
+SINES = {"part": "time_sinusoid", "name": "t", "to": "sines", "dim": 3}
 LABEL = {"part": "choice", "choice": "class_label", "to": "y", "below": 3}
 BROKEN = [
     # (what is changed, the new value, what the sentence says)
@@ -48,19 +49,16 @@ BROKEN = [
     (("schedule",), {"until": "steps"}, "(schedule) reads the option `steps`"),
     (("schedule",), {"since": "refiner_start"}, "(schedule) may be left out: expected a stage without `since`"),
     (("given", 2), {"part": "sizes", "to": "y", "fields": [1.0, "prompts"]}, "(given) reads the option `prompts`"),
-    (("given", 2), {"part": "sinusoid", "choice": "seed", "to": "y", "dim": 8}, "(given) reads the option `seed`"),
-    (("given", 2), {"part": "cut", "name": "ids", "to": "y", "axis": 1}, "(given) cuts `ids`: expected either"),
-    (("given", 2), {"part": "picture", "choice": "image", "to": "y"}, "(given) reads the option `image`"),
-    (("given", 2), {"part": "mask", "choice": "mask", "to": "y"}, "(given) reads the option `mask`"),
-    (("tasks", "inpaint", 0, "choice"), "control", "(inpaint) reads the option `control`: expected one of image"),
-    (("tasks", "inpaint", 7, "to"), "unused", "(inpaint) writes `known` alone: expected `noise` and `unknown`"),
-    (("given", 2), {**LABEL, "default": 7.0}, "(given) has 7 for `class_label`: expected a whole number from 0 and"),
-    (("given", 2), {**LABEL, "default": 0.5}, "(given) has 0.5 for `class_label`"),
-    (("given", 2), {**LABEL, "null": 4.0}, "(given) has 4 for `class_label`"),
-    (("given", 2), {**LABEL, "names": {"cat": 3}}, "(given) has 3 for `class_label`"),
-    (("given", 2), {"part": "choice", "choice": "guidance", "to": "y", "default": 1e300}, "(given) has 1e+300"),
-    (("given", 2), WINDOWS, "(given) looks at the caller's pictures: expected it in `given`, and one in every task"),
-    (("given", 0, "grids"), "ids", "(given) reads `ids`, which nothing writes before"),
+    (
+        ("given", 2),
+        {"part": "sinusoid", "choice": "guidance", "to": "sines", "dim": 3},
+        "(given) makes `sines` with a `dim` of 3",
+    ),
+    (("network", 1), {**SINES, "dim": 1, "shift": -1}, "(network) makes `sines` with a `dim` of 1 and a `scale` of 1"),
+    (("network", 1), {**SINES, "dim": 1}, "(network) makes `sines` with a `dim` of 1 and a `shift` of 0"),
+    (("network", 1), {**SINES, "shift": 1}, "(network) makes `sines` with a `dim` of 3 and a `shift` of 1: expected a"),
+    (("network", 1), {**SINES, "dim": 99, "shift": 2}, "(network) makes `sines` with a `dim` of 99 and a `shift` of 2"),
+    (("network", 1), {**SINES, "scale": 0}, "(network) makes `sines` with a `dim` of 3 and a `scale` of 0: expected"),
     (("network",), [{"part": "affine", "name": "x", "to": "prediction"}], "(network) computes no graph"),
     (("network", 1), {"part": "pictures", "name": "x"}, "(result) ends in nothing that a caller can take"),
     (("tasks", "given"), [{"part": "noise"}], "(tasks) has one called `given`"),
@@ -177,6 +175,7 @@ def test_options_of_recipes_are_options_of_calls():
     ("change", "sentence"),
     [
         ({"window": 1024}, "(given) has windows of 28,672 pixels a side: expected at most 16,384"),
+        ({"patch": 1, "merge": 1, "most": 1 << 28}, "(given) has pictures of 268,435,456 tokens: expected a whole"),
         ({"most": 3000}, "(given) has pictures of 3,136 pixels at least: expected up to 3,000"),
         ({"std": [0.5, 0.0, 0.5]}, "(given) has other colours in `to` than three"),
         ({"mean": [0.5]}, "(given) has other colours in `to` than three"),
@@ -189,6 +188,12 @@ def test_pictures_are_cut_into_windows_that_memory_holds(write, change, sentence
     assert sentence in caught.value.sentence
 
 
+def test_pictures_that_are_looked_at_are_those_to_draw_from(write):
+    write(("tasks",), {"edit": [{"part": "picture", "choice": "denoise", "to": "pixels"}, {"part": "noise"}]})
+    with pytest.raises(RecipeError, match="looks at the caller's pictures: expected it in `given`, and one in every"):
+        Bundle.open(write(("given", 2), WINDOWS))
+
+
 @pytest.mark.parametrize("mark", ["", "<moon>"])
 def test_texts_about_pictures_have_a_mark_for_their_tokens(write, mark):
     write(("tasks",), {"edit": [{"part": "picture", "choice": "image", "to": "pixels"}, {"part": "noise"}]})
@@ -196,3 +201,11 @@ def test_texts_about_pictures_have_a_mark_for_their_tokens(write, mark):
     tokens = {"part": "tokens", "tokenizer": "tokenizer", "ids": "y", "grids": "grids", "picture_mark": mark}
     with pytest.raises(RecipeError, match=r"\(given\) has nothing for a picture's tokens: expected `picture_mark`"):
         Bundle.open(write(("given", 3), {**tokens, "picture": "<sun>"}))
+
+
+def test_a_mark_is_short(write):
+    write(("tasks",), {"edit": [{"part": "picture", "choice": "image", "to": "pixels"}, {"part": "noise"}]})
+    write(("given", 2), WINDOWS)
+    tokens = {"part": "tokens", "tokenizer": "tokenizer", "ids": "y", "grids": "grids", "picture_mark": "m" * 257}
+    with pytest.raises(RecipeError, match=r"\(given\) has a `picture_mark` of 257: expected at most 256 characters"):
+        Bundle.open(write(("given", 3), {**tokens, "picture": "m" * 257}))
