@@ -98,7 +98,8 @@ def check_drawable(manifest: Manifest, page: Page) -> tuple[str, ...]:
     """
     recipe = manifest.recipe
     if manifest.sizes:
-        raise _undrawable("the bundle's graphs are of fixed shapes", "graphs that take any size")
+        hint = "export the model again without `target`"
+        raise _undrawable("the bundle's graphs are of fixed shapes", "graphs that take any size", hint)
     if len(recipe.stages) > 1:
         names = ", ".join(stage.name for stage in recipe.stages)
         raise _undrawable(f"the bundle has {len(recipe.stages)} stages ({names})", "one")
@@ -165,5 +166,5 @@ def _check_component(manifest: Manifest, role: str, page: Page) -> None:
         )
 
 
-def _undrawable(problem: str, expected: str) -> BundleError:
-    return BundleError(f"{problem}: expected {expected}, which is all that the page draws")
+def _undrawable(problem: str, expected: str, hint: str | None = None) -> BundleError:
+    return BundleError(f"{problem}: expected {expected}, which is all that the page draws", hint=hint)

@@ -58,7 +58,8 @@ def add(
     if opened.derived:
         raise TargetError(f"`{target.name}` was not exported by edgediff: expected a bundle with `{MANIFEST_NAME}`")
     if opened.manifest.sizes:
-        raise TargetError(f"`{target.name}` has graphs of fixed shapes: expected a bundle that draws any size")
+        problem = f"`{target.name}` has graphs of fixed shapes: expected a bundle that draws any size"
+        raise TargetError(problem, hint="export the model again without `target`")
     with tempfile.TemporaryDirectory() as work:
         growth = look_at(source, opened, Path(work), precision=precision, components=components or {})
         return _grow(growth, opened, target, on_progress)

@@ -69,7 +69,8 @@ def compare(
     if bundle.manifest.sizes:
         raise SourceError(
             f"`{bundle.path.name}` has graphs of fixed shapes, which are compared with their modules before they get "
-            "them: expected a bundle that draws any size"
+            "them: expected a bundle that draws any size",
+            hint="export the model again without `target`",
         )
     opened = open_model(source, config=config, components=components)
     model = opened.source

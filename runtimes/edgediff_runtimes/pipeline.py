@@ -90,7 +90,8 @@ class Pipeline:
         if placement.residency is None:
             placement = replace(placement, residency=_residency(bundle, placement))
         self._components = Components(bundle, placement, replaced=replaced)
-        hint = _LONGER if all(tokenizer.kind == "clip" for tokenizer in bundle.manifest.tokenizers) else ""
+        fixed, kinds = bundle.manifest.sizes, {tokenizer.kind for tokenizer in bundle.manifest.tokenizers}
+        hint = _LONGER if kinds == {"clip"} and not fixed else ""
         tokenizers = {
             tokenizer.path: open_tokenizer(
                 bundle.locate(tokenizer.path), kind=tokenizer.kind, max_tokens=tokenizer.max_tokens, hint=hint

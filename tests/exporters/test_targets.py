@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
 import edgediff
 from edgediff_exporters import TrialOptions, check_request
@@ -144,8 +145,15 @@ def test_another_size_is_refused_with_the_list(pairs, name):
     with edgediff.load(bundle.path) as pipeline:
         with pytest.raises(SettingError, match="`size` is '128x128': expected one of 64x64, 96x64, for which this"):
             pipeline("a cat", width=128, height=128)
-        with pytest.raises(SettingError, match="`size` is '128x128'"):
+        with pytest.raises(SettingError, match="`size` is '128x128'") as caught:
             pipeline("a cat", enlarge=2)
+        assert caught.value.hint is None
+        with pytest.raises(SettingError, match="`size` is '128x128'") as caught:
+            pipeline("a cat", image=Image.new("RGB", (128, 128)))
+        assert "`width` and `height`" in caught.value.hint
+        with pytest.warns(UserWarning, match="cut off") as warned:
+            pipeline("a cat " * 12, steps=1)
+        assert not [one for one in warned if "a1111" in str(one.message)]
         with pytest.raises(EngineError, match="sequence 36, width 8: expected height 8, sequence 12, width 8; or"):
             pipeline("a cat " * 12, syntax="a1111")
 
@@ -153,8 +161,11 @@ def test_another_size_is_refused_with_the_list(pairs, name):
 def test_verify_loads_every_file_and_bundles_do_not_grow(pairs, monkeypatch):
     _, bundle = pairs["ir"]
     assert edgediff.verify(bundle.path).graphs == 4
-    with pytest.raises(TargetError, match="has graphs of fixed shapes: expected a bundle that draws any size"):
+    with pytest.raises(
+        TargetError, match="has graphs of fixed shapes: expected a bundle that draws any size"
+    ) as caught:
         edgediff.add(GOLDEN, bundle.path)
+    assert caught.value.hint == "export the model again without `target`"
     with pytest.raises(SourceError, match="has graphs of fixed shapes"):
         edgediff.verify(bundle.path, against=GOLDEN)
     monkeypatch.setattr("edgediff.browser.folder.Page.built", lambda: None)
@@ -183,7 +194,8 @@ def test_a_target_says_format_and_precision():
         ({"target": None, "sizes": [(512, 512)]}, "`sizes` is .*: expected nothing without a target"),
         ({"format": "onnx"}, "`format` is 'onnx': expected `openvino`"),
         ({"precision": "w4"}, "`precision` is 'w4': expected one of fp16"),
-        ({"sizes": [(512, 0)]}, "`sizes` is .*: expected pairs of width and height"),
+        ({"sizes": [(512, 0)]}, "`sizes` is '512x0': expected pairs of width and height, each from 1 to 16,384"),
+        ({"sizes": [512]}, "`sizes` is 512: expected pairs of width and height"),
         ({"sizes": [(8 * i, 512) for i in range(1, 10)]}, "`sizes` is '9 of them': expected at most 8"),
         ({"defaults": {"width": 512}}, "`defaults` is 'width': expected nothing for `width` beside a target"),
         (
@@ -191,7 +203,7 @@ def test_a_target_says_format_and_precision():
             "`trial_size` is '64x64': expected one of the sizes 512x512",
         ),
     ],
-    ids=["name", "alone", "format", "precision", "size", "many", "defaults", "trials"],
+    ids=["name", "alone", "format", "precision", "size", "pair", "many", "defaults", "trials"],
 )
 def test_what_a_target_cannot_have_is_refused(options, problem):
     with pytest.raises(SettingError, match=problem):
@@ -217,7 +229,7 @@ def test_an_export_for_a_target(exported):
     for role, component in manifest.components.items():
         for graph in component.fixed:
             assert all(axis > 0 for shape in shapes_of(bundle.path / graph.file) for axis in shape), role
-    with pytest.raises(SettingError, match=r"`sizes` is .*: expected sizes that the model draws"):
+    with pytest.raises(SettingError, match="`sizes` is '17x16': expected sizes that the model draws"):
         exported("sd1", target="openvino-npu", sizes=[(17, 16)])
 
 

@@ -112,7 +112,10 @@ def _sizes(given: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
             case [int(width), int(height)] if min(width, height) >= 1 and max(width, height) <= SIDE.most:
                 found[width, height] = None
             case _:
-                raise SettingError("sizes", got=list(given), expected="pairs of width and height such as (512, 512)")
+                got = "x".join(map(str, sides)) if sides else pair
+                raise SettingError(
+                    "sizes", got=got, expected=f"pairs of width and height, each from 1 to {SIDE.most:,}"
+                )
     if len(found) > _MOST:
         raise SettingError("sizes", got=f"{len(found)} of them", expected=f"at most {_MOST}")
     return tuple(found)

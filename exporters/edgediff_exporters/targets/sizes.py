@@ -42,7 +42,8 @@ def drawn_at(
         )
     except SettingError as error:
         expected = f"sizes that the model draws ({error.sentence})"
-        raise SettingError("sizes", got=[*graphs.sizes], expected=expected, hint=error.hint) from error
+        got = ", ".join(f"{width}x{height}" for width, height in graphs.sizes)
+        raise SettingError("sizes", got=got, expected=expected, hint=error.hint) from error
     check_trial_size(trials, sizes)
     if recommended.width is not None:
         recommended = replace(recommended, width=sizes[0][0], height=sizes[0][1])

@@ -59,6 +59,7 @@ class Provider:
     verified: Verified = "never"
 
 
+_PLAIN = "onnxruntime"
 _EXACT_F32 = ("0", "TensorFloat-32 keeps 10 bits of the mantissa, unasked")
 # In the order in which ``gpu`` and ``npu`` choose.
 PROVIDERS: tuple[Provider, ...] = (
@@ -208,9 +209,16 @@ def reached_by(device: str) -> Reached:
 
 
 def package_hint(device: str) -> str | None:
-    """Which package has a device's provider; None where none of ours does."""
+    """Which package has a provider that is not there; None where none of ours does."""
     name = device.partition(".")[0]
-    return next((f"`pip install {row.package}` has it" for row in PROVIDERS if row.device == name), None)
+    row = next((row for row in PROVIDERS if row.device == name and row.name != CPU), None)
+    if row is None:
+        return None
+    if row.package == _PLAIN:
+        return f"only some builds of `{_PLAIN}` have it: this one has not"
+    if row.module is not None and importlib.util.find_spec(row.module) is not None:
+        return f"`{row.package}` is installed and finds no such device on this machine"
+    return f"`pip install {row.package}` has it"
 
 
 def device_name(name: str) -> str:

@@ -27,5 +27,7 @@ def check_sizes(manifest: Manifest, drawings: Iterable[Settings]) -> None:
         if each.tile is not None:
             raise SettingError("tile", got=each.tile, expected=f"nothing, because its graphs take {known} whole")
         if (each.width, each.height) not in manifest.sizes:
-            got, hint = f"{each.width}x{each.height}", "`width` and `height` say it, whatever size a picture has"
-            raise SettingError("size", got=got, expected=f"one of {known}, {where}", hint=hint)
+            hint = "`width` and `height` say it, whatever size the picture has" if each.pictures else None
+            raise SettingError(
+                "size", got=f"{each.width}x{each.height}", expected=f"one of {known}, {where}", hint=hint
+            )

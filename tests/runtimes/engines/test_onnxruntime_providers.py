@@ -75,6 +75,13 @@ def test_a_provider_that_is_not_there_is_refused_with_what_has_it(offered):
         providers.reached_by("gpu")
 
 
+def test_what_is_installed_already_is_not_said_to_help(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
+    assert providers.package_hint("qnn.57") == "`onnxruntime-qnn` is installed and finds no such device on this machine"
+    assert providers.package_hint("coreml") == "only some builds of `onnxruntime` have it: this one has not"
+    assert (providers.package_hint("cpu.1"), providers.package_hint("toaster")) == (None, None)
+
+
 def test_a_number_says_which_of_several(offered):
     offered("CUDAExecutionProvider", "XnnpackExecutionProvider")
     assert providers.reached_by("cuda.1").settings == {"use_tf32": "0", "device_id": "1"}
