@@ -7,7 +7,7 @@ from typing import get_type_hints
 import click
 import pytest
 
-from edgediff.cli.run_options import _PAIRS, COMPUTING, FILES, LOADED, SECTIONS, asked
+from edgediff.cli.run_options import COMPUTING, FILES, LOADED, PAIRS, SECTIONS, asked
 from edgediff.cli.sizes import number_or_word
 from edgediff_runtimes.settings import Options
 from edgediff_runtimes.settings.prompting import EMBEDS
@@ -16,9 +16,9 @@ from edgediff_runtimes.settings.prompting import EMBEDS
 def test_every_option_of_a_call_is_offered():
     sections = [section for section in SECTIONS if section not in (FILES, COMPUTING)]
     offered = {option.name for section in sections for option in section.options}
-    pairs = {name for names in _PAIRS.values() for name in names}
+    pairs = {name for names in PAIRS.values() for name in names}
     others = {"size", *LOADED}  # two numbers at once; what is loaded beside the bundle
-    assert (offered - _PAIRS.keys() - others) | pairs == get_type_hints(Options).keys() - {*EMBEDS}
+    assert (offered - PAIRS.keys() - others) | pairs == get_type_hints(Options).keys() - {*EMBEDS}
 
 
 def test_two_numbers_of_one_option():
@@ -27,9 +27,9 @@ def test_two_numbers_of_one_option():
 
 
 REFUSED = {
-    "--original-size": ("64x96", "`original_width` is 64: expected nothing, because the bundle's model does not"),
-    "--crop": ("3,5", "`crop_left` is 3: expected nothing, because the bundle's model does not take it"),
-    "--target-size": ("64x64", "`target_width` is 64: expected nothing"),
+    "--original-size": ("64x96", "`--original-size` is 64: expected nothing, because the bundle's model does not"),
+    "--crop": ("3,5", "`--crop` is 3: expected nothing, because the bundle's model does not take it"),
+    "--target-size": ("64x64", "`--target-size` is 64: expected nothing"),
     "--label": ("7", "`--label` is '7': expected nothing"),
     "--true-guidance": ("2", "`--true-guidance` is 2.0: expected nothing"),
     "--image-guidance": (
