@@ -11,6 +11,7 @@ from onnx import numpy_helper, parser
 from edgediff_exporters.passes.plain_operators import PlainOperators
 from edgediff_runtimes.engines import EngineOptions, Graph, get_engine
 from edgediff_runtimes.errors import ExportError
+from edgediff_runtimes.weights.onnx_weights import onnx_weights
 
 HEADER = '<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>'
 
@@ -123,8 +124,8 @@ ROUNDED = """g (float[1, 4, 6] x) => (float[1, 4, 5] y)
 }"""
 
 
-def test_a_product_of_whole_numbers_and_the_norm_in_front_of_it(tmp_path):
-    tensors = {
+def product():
+    return {
         "scale": numbers(6, seed=1),
         "bias": numbers(6, seed=2),
         "s": np.float32(1e-4),
@@ -134,10 +135,36 @@ def test_a_product_of_whole_numbers_and_the_norm_in_front_of_it(tmp_path):
         "wz": np.zeros(5, np.int8),
         "ps": np.float32(2e-2),
     }
+
+
+def test_a_product_of_whole_numbers_and_the_norm_in_front_of_it(tmp_path):
     # Rounding a number that lies between two may go either way: one step of the result.
-    operators = same(ROUNDED, tensors, {"x": numbers(1, 4, 6)}, tmp_path, tolerance=2e-3)
+    operators = same(ROUNDED, product(), {"x": numbers(1, 4, 6)}, tmp_path, tolerance=2e-3)
     assert "MatMul" not in operators
     assert [operators.count(op) for op in ("Gemm", "LayerNormalization", "Mul", "Add", "Transpose")] == [1] * 5
+
+
+def test_weights_of_such_a_product_are_found_and_changed(tmp_path):
+    tensors, given = product(), {"x": numbers(1, 4, 6)}
+    tensors["fc_weight_transposed_quantized"] = tensors.pop("w")
+    text = ROUNDED.replace("(w, ws, wz)", "(fc_weight_transposed_quantized, ws, wz)")
+    paths = plain(text, tensors, tmp_path)[:2]
+    for path in paths:  # the parser takes no dots in names
+        path.write_bytes(path.read_bytes().replace(b"fc_weight_transposed", b"fc.weight.transposed"))
+    original = computed(paths[0], given)
+    files = [onnx_weights(path) for path in paths]
+    values = [weights["fc.weight"].read() for _, weights in files]
+    np.testing.assert_array_equal(values[0], values[1])
+    changed = values[0] + 40 * numbers(5, 6, seed=9)
+    for path, (file, weights) in zip(paths, files, strict=True):
+        path.write_bytes(file.rewritten(weights["fc.weight"].write_changed(changed)))
+    values = [onnx_weights(path)[1]["fc.weight"].read() for path in paths]
+    np.testing.assert_array_equal(values[0], values[1])
+    np.testing.assert_allclose(values[0], changed, atol=float(np.abs(changed).max()) / 127)
+    expected, got = (computed(path, given) for path in paths)
+    largest = float(np.abs(expected).max())
+    assert np.abs(got - expected).max() <= 4e-3 * largest  # twice what it is in the test above
+    assert np.abs(original - expected).max() > 5e-2 * largest
 
 
 def test_a_graph_of_any_shape_is_refused(tmp_path):

@@ -17,6 +17,7 @@ from edgediff_exporters.targets.qnn import COMPUTED, LeftOperatorsWarning
 from edgediff_exporters.targets.request import wanted
 from edgediff_runtimes.bundle import Bundle
 from edgediff_runtimes.errors import SettingError
+from edgediff_runtimes.weights.reading import stored_weights
 
 SIZES = ((16, 16), (24, 16))
 WHOLE = {"Conv", "Gemm"}
@@ -82,6 +83,16 @@ def test_a16w8_rounds_products_and_nothing_else(made):
         if rounded:
             products = [node for node in model.graph.node if node.op_type == "MatMul"]
             assert not [node for node in products if {*node.input} & stored], role
+
+
+def test_matrices_are_found_by_their_names(made):
+    """Those that are transposed in the graph too: a LoRA is for these."""
+    graphs = [Bundle.open(made[precision].path).graph("unet") for precision in ("a16w8", "fp16")]
+    rounded, half = ({name: one.shape for name, one in stored_weights(graph).items()} for graph in graphs)
+    assert any(name.endswith("attn1.to_q.weight") for name in half)
+    assert {name: rounded.get(name) for name in half if name.endswith(".weight")} == {
+        name: shape for name, shape in half.items() if name.endswith(".weight")
+    }
 
 
 def test_sizes_share_one_file_of_weights(made):

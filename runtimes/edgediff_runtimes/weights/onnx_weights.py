@@ -23,6 +23,7 @@ _TURNED = ".transposed"
 _SCOPED = re.compile(r"/(.+)/(?:MatMul|Gemm)(?:_\d+)?")
 _UNNAMED = re.compile(r"onnx::\w+_\d+")
 _FLOATS = ("float32", "float16")
+_WHOLE = ("int8", "uint8")
 _MATRIX = 2  # axes
 _CONV_BIAS = 2  # the place among a convolution's inputs
 _WITH_ZERO = 2  # likewise of a DequantizeLinear's zero points
@@ -53,15 +54,24 @@ def _weights(file: OnnxFile) -> Iterator[tuple[str, StoredWeight]]:
         reader = readers.get(one.name)
         if reader is None:
             continue
-        if reader.op == "DequantizeLinear" and reader.inputs[0] == one.name and len(one.shape) >= _MATRIX:
-            base = one.name.removesuffix(".int8").removesuffix("_quantized")
-            yield from _scaled(file, one, base, reader, readers, makers)
+        reader, swapped = _behind_transpose(one, reader, readers)
+        if reader.op == "DequantizeLinear" and (swapped or reader.inputs[0] == one.name) and len(one.shape) >= _MATRIX:
+            yield from _scaled(file, one, reader, readers, makers, swapped=swapped)
         elif reader.op == "MatMulNBits" and one.name.endswith(".int4"):
             yield from _blocks(file, one, reader)
         elif one.dtype in _FLOATS and one.shape:
             parameter, turned = _parameter(one.name.removesuffix(".half"), reader)
             shape = one.shape[::-1] if turned else one.shape
             yield parameter, Plain(file.array, one.name, shape, turned)
+
+
+def _behind_transpose(one: Initialiser, reader: Node, readers: dict[str, Node]) -> tuple[Node, bool]:
+    """What reads a matrix, and whether its axes are exchanged in front of that; see ``passes/plain_operators.py``."""
+    if reader.op == "Transpose" and len(one.shape) == _MATRIX and one.dtype in _WHOLE:
+        widener = readers.get(reader.outputs[0])
+        if widener is not None and widener.inputs[0] == reader.outputs[0]:
+            return widener, True
+    return reader, False
 
 
 def _parameter(name: str, reader: Node) -> tuple[str, bool]:
@@ -75,13 +85,20 @@ def _parameter(name: str, reader: Node) -> tuple[str, bool]:
 
 
 def _scaled(
-    file: OnnxFile, one: Initialiser, base: str, widener: Node, readers: dict[str, Node], makers: dict[str, Node]
+    file: OnnxFile,
+    one: Initialiser,
+    widener: Node,
+    readers: dict[str, Node],
+    makers: dict[str, Node],
+    *,
+    swapped: bool,
 ) -> Iterator[tuple[str, StoredWeight]]:
     scale = widener.inputs[1]
     zero = widener.inputs[2] if len(widener.inputs) > _WITH_ZERO else None
-    if scale not in file.initialisers or one.dtype not in ("int8", "uint8"):
+    if scale not in file.initialisers or one.dtype not in _WHOLE:
         return
     layer = readers.get(widener.outputs[0])
+    base = one.name.removesuffix(".int8").removesuffix("_quantized")
     parameter, turned = _parameter(base, layer or widener)
     bias = None
     if layer is not None and layer.op == "Conv" and len(layer.inputs) > _CONV_BIAS:
@@ -89,9 +106,11 @@ def _scaled(
         if maker is not None and maker.op == "DequantizeLinear" and maker.inputs[0] in file.initialisers:
             bias = (maker.inputs[0], maker.inputs[1])
     axis = widener.numbers.get("axis", 1) % len(one.shape)
+    axis = 1 - axis if swapped else axis
     shape = one.shape[::-1] if turned else one.shape
     zero = zero if zero in file.initialisers else None
-    computed = layer is not None and _multiplies_rounded(layer, widener, makers)
+    # Numbers whose axes are exchanged in the graph stay whole: no ``Cast`` takes the place of what widens them.
+    computed = swapped or (layer is not None and _multiplies_rounded(layer, widener, makers))
     yield parameter, Scaled(file.array, one.name, scale, axis, shape, turned, zero, bias, computed)
 
 
