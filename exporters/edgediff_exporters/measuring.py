@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgediff_exporters.progress import OnProgress, told
+from edgediff_exporters.targets import TARGETS
 from edgediff_exporters.trials import Trials
 from edgediff_runtimes.bundle import Bundle, QualityReport
 from edgediff_runtimes.placement import Placement
@@ -53,7 +54,9 @@ def measure_candidate(
         report = measure(changed, reference, record=record, on_progress=report_progress)
         report = report.with_attribution(attribute(original, changed, reference, on_progress=report_progress))
     report = replace(report, latency_ratio=latency_ratio(original, changed, reference))
-    gate(report, min_psnr=trials.min_psnr, min_ssim=trials.min_ssim)
+    target = TARGETS.get(candidate.manifest.target or "")
+    finest = "fp32" if target is None or "fp32" in target.precisions else "fp16"
+    gate(report, min_psnr=trials.min_psnr, min_ssim=trials.min_ssim, finest=finest)
     return report
 
 

@@ -320,9 +320,9 @@ class ToleranceError(ExportError, ArithmeticError):
 class QualityError(ExportError, ArithmeticError):
     """What an exported bundle draws is further from fp32's pictures than was asked for."""
 
-    def __init__(self, figure: str, *, got: str, asked: str, worst: str, cost: str) -> None:
+    def __init__(self, figure: str, *, got: str, asked: str, worst: str, cost: str, finest: str = "fp32") -> None:
         super().__init__(
             f"the {figure} is {got}: expected at least {asked}; the component that costs most is `{worst}` ({cost})",
-            hint=f'leave it in a higher precision, such as `precision={{"{worst}": "fp32"}}`',
+            hint=f'leave it in a higher precision, such as `precision={{"{worst}": "{finest}"}}`',
         )
         self.worst = worst

@@ -20,13 +20,16 @@ def check_floors(*, min_psnr: float | None, min_ssim: float | None) -> None:
             raise SettingError(name, got=value, expected=f"a number from 0 to {most:g}")
 
 
-def gate(report: QualityReport, *, min_psnr: float | None = None, min_ssim: float | None = None) -> None:
+def gate(
+    report: QualityReport, *, min_psnr: float | None = None, min_ssim: float | None = None, finest: str = "fp32"
+) -> None:
     """Let a bundle pass whose pictures are near enough to fp32's on average.
 
     Args:
         report: What was measured, with what each component costs alone where that was measured.
         min_psnr: Least mean PSNR over the pictures, in dB; None asks nothing.
         min_ssim: Least mean SSIM over the pictures; None asks nothing.
+        finest: The precision to name as one that is nearer to fp32: not every processor takes fp32 itself.
 
     Raises:
         QualityError: A figure is below its floor.
@@ -47,6 +50,7 @@ def gate(report: QualityReport, *, min_psnr: float | None = None, min_ssim: floa
                 asked=f"{asked:g}{unit}",
                 worst=role,
                 cost=cost if alone is None else f"{alone:{digits}}{unit} with it alone",
+                finest=finest,
             )
 
 

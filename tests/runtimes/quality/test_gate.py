@@ -45,6 +45,12 @@ def test_what_is_not_is_one_sentence_with_got_asked_and_the_worst_component(repo
     assert isinstance(caught.value, ExportError | ArithmeticError)
 
 
+def test_a_processor_without_fp32_is_told_of_what_it_takes(report):
+    with pytest.raises(QualityError) as caught:
+        gate(report, min_psnr=90, finest="fp16")
+    assert caught.value.hint == 'leave it in a higher precision, such as `precision={"unet": "fp16"}`'
+
+
 def test_without_attribution_the_component_of_least_snr_is_named(report):
     components = {role: dataclasses.replace(part, alone=None) for role, part in report.components.items()}
     bare = dataclasses.replace(report, components=components)
