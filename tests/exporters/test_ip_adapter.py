@@ -268,7 +268,7 @@ def test_what_is_no_adapter_for_the_bundle_is_refused(grown, report, adapter, ex
 def test_prompt_pictures_are_applied_or_refused(grown, report):
     for path, options, words in (
         (report.path, {"prompt_image": picture()}, "has no IP-Adapter"),
-        (grown, {"prompt_image_scale": 0.5}, "there is no prompt_image"),
+        (grown, {"prompt_image_scale": 0.5}, "there is no `prompt_image`"),
         (grown, {"prompt_image": []}, "1 to 64"),
         (grown, {"prompt_image": picture(), "prompt_image_scale": "much"}, "a finite number"),
     ):

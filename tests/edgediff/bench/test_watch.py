@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -82,7 +83,8 @@ def test_a_measuring_process_ends_when_nobody_waits_for_it():
     child = subprocess.Popen(
         [sys.executable, "-m", "edgediff.bench.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    child.stdin.write('{"kind": "peak", "dtypes": ["float32", "float32", "float32"], "threads": 1}\n')
+    work = {"kind": "peak", "dtypes": ["float32"] * 100, "placement": {"threads": 1}}  # for minutes
+    child.stdin.write(json.dumps(work) + "\n")
     child.stdin.flush()
     assert "matrix products" in child.stdout.readline()
     child.stdin.close()
