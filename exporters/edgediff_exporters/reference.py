@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from edgediff_exporters.families.base import ComponentPlan, Config, Outputs
-from edgediff_exporters.tracing import empty_module
+from edgediff_exporters.loaded_module import module_with_buffers
 from edgediff_exporters.weights import Weights
 
 
@@ -30,11 +30,7 @@ def run_reference(
     Returns:
         The outputs of each run, in float32.
     """
-    module = empty_module(plan, config)
-    stored = module.state_dict()
-    for name, buffer in module.named_buffers():
-        if name in stored:
-            buffer.copy_(weights.tensors[name].reshape(buffer.shape))
+    module = module_with_buffers(plan, config, weights)
     for prefix, part in module.named_modules():
         if any(True for _ in part.parameters(recurse=False)):
             _fetch_when_called(part, f"{prefix}." if prefix else "", weights)

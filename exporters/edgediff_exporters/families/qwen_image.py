@@ -138,12 +138,19 @@ def _build(config: Config) -> torch.nn.Module:
     return build_transformer(_Transformer, config)
 
 
-_OTHERS = ("use_additional_t_cond", "use_layer3d_rope", "guidance_embeds")
+# Of every edition: what the components are, and fields of other transformers.
+CLASSES = {
+    "text_encoder": ("Qwen2_5_VLForConditionalGeneration",),
+    "tokenizer": QWEN_TOKENIZERS,
+    "transformer": ("QwenImageTransformer2DModel",),
+    "vae": ("AutoencoderKLQwenImage",),
+}
+OTHERS = ("use_additional_t_cond", "use_layer3d_rope", "guidance_embeds")
 
 
 def _check(source: Source) -> None:
     check_fitting(source)
-    refuse_set(source, ("zero_cond_t", *_OTHERS), "as those of models that edit have it")
+    refuse_set(source, ("zero_cond_t", *OTHERS), "as those of models that edit have it")
 
 
 def check_fitting(source: Source) -> None:
@@ -183,12 +190,7 @@ def refuse_set(source: Source, names: Sequence[str], why: str) -> None:
 
 
 ADMITTED = Admitted(
-    classes={
-        "text_encoder": ("Qwen2_5_VLForConditionalGeneration",),
-        "tokenizer": QWEN_TOKENIZERS,
-        "transformer": ("QwenImageTransformer2DModel",),
-        "vae": ("AutoencoderKLQwenImage",),
-    },
+    classes=CLASSES,
     leftovers={**LANGUAGE_MODEL_LEFTOVERS, r"^(model\.)?visual\.": "what looks at pictures, for models that edit them"},
     check=_check,
 )

@@ -13,6 +13,8 @@ from transformers import Qwen2_5_VLVisionConfig
 from edgediff_exporters.families.admitted import Admitted
 from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
 from edgediff_exporters.families.qwen_image import (
+    CLASSES,
+    OTHERS,
     PlacedTransformer,
     autoencoder,
     build_transformer,
@@ -21,7 +23,6 @@ from edgediff_exporters.families.qwen_image import (
 )
 from edgediff_exporters.modules.language_models import (
     LANGUAGE_MODEL_LEFTOVERS,
-    QWEN_TOKENIZERS,
     qwen2_vl_text,
     states_after,
     text_config,
@@ -33,7 +34,6 @@ from edgediff_runtimes.errors import SourceError
 _FP32 = torch.float32
 _BICUBIC = 3  # Pillow's number
 _PLACES = 64  # rows and columns to check with
-_UNKNOWN = ("use_additional_t_cond", "use_layer3d_rope", "guidance_embeds")
 
 
 @final
@@ -57,7 +57,7 @@ def _build(config: Config) -> torch.nn.Module:
 
 def _check(source: Source) -> None:
     check_fitting(source)
-    refuse_set(source, _UNKNOWN, "which no published model that edits has")
+    refuse_set(source, OTHERS, "which no published model that edits has")
     config = source.config("text_encoder")
     vision = Qwen2_5_VLVisionConfig.from_dict(config["vision_config"])
     reads = text_config(config).get("hidden_size")
@@ -82,12 +82,7 @@ def _check(source: Source) -> None:
 
 
 ADMITTED = Admitted(
-    classes={
-        "text_encoder": ("Qwen2_5_VLForConditionalGeneration",),
-        "tokenizer": QWEN_TOKENIZERS,
-        "transformer": ("QwenImageTransformer2DModel",),
-        "vae": ("AutoencoderKLQwenImage",),
-    },
+    classes=CLASSES,
     unread={PROCESSOR: "the recipe does what it does; its numbers are read from its config"},
     leftovers=LANGUAGE_MODEL_LEFTOVERS,
     check=_check,

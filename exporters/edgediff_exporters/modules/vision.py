@@ -8,6 +8,7 @@ picture ends inside of one, what is missing belongs to no picture and is seen by
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, final
 
 import torch
@@ -19,7 +20,7 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 )
 
 from edgediff_exporters.families.base import ComponentPlan, Config, GraphInput, Outputs
-from edgediff_exporters.modules.language_models import added_masks, text_config, without_prefix
+from edgediff_exporters.modules.language_models import added_masks, decoder_states, text_config
 
 _FP32, _INT64 = torch.float32, torch.int64
 _PREFIXES = ("model.visual.", "visual.")
@@ -146,7 +147,7 @@ def seeing_states(
         build: As there.
         takes: As there.
     """
-    text, mark = text_config(config), config["image_token_id"]
+    mark = config["image_token_id"]
 
     def forward(
         module: torch.nn.Module,
@@ -168,19 +169,15 @@ def seeing_states(
         )
         return tuple(take(out) for take in takes.values())
 
-    return ComponentPlan(
-        role=role,
-        origin=role,
-        build=build,
+    plan = decoder_states(role, config, build=build, takes=takes)
+    return replace(
+        plan,
         forward=forward,
         inputs=(
-            GraphInput("input_ids", _INT64, ("batch", "sequence"), below=text["vocab_size"]),
-            GraphInput("attention_mask", _INT64, ("batch", "sequence"), padding="either"),
+            *plan.inputs,
             GraphInput("position_ids", _INT64, ("batch", "sequence", 3), below=_PLACES),
-            GraphInput("image_embeds", _FP32, ("image_tokens", text["hidden_size"])),
+            GraphInput("image_embeds", _FP32, ("image_tokens", text_config(config)["hidden_size"])),
         ),
-        outputs=tuple(takes),
-        traced={"batch": 2, "sequence": 9, "image_tokens": 5},
-        checked={"batch": 3, "sequence": 14, "image_tokens": 4},
-        rename=without_prefix,
+        traced={**plan.traced, "image_tokens": 5},
+        checked={**plan.checked, "image_tokens": 4},
     )
